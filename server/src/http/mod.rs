@@ -1,0 +1,28 @@
+//! HTTP semantics above the transports: one request type, one response type, one handler for HTTP/1.1, HTTP/2 and HTTP/3.
+
+mod body;
+
+use std::future::Future;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+
+pub use body::Body;
+
+/// What goes wrong while a request body is read.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of a request, whatever transport brought it.
+pub type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
+
+/// A request, whatever transport brought it.
+pub type Request = http::Request<RequestBody>;
+
+/// A response, whatever transport carries it.
+pub type Response = http::Response<Body>;
+
+/// Answers requests. The transports know nothing else of the origin.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request. The future is dropped when the client goes away.
+    fn handle(&self, request: Request) -> impl Future<Output = Response> + Send;
+}
