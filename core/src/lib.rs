@@ -1,1 +1,66 @@
-#![allow(missing_docs)]
+//! The media core of Reelway: any MP4 in, CMAF with HLS and DASH out, without moving a byte of media.
+//!
+//! It is sans-IO: it takes bytes of ranges that it asks for, and gives bytes that it makes and ranges that it names. It has no clock, no
+//! file, no socket, no thread; it runs in a server and in a browser alike. It does not decode or encode, and it does not serve.
+//!
+//! ```text
+//! bytes -> demux -> samples -> segment -> timeline -> presentation -> HLS / DASH text
+//!          ^ ranges of the file   '- head + extents: what is made, and where the rest already is
+//! ```
+//!
+//! The whole of it, with `read` for reading a range of a file of `size` bytes:
+//!
+//! ```
+//! # fn package(size: u64, read: impl Fn(core::ops::Range<u64>) -> Vec<u8>) -> reelway_core::Result<()> {
+//! use reelway_core::{Demuxer, Vod};
+//!
+//! let mut demuxer = Demuxer::new(size);
+//! while let Some(range) = demuxer.required() {
+//!     demuxer.handle(range.start, &read(range.clone()))?;
+//! }
+//! let vod = Vod::new(demuxer.finish()?, 4000);
+//! println!("{}", vod.multivariant_playlist());
+//! let first = vod.segment("v1", 1)?;
+//! println!("{} bytes of head, then {:?} of the file", first.head.len(), first.extents);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A module uses only those above it in this list: [`error`], [`time`], [`coding`]; [`boxes`]; [`codec`], [`sample`], [`track`];
+//! [`demux`], [`segment`], [`timeline`]; [`presentation`]; [`hls`], [`dash`]; [`vod`].
+
+#![no_std]
+#![deny(
+    clippy::indexing_slicing,          // every index may come from outside
+    clippy::cast_possible_truncation,  // 64-bit offsets meet 32-bit addresses in a browser
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    clippy::expect_used,
+    clippy::panic
+)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::cast_possible_truncation))] // tests may fail by panic
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod boxes;
+pub mod codec;
+pub mod coding;
+pub mod dash;
+pub mod demux;
+pub mod error;
+pub mod hls;
+pub mod presentation;
+pub mod sample;
+pub mod segment;
+pub mod time;
+pub mod timeline;
+pub mod track;
+pub mod vod;
+
+pub use demux::{Demuxer, Movie};
+pub use error::{Error, ErrorKind, Result};
+pub use presentation::Presentation;
+pub use segment::chunk::Fragment;
+pub use vod::Vod;

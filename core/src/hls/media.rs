@@ -1,0 +1,33 @@
+//! The media playlist (RFC 8216bis 4.4.2 to 4.4.4).
+
+use alloc::string::String;
+use core::fmt::Write;
+
+use crate::{
+    presentation::Rendition,
+    time::{Seconds, Timescale, rescale_length},
+};
+
+/// The media playlist of a complete `rendition` in a presentation that begins at `start`.
+///
+/// A playlist has no times but the sum of its durations, so the first segment lasts from the start of the presentation: sound that
+/// begins late then stays beside its pictures in every player.
+pub fn media_playlist(rendition: &Rendition, start: (u64, Timescale)) -> String {
+    let timescale = rendition.timeline.timescale;
+    let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n");
+    let mut end = rescale_length(start.0, start.1, timescale);
+    let mut longest = 0;
+    let mut list = String::with_capacity(rendition.timeline.segments.len() * 28);
+    for (number, segment) in (1..).zip(&rendition.timeline.segments) {
+        let ticks = segment.end().saturating_sub(end);
+        end = segment.end();
+        longest = longest.max(ticks);
+        let _ = writeln!(list, "#EXTINF:{},\n{number}.m4s", Seconds { ticks, timescale, places: 6 });
+    }
+    let target = Seconds { ticks: longest.max(u64::from(timescale.get())), timescale, places: 0 };
+    let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD");
+    text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\"\n");
+    text.push_str(&list);
+    text.push_str("#EXT-X-ENDLIST\n");
+    text
+}

@@ -1,0 +1,32 @@
+//! HLS playlists (RFC 8216bis).
+
+mod media;
+mod multivariant;
+
+pub use media::media_playlist;
+pub use multivariant::multivariant_playlist;
+
+use core::fmt;
+
+/// A quoted string of an attribute list: what must not stand in one (4.2: line feed, carriage return, double quote) is left out.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
+        for part in self.0.split(['"', '\n', '\r']) {
+            f.write_str(part)?;
+        }
+        f.write_str("\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    #[test]
+    fn quoted_strings_hold_no_quote_and_no_line_end() {
+        assert_eq!(super::Quoted("a\"b\r\nc").to_string(), "\"abc\"");
+    }
+}

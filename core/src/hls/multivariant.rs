@@ -1,0 +1,107 @@
+//! The multivariant playlist (RFC 8216bis 4.4.6).
+
+use alloc::{format, string::String, vec::Vec};
+use core::fmt::Write;
+
+use super::Quoted;
+use crate::{
+    codec::Media,
+    presentation::{Presentation, Rendition},
+};
+
+/// Where media playlists stand, from the multivariant playlist.
+fn uri(rendition: &Rendition) -> String {
+    format!("{}/media.m3u8", rendition.name)
+}
+
+/// The multivariant playlist of `presentation`: a variant for each video, each with every group of sound.
+pub fn multivariant_playlist(presentation: &Presentation) -> String {
+    let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    if presentation.videos().next().is_none() {
+        for sound in presentation.sounds() {
+            write_variant(&mut text, sound, None);
+        }
+        return text;
+    }
+    let groups = groups(presentation);
+    for group in &groups {
+        text.push('\n');
+        for (index, sound) in group.sounds.iter().enumerate() {
+            write_media(&mut text, group, sound, index == 0);
+        }
+    }
+    text.push('\n');
+    for video in presentation.videos() {
+        if groups.is_empty() {
+            write_variant(&mut text, video, None);
+        }
+        for group in &groups {
+            write_variant(&mut text, video, Some(group));
+        }
+    }
+    text
+}
+
+/// Sounds that a player may switch between: those of one codec (4.4.6.2.1: a group has one CODECS of every format in it).
+struct Group<'a> {
+    id: String,
+    sounds: Vec<&'a Rendition>,
+}
+
+fn groups(presentation: &Presentation) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for sound in presentation.sounds() {
+        let same = |group: &&mut Group<'_>| group.sounds.iter().all(|other| other.codec.string == sound.codec.string);
+        match groups.iter_mut().find(same) {
+            Some(group) => group.sounds.push(sound),
+            None => groups.push(Group { id: format!("audio{}", groups.len() + 1), sounds: Vec::from([sound]) }),
+        }
+    }
+    groups
+}
+
+fn write_media(text: &mut String, group: &Group<'_>, sound: &Rendition, default: bool) {
+    let language = sound.language.as_deref();
+    // NAME must tell the renditions of a group apart (4.4.6.1.1).
+    let same_language = group.sounds.iter().filter(|other| other.language.as_deref() == language).count() > 1;
+    let name = match language {
+        Some(language) if !same_language => String::from(language),
+        Some(language) => format!("{language} {}", sound.name),
+        None => format!("Audio {}", sound.name.trim_start_matches('a')),
+    };
+    let _ = write!(text, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID={},NAME={}", Quoted(&group.id), Quoted(&name));
+    if let Some(language) = language {
+        let _ = write!(text, ",LANGUAGE={}", Quoted(language));
+    }
+    let _ = write!(text, ",DEFAULT={},AUTOSELECT=YES", if default { "YES" } else { "NO" });
+    if let Media::Audio(audio) = &sound.codec.media {
+        let _ = write!(text, ",CHANNELS=\"{}\"", audio.channels);
+    }
+    let _ = writeln!(text, ",URI={}", Quoted(&uri(sound)));
+}
+
+fn write_variant(text: &mut String, rendition: &Rendition, group: Option<&Group<'_>>) {
+    let sounds = group.map_or(&[][..], |group| &group.sounds);
+    let peak: u64 = rendition.bandwidth.peak + sounds.iter().map(|sound| sound.bandwidth.peak).max().unwrap_or(0);
+    let average: u64 = rendition.bandwidth.average + sounds.iter().map(|sound| sound.bandwidth.average).max().unwrap_or(0);
+    let mut codecs = rendition.codec.string.clone();
+    if let Some(sound) = sounds.first() {
+        let _ = write!(codecs, ",{}", sound.codec.string);
+    }
+    let _ = write!(text, "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS={}", Quoted(&codecs));
+    if let Media::Video(video) = &rendition.codec.media {
+        let _ = write!(text, ",RESOLUTION={}x{}", video.width, video.height);
+        if let Some(rate) = rendition.frame_rate {
+            let thousandths = rate.thousandths();
+            let _ = write!(text, ",FRAME-RATE={}.{:03}", thousandths / 1000, thousandths % 1000);
+        }
+        if let Some(range) = rendition.video_range() {
+            let _ = write!(text, ",VIDEO-RANGE={range}");
+        }
+        text.push_str(",CLOSED-CAPTIONS=NONE");
+    }
+    if let Some(group) = group {
+        let _ = write!(text, ",AUDIO={}", Quoted(&group.id));
+    }
+    let _ = writeln!(text, "\n{}", uri(rendition));
+}

@@ -1,0 +1,141 @@
+//! A CMAF presentation (ISO/IEC 23000-19 6): what both manifests are written from.
+
+use alloc::{format, string::String, vec::Vec};
+
+use crate::{
+    boxes::sample_entry::Colour,
+    codec::{Codec, Media},
+    time::{FrameRate, Timescale},
+    timeline::Timeline,
+    track::Track,
+};
+
+/// A rendition: a CMAF track with its segments (HLS: a rendition or variant; DASH: a Representation).
+#[derive(Clone, Debug)]
+pub struct Rendition {
+    /// Its place in URLs: `v1`, `v2`, ... for video, `a1`, ... for sound, in source order.
+    pub name: String,
+    /// Codec and kind of media.
+    pub codec: Codec,
+    /// ISO 639-2/T code or BCP 47 tag.
+    pub language: Option<String>,
+    /// Frames a second, of video.
+    pub frame_rate: Option<FrameRate>,
+    /// Its segments.
+    pub timeline: Timeline,
+    /// Bits a second.
+    pub bandwidth: Bandwidth,
+}
+
+/// Bit rates in bits a second, payload only: heads add about one part in a thousand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bandwidth {
+    /// The largest bit rate of any contiguous set of segments that lasts between 0.5 and 1.5 target durations (RFC 8216bis 4.4.6.2).
+    pub peak: u64,
+    /// All bits over all time.
+    pub average: u64,
+}
+
+/// Renditions that share a timeline.
+#[derive(Clone, Debug)]
+pub struct Presentation {
+    /// The renditions: video first, then sound.
+    pub renditions: Vec<Rendition>,
+    /// Where it begins on the timeline of its renditions, as ticks and their scale.
+    pub start: (u64, Timescale),
+}
+
+impl Rendition {
+    /// The rendition of `track` that is called `name` and cut as `timeline` tells.
+    pub fn new(name: String, track: &Track, timeline: Timeline) -> Self {
+        let bandwidth = Bandwidth::of(&timeline);
+        let frame_rate = matches!(track.codec.media, Media::Video(_)).then(|| track.frame_rate()).flatten();
+        Self { name, codec: track.codec.clone(), language: track.language.clone(), frame_rate, timeline, bandwidth }
+    }
+
+    /// Whether it holds video.
+    pub fn is_video(&self) -> bool {
+        matches!(self.codec.media, Media::Video(_))
+    }
+
+    /// The longest segment in whole seconds, rounded to the nearest, at least 1 (RFC 8216bis 4.4.3.1).
+    pub fn target_duration(&self) -> u64 {
+        let scale = u64::from(self.timeline.timescale.get());
+        let longest = self.timeline.segments.iter().map(|segment| segment.duration).max().unwrap_or(0);
+        (longest.saturating_add(scale / 2) / scale).max(1)
+    }
+
+    /// How the brightness of the pictures is coded, as HLS names it (RFC 8216bis 4.4.6.2, VIDEO-RANGE).
+    pub fn video_range(&self) -> Option<&'static str> {
+        let Media::Video(video) = &self.codec.media else { return None };
+        Some(match video.colour {
+            Some(Colour { transfer: 16, .. }) => "PQ",
+            Some(Colour { transfer: 18, .. }) => "HLG",
+            _ => "SDR",
+        })
+    }
+}
+
+impl Bandwidth {
+    fn of(timeline: &Timeline) -> Self {
+        let scale = u128::from(timeline.timescale.get());
+        let rate = |bytes: u64, ticks: u64| {
+            let rate = (u128::from(bytes) * 8 * scale).div_ceil(u128::from(ticks).max(1));
+            u64::try_from(rate).unwrap_or(u64::MAX)
+        };
+        let segments = &timeline.segments;
+        let longest = segments.iter().map(|segment| segment.duration).max().unwrap_or(0);
+        // The target duration is whole seconds; its bounds in ticks.
+        let target = (u128::from(longest) + scale / 2) / scale * scale;
+        let (low, high) = (target / 2, target + target / 2);
+        let mut peak = 0;
+        for first in 0..segments.len() {
+            let (mut bytes, mut ticks) = (0u64, 0u64);
+            for segment in segments.iter().skip(first) {
+                bytes = bytes.saturating_add(segment.bytes);
+                ticks = ticks.saturating_add(segment.duration);
+                if u128::from(ticks) > high {
+                    break;
+                }
+                if u128::from(ticks) >= low && ticks > 0 {
+                    peak = peak.max(rate(bytes, ticks));
+                }
+            }
+        }
+        let bytes = segments.iter().map(|segment| segment.bytes).sum();
+        let ticks = segments.iter().map(|segment| segment.duration).sum();
+        let average = rate(bytes, ticks);
+        // Nothing lasts long enough: the whole is the set.
+        Self { peak: peak.max(average), average }
+    }
+}
+
+impl Presentation {
+    /// The presentation of `tracks`, each with its timeline. Names are given by kind, in order.
+    pub fn new<'a>(tracks: impl Iterator<Item = (&'a Track, Timeline)>, start: (u64, Timescale)) -> Self {
+        let (mut videos, mut sounds) = (Vec::new(), Vec::new());
+        for (track, timeline) in tracks {
+            let (kind, list) = if matches!(track.codec.media, Media::Video(_)) { ('v', &mut videos) } else { ('a', &mut sounds) };
+            list.push(Rendition::new(format!("{kind}{}", list.len() + 1), track, timeline));
+        }
+        videos.append(&mut sounds);
+        Self { renditions: videos, start }
+    }
+
+    /// The renditions of video.
+    pub fn videos(&self) -> impl Iterator<Item = &Rendition> {
+        self.renditions.iter().filter(|rendition| rendition.is_video())
+    }
+
+    /// The renditions of sound.
+    pub fn sounds(&self) -> impl Iterator<Item = &Rendition> {
+        self.renditions.iter().filter(|rendition| !rendition.is_video())
+    }
+
+    /// Milliseconds from the start to the end of the longest rendition.
+    pub fn duration_millis(&self) -> u64 {
+        let in_millis = |ticks, scale| crate::time::rescale_length(ticks, scale, Timescale::MILLIS);
+        let ends = self.renditions.iter().map(|rendition| in_millis(rendition.timeline.end(), rendition.timeline.timescale));
+        ends.max().unwrap_or(0).saturating_sub(in_millis(self.start.0, self.start.1))
+    }
+}

@@ -1,0 +1,5 @@
+//! Where segments begin, and the bytes that are made for them: the CMAF header and the heads of chunks. Payload is only named.
+
+pub mod boundary;
+pub mod chunk;
+pub mod header;

@@ -1,0 +1,158 @@
+//! Time as integer ticks. This is the only place that rounds.
+
+use core::{fmt, num::NonZeroU32};
+
+/// Ticks a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timescale(NonZeroU32);
+
+impl Timescale {
+    /// Milliseconds.
+    pub const MILLIS: Self = Self::of(1000);
+
+    /// `None` for zero, which would make every time infinite.
+    pub fn new(ticks_per_second: u32) -> Option<Self> {
+        NonZeroU32::new(ticks_per_second).map(Self)
+    }
+
+    const fn of(ticks_per_second: u32) -> Self {
+        match NonZeroU32::new(ticks_per_second) {
+            Some(value) => Self(value),
+            None => Self(NonZeroU32::MIN),
+        }
+    }
+
+    /// Ticks a second.
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+/// `ticks` of the scale `from` in ticks of the scale `to`: the nearest one, halves upward; saturates at the ends of `i64`.
+pub fn rescale(ticks: i64, from: Timescale, to: Timescale) -> i64 {
+    if from == to {
+        return ticks;
+    }
+    let from = i128::from(from.get());
+    let scaled = (2 * i128::from(ticks) * i128::from(to.get()) + from).div_euclid(2 * from);
+    i64::try_from(scaled).unwrap_or(if scaled < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// Like [`rescale`], for lengths.
+pub fn rescale_length(ticks: u64, from: Timescale, to: Timescale) -> u64 {
+    if from == to {
+        return ticks;
+    }
+    let from = u128::from(from.get());
+    let scaled = (2 * u128::from(ticks) * u128::from(to.get()) + from) / (2 * from);
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}
+
+/// A length of time as decimal seconds, written with a fixed number of places, the last one rounded.
+#[derive(Clone, Copy, Debug)]
+pub struct Seconds {
+    /// The length in ticks of `timescale`.
+    pub ticks: u64,
+    /// Ticks a second.
+    pub timescale: Timescale,
+    /// Decimal places, at most 9.
+    pub places: u8,
+}
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let places = u32::from(self.places.min(9));
+        let unit = u128::from(10u32.pow(places));
+        let scale = u128::from(self.timescale.get());
+        let scaled = (2 * u128::from(self.ticks) * unit + scale) / (2 * scale);
+        let (whole, part) = (scaled / unit, scaled % unit);
+        if places == 0 { write!(f, "{whole}") } else { write!(f, "{whole}.{part:0width$}", width = usize::from(self.places.min(9))) }
+    }
+}
+
+/// A frame rate as a fraction of whole numbers, in lowest terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameRate {
+    /// Frames in `denominator` seconds.
+    pub numerator: u32,
+    /// Seconds that `numerator` frames take.
+    pub denominator: u32,
+}
+
+impl FrameRate {
+    /// The rate of frames that last `delta` ticks each; `None` for zero.
+    pub fn new(timescale: Timescale, delta: u32) -> Option<Self> {
+        let delta = NonZeroU32::new(delta)?.get();
+        let common = greatest_common_divisor(timescale.get(), delta);
+        Some(Self { numerator: timescale.get() / common, denominator: delta / common })
+    }
+
+    /// Frames a second in thousandths, rounded.
+    pub fn thousandths(self) -> u64 {
+        let denominator = u64::from(self.denominator);
+        (2000 * u64::from(self.numerator) + denominator) / (2 * denominator)
+    }
+}
+
+impl fmt::Display for FrameRate {
+    /// As DASH writes it: `25` or `30000/1001` (ISO/IEC 23009-1, FrameRateType).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.denominator {
+            1 => write!(f, "{}", self.numerator),
+            denominator => write!(f, "{}/{denominator}", self.numerator),
+        }
+    }
+}
+
+/// The greatest number that divides both; 1 when either is zero.
+pub fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    let (mut a, mut b) = (a, b);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    fn scale(ticks: u32) -> Timescale {
+        Timescale::new(ticks).unwrap()
+    }
+
+    #[test]
+    fn rescale_rounds_to_the_nearest_tick() {
+        for (ticks, from, to, expected) in [
+            (1278, 1000, 48_000, 61_344),
+            (1, 3, 2, 1),
+            (-1, 3, 2, -1),
+            (1, 2, 1, 1),
+            (-1, 2, 1, 0),
+            (i64::MAX, 1, 1000, i64::MAX),
+            (i64::MIN, 1, 1000, i64::MIN),
+        ] {
+            assert_eq!(rescale(ticks, scale(from), scale(to)), expected, "{ticks} of {from} in {to}");
+        }
+        assert_eq!(rescale_length(u64::MAX, scale(1), scale(1000)), u64::MAX);
+    }
+
+    #[test]
+    fn seconds_are_exact_decimal_text() {
+        for (ticks, timescale, places, expected) in
+            [(1001, 30_000, 6, "0.033367"), (4, 1, 3, "4.000"), (1999, 1000, 0, "2"), (u64::MAX, 1, 1, "18446744073709551615.0")]
+        {
+            assert_eq!(Seconds { ticks, timescale: scale(timescale), places }.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn frame_rates_are_in_lowest_terms() {
+        assert_eq!(FrameRate::new(scale(90_000), 3003).unwrap().to_string(), "30000/1001");
+        assert_eq!(FrameRate::new(scale(12_800), 512).unwrap().to_string(), "25");
+        assert_eq!(FrameRate::new(scale(90_000), 3003).unwrap().thousandths(), 29_970);
+        assert_eq!(FrameRate::new(scale(90_000), 0), None);
+    }
+}

@@ -1,0 +1,73 @@
+//! The segments of a rendition on the presentation timeline.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::{segment::boundary::Cut, time::Timescale, track::Track};
+
+/// One segment: which samples, and which stretch of the presentation they cover.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Numbers of its samples, from 0 in decoding order.
+    pub samples: Range<u32>,
+    /// When its first sample in presentation order is presented, in ticks of the timeline; at least 0.
+    pub start: u64,
+    /// Ticks until the next segment starts, or until the last sample ends.
+    pub duration: u64,
+    /// Bytes of payload.
+    pub bytes: u64,
+}
+
+impl Segment {
+    /// The tick at which it ends.
+    pub fn end(&self) -> u64 {
+        self.start.saturating_add(self.duration)
+    }
+}
+
+/// The segments of a rendition, in order; complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    /// Ticks a second.
+    pub timescale: Timescale,
+    /// The segments. Segment number N of a rendition is at index N - 1.
+    pub segments: Vec<Segment>,
+}
+
+impl Timeline {
+    /// The segments of `track` that begin at `cuts`.
+    pub fn new(track: &Track, cuts: &[Cut]) -> Self {
+        let mut segments: Vec<Segment> = Vec::with_capacity(cuts.len());
+        let mut end = 0;
+        let ends = cuts.iter().skip(1).map(|cut| cut.sample).chain([track.samples.len()]);
+        for (cut, sample_end) in cuts.iter().zip(ends) {
+            let samples = cut.sample..sample_end;
+            let mut start = i64::MAX;
+            for sample in track.samples.range(samples.clone()) {
+                let time = track.presentation_time(&sample);
+                start = start.min(time);
+                end = end.max(time.saturating_add(sample.duration.into()));
+            }
+            let previous = segments.last().map_or(0, |segment| segment.start);
+            let start = u64::try_from(start).unwrap_or(0).max(previous);
+            let bytes = track.samples.bytes_of(samples.clone());
+            segments.push(Segment { samples, start, duration: 0, bytes });
+        }
+        let mut next = u64::try_from(end).unwrap_or(0);
+        for segment in segments.iter_mut().rev() {
+            segment.duration = next.saturating_sub(segment.start);
+            next = segment.start;
+        }
+        Self { timescale: track.timescale, segments }
+    }
+
+    /// The tick at which the last segment ends.
+    pub fn end(&self) -> u64 {
+        self.segments.last().map_or(0, Segment::end)
+    }
+
+    /// Segment `number`, counted from 1.
+    pub fn segment(&self, number: u32) -> Option<&Segment> {
+        self.segments.get(usize::try_from(number).ok()?.checked_sub(1)?)
+    }
+}

@@ -1,0 +1,79 @@
+//! A track: what it carries, how its times map to the presentation, and its samples.
+
+use alloc::{string::String, vec::Vec};
+
+use crate::{
+    codec::Codec,
+    sample::{Sample, SampleTable},
+    time::{FrameRate, Timescale},
+};
+
+/// A track that Reelway carries.
+#[derive(Clone, Debug)]
+pub struct Track {
+    /// `track_ID` in the source.
+    pub id: u32,
+    /// Whether the source has it enabled.
+    pub enabled: bool,
+    /// Ticks a second of all its times.
+    pub timescale: Timescale,
+    /// ISO 639-2/T code or BCP 47 tag; `None`: undetermined.
+    pub language: Option<String>,
+    /// Codec and kind of media.
+    pub codec: Codec,
+    /// The sample entry as the source has it, header included.
+    pub sample_entry: Vec<u8>,
+    /// The matrix of `tkhd`, as the source has it.
+    pub matrix: [u8; 36],
+    /// Width and height of presentation in 16.16 fixed point.
+    pub dimensions: (u32, u32),
+    /// Ticks to add to a composition time for the time in the presentation: the edit list, folded.
+    ///
+    /// Positive: the track starts late (an empty edit). Negative: presentation begins inside the media (`media_time`:
+    /// the reordering delay of B-frames, the priming of AAC).
+    pub shift: i64,
+    /// The samples, in decoding order.
+    pub samples: SampleTable,
+}
+
+impl Track {
+    /// When `sample` is presented, in ticks of the presentation timeline. Negative: before its start, to be decoded but not shown.
+    pub fn presentation_time(&self, sample: &Sample) -> i64 {
+        sample.composition_time().saturating_add(self.shift)
+    }
+
+    /// The rate of the frame duration that most samples have, if nine in ten have it; else the average.
+    pub fn frame_rate(&self) -> Option<FrameRate> {
+        let (delta, count) = self.samples.commonest_duration()?;
+        let total = u64::from(self.samples.len());
+        if u64::from(count) * 10 >= total * 9 {
+            return FrameRate::new(self.timescale, delta);
+        }
+        let average = self.samples.duration().checked_div(total)?;
+        FrameRate::new(self.timescale, u32::try_from(average).ok()?)
+    }
+}
+
+/// A track for tests of rules on samples: `count` of them, `delta` ticks each, one byte each.
+#[cfg(test)]
+pub(crate) fn test_track(timescale: u32, count: u32, delta: u32, sync: impl Fn(u32) -> bool) -> Track {
+    use crate::codec::{Audio, Media};
+    let mut samples = crate::sample::SampleTableBuilder::default();
+    for number in 0..count {
+        let decode_time = u64::from(number) * u64::from(delta);
+        let sample = Sample { decode_time, duration: delta, composition_offset: 0, sync: sync(number), offset: number.into(), size: 1 };
+        samples.push(&sample).unwrap();
+    }
+    Track {
+        id: 1,
+        enabled: true,
+        timescale: Timescale::new(timescale).unwrap(),
+        language: None,
+        codec: Codec { string: "mp4a.40.2".into(), media: Media::Audio(Audio { channels: 2, sample_rate: 48_000 }) },
+        sample_entry: Vec::new(),
+        matrix: [0; 36],
+        dimensions: (0, 0),
+        shift: 0,
+        samples: samples.finish(),
+    }
+}
