@@ -95,6 +95,12 @@ impl Vod {
         Ok(chunk::segment(track, segment.samples.clone(), number))
     }
 
+    /// The renditions, each with the track that it is made from.
+    pub fn renditions(&self) -> impl Iterator<Item = (&Rendition, &Track)> {
+        let tracks = self.tracks.iter().filter_map(|index| self.movie.tracks.get(*index));
+        self.presentation.renditions.iter().zip(tracks)
+    }
+
     /// Heap memory that it takes, in bytes.
     pub fn memory(&self) -> usize {
         let segments: usize = self.presentation.renditions.iter().map(|rendition| rendition.timeline.segments.len()).sum();
@@ -102,9 +108,7 @@ impl Vod {
     }
 
     fn rendition(&self, name: &str) -> Result<(&Rendition, &Track)> {
-        let found = self.presentation.renditions.iter().zip(&self.tracks).find(|(rendition, _)| rendition.name == name);
-        found
-            .and_then(|(rendition, track)| Some((rendition, self.movie.tracks.get(*track)?)))
-            .ok_or_else(|| Error::misuse("there is no such rendition"))
+        let found = self.renditions().find(|(rendition, _)| rendition.name == name);
+        found.ok_or_else(|| Error::misuse("there is no such rendition"))
     }
 }

@@ -1,4 +1,14 @@
 //! Reelway, the server: an HTTP/3, HTTP/2 and HTTP/1.1 origin for video, and the packager.
+//!
+//! ```text
+//! cli -> origin -> http, storage -> reelway-core
+//!    '-> net (TCP, QUIC)  '- what net hands requests to
+//! ```
 
+pub mod cli;
 pub mod http;
 pub mod net;
+pub mod origin;
+pub mod package;
+pub mod report;
+pub mod storage;

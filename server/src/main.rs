@@ -1,1 +1,5 @@
-fn main() {}
+//! The `reelway` binary.
+
+fn main() -> std::process::ExitCode {
+    reelway::cli::main()
+}

@@ -149,7 +149,7 @@ mod tests {
     fn video_is_cut_at_the_nearest_sync_sample() {
         assert_eq!(cuts(500, 50, 4000), [0, 4000, 8000, 12_000, 16_000], "a group of pictures divides the target");
         assert_eq!(cuts(500, 48, 4000), [0, 3840, 7680, 11_520, 15_360, 19_200], "1.92 s: two are nearer to 4 s than three");
-        assert_eq!(cuts(490, 48, 4000), [0, 3840, 7680, 11_520, 15_360], "the rest of 4.24 s is nearer to 4 s than 3.84 s and a bit");
+        assert_eq!(cuts(486, 48, 4000), [0, 3840, 7680, 11_520, 15_360], "the rest of 4.08 s is nearer to 4 s than 3.84 s");
         assert_eq!(cuts(500, 125, 4000), [0, 5000, 10_000, 15_000], "5 s: longer than the target");
         assert_eq!(cuts(500, 75, 4000), [0, 3000, 6000, 9000, 12_000, 15_000, 18_000], "3 s: nearer than 6 s");
         assert_eq!(cuts(500, 9999, 4000), [0], "one sync sample");

@@ -1,21 +1,41 @@
-//! The body of a response.
+//! The body of a response: content, read a window at a time when the transport asks for it.
 
 use std::{
+    future::Future,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use tokio::task::{JoinHandle, spawn_blocking};
 
-/// The body of a response: nothing, or bytes in memory.
+use super::Content;
+use crate::storage::{Piece, gather};
+
+/// Bytes read at a time: a viewer holds at most this much, and larger windows save nothing that can be measured.
+const WINDOW: u64 = 256 << 10;
+
+/// The body of a response.
+///
+/// Files are read on threads of their own, so that a slow disk holds up nobody else. A file that is no longer what its index describes,
+/// or ends early, is an error in the middle of the body: the transports reset the response, so it never passes for a whole one.
 #[derive(Debug, Default)]
-pub struct Body(Option<Bytes>);
+pub struct Body {
+    rest: Content,
+    reading: Option<JoinHandle<io::Result<(Bytes, Content)>>>,
+}
+
+impl From<Content> for Body {
+    fn from(content: Content) -> Self {
+        Self { rest: content, reading: None }
+    }
+}
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self((!bytes.is_empty()).then_some(bytes))
+        Content::from_bytes(bytes).into()
     }
 }
 
@@ -23,15 +43,64 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.reading.is_none() {
+            if self.rest.is_empty() {
+                return Poll::Ready(None);
+            }
+            if self.rest.extents.is_empty() {
+                let bytes = std::mem::take(&mut self.rest).head;
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            let content = std::mem::take(&mut self.rest);
+            self.reading = Some(spawn_blocking(move || read_window(content)));
+        }
+        let Some(reading) = self.reading.as_mut() else { return Poll::Ready(None) };
+        let read = ready!(Pin::new(reading).poll(context)).map_err(io::Error::other).flatten();
+        self.reading = None;
+        Poll::Ready(Some(read.map(|(bytes, rest)| {
+            self.rest = rest;
+            Frame::data(bytes)
+        })))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_none()
+        self.reading.is_none() && self.rest.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
+        // While a window is being read the rest is not known here; transports ask before they poll.
+        if self.reading.is_some() { SizeHint::default() } else { SizeHint::with_exact(self.rest.len()) }
     }
+}
+
+/// Reads the first window of `content`; gives it and what is left.
+fn read_window(content: Content) -> io::Result<(Bytes, Content)> {
+    let length = content.len().min(WINDOW);
+    let rest = content.clone().slice(length..content.len());
+    let window = content.slice(0..length);
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    let (head, payload) = bytes.split_at_mut(window.head.len());
+    head.copy_from_slice(&window.head);
+    if let Some(source) = &window.source {
+        read_extents(&window, source, payload)?;
+    }
+    Ok((bytes.into(), rest))
+}
+
+fn read_extents(window: &Content, source: &crate::storage::SourceFile, payload: &mut [u8]) -> io::Result<()> {
+    let mut free = payload;
+    let mut pieces: Vec<Piece<'_>> = window
+        .extents
+        .iter()
+        .map(|extent| {
+            let length = usize::try_from(extent.end - extent.start).unwrap_or(usize::MAX);
+            let (target, rest) = std::mem::take(&mut free).split_at_mut(length);
+            free = rest;
+            Piece { offset: extent.start, target }
+        })
+        .collect();
+    pieces.sort_unstable_by_key(|piece| piece.offset);
+    gather(source.file(), pieces)?;
+    source.check()
 }

@@ -1,6 +1,16 @@
-//! HTTP semantics above the transports: one request type, one response type, one handler for HTTP/1.1, HTTP/2 and HTTP/3.
+//! HTTP semantics (RFC 9110) above the transports: one request type, one response type, one handler for HTTP/1.1, HTTP/2 and HTTP/3.
+//!
+//! ```text
+//! path -> resource -> (origin) -> representation -> precondition, range -> response
+//! ```
 
 mod body;
+mod content;
+mod precondition;
+mod problem;
+mod range;
+mod representation;
+mod resource;
 
 use std::future::Future;
 
@@ -8,6 +18,10 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 
 pub use body::Body;
+pub use content::Content;
+pub use problem::problem;
+pub use representation::{Representation, options, respond};
+pub use resource::{AssetPath, Resource, VodPart};
 
 /// What goes wrong while a request body is read.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;

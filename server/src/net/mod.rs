@@ -1,1 +1,47 @@
-//! The transports: TLS, TCP (HTTP/1.1 and HTTP/2) and QUIC (HTTP/3).
+//! The transports: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over QUIC, one service behind all of them.
+//!
+//! ```text
+//! Address --bind--> sockets --Listeners::serve--+-- tcp   TLS by ALPN or plain, hyper   --+
+//! Identity --------> rustls                     '-- quic  quinn, our transport under h3 --+--> answer --> Service
+//! ```
+//!
+//! What this module promises to the origin:
+//!
+//! - All sockets are taken before anything is served; a port that cannot be had is named in the error.
+//! - A handler's future and its body are dropped as soon as the client cancels, or its connection ends.
+//! - A body that fails, or is not as long as its `Content-Length`, never looks complete: HTTP/1.1 closes, HTTP/2 and HTTP/3 reset.
+//! - What a peer can make us hold is bounded by [`Settings`], and so is the time it can take.
+//! - Chunks of a body go to QUIC as they are, without a copy.
+//! - When stopping, running requests may end, new ones are refused so that a client may safely repeat them elsewhere.
+//!
+//! | file | the one idea |
+//! |---|---|
+//! | `settings` | every limit and its unit |
+//! | `address`, `bind` | where to listen; sockets all together or not at all |
+//! | `tls`, `dev_certificate` | one certificate for TCP and QUIC; one that is made when there is none |
+//! | `answer`, `measured` | what holds for a request on every transport |
+//! | `activity`, `drain` | closing what is idle; stopping |
+//! | `tcp` | hyper |
+//! | `quic` | HTTP/3, from frames up to one exchange |
+
+mod activity;
+mod address;
+mod answer;
+mod bind;
+mod dev_certificate;
+mod drain;
+mod error;
+mod listeners;
+mod measured;
+mod quic;
+mod settings;
+mod tcp;
+mod tls;
+
+pub use address::{Address, AddressError};
+pub use answer::{Peer, Service};
+pub use bind::Transport;
+pub use error::Error;
+pub use listeners::Listeners;
+pub use settings::Settings;
+pub use tls::Identity;

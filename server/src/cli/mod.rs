@@ -1,0 +1,46 @@
+//! The command line: `reelway serve`, `package`, `inspect`.
+
+mod input;
+mod inspect;
+mod package;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Plays a folder of videos everywhere, adaptively, over HTTP/3.
+#[derive(Debug, Parser)]
+#[command(name = "reelway", version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a folder of MP4 and MOV files as HLS, DASH and plain files
+    Serve(serve::Serve),
+    /// Write a file as CMAF segments with HLS and DASH manifests
+    Package(package::Package),
+    /// Tell what a file holds
+    Inspect(inspect::Inspect),
+}
+
+/// Runs the command that the arguments of the process name. Exit code 0: done; 1: the input or the environment is at fault, said in one
+/// line; 2: wrong usage.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse(); // exits with 2 on wrong usage
+    let result = match arguments.command {
+        Command::Serve(serve) => serve.run(),
+        Command::Package(package) => package.run(),
+        Command::Inspect(inspect) => inspect.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("reelway: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

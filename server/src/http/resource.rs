@@ -1,0 +1,223 @@
+//! What a path names. A path becomes one of these before any work is done; what it cannot become is not found.
+
+use std::path::{Path, PathBuf};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// A place on the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// A file of the web app; the app itself at the empty path.
+    Page(String),
+    /// `/media/PATH`: a file as it is.
+    Media(AssetPath),
+    /// `/vod/ASSET/...`: a file as HLS, DASH and CMAF.
+    Vod(AssetPath, VodPart),
+    /// `/api/v1/server`.
+    ApiServer,
+    /// `/api/v1/assets`.
+    ApiAssets,
+    /// `/healthz`: the process answers.
+    Health,
+    /// `/readyz`: it takes requests.
+    Ready,
+}
+
+/// A part of a presentation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VodPart {
+    /// `master.m3u8`.
+    MultivariantPlaylist,
+    /// `manifest.mpd`.
+    Mpd,
+    /// `REP/media.m3u8`.
+    MediaPlaylist(String),
+    /// `REP/init.mp4`.
+    Header(String),
+    /// `REP/N.m4s`, from 1.
+    Segment(String, u32),
+}
+
+/// A path below the media folder that can lead nowhere else: every step is a plain, visible name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AssetPath(Vec<String>);
+
+/// The longest path, in steps: deeper folders are not served.
+const MAX_STEPS: usize = 32;
+
+impl Resource {
+    /// What the path of a URL names; percent-encoding is taken off once, step by step, so that an encoded slash never becomes a step.
+    pub fn parse(path: &str) -> Option<Self> {
+        let mut steps = Vec::new();
+        for step in path.strip_prefix('/')?.split('/') {
+            if steps.len() > MAX_STEPS {
+                return None;
+            }
+            steps.push(percent_decode_str(step).decode_utf8().ok()?.into_owned());
+        }
+        let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+        match steps.as_slice() {
+            ["media", asset @ ..] => AssetPath::new(asset).map(Self::Media),
+            ["vod", rest @ ..] => Self::parse_vod(rest),
+            ["api", "v1", "server"] => Some(Self::ApiServer),
+            ["api", "v1", "assets"] => Some(Self::ApiAssets),
+            ["api" | "live" | "ingest" | "upload" | "t", ..] => None,
+            ["healthz"] => Some(Self::Health),
+            ["readyz"] => Some(Self::Ready),
+            page => Some(Self::Page(page.join("/"))),
+        }
+    }
+
+    fn parse_vod(steps: &[&str]) -> Option<Self> {
+        let (asset, part) = match steps {
+            [asset @ .., "master.m3u8"] => (asset, VodPart::MultivariantPlaylist),
+            [asset @ .., "manifest.mpd"] => (asset, VodPart::Mpd),
+            [asset @ .., rendition, "media.m3u8"] => (asset, VodPart::MediaPlaylist(rendition_name(rendition)?)),
+            [asset @ .., rendition, "init.mp4"] => (asset, VodPart::Header(rendition_name(rendition)?)),
+            [asset @ .., rendition, file] => {
+                let number = counting_number(file.strip_suffix(".m4s")?)?;
+                (asset, VodPart::Segment(rendition_name(rendition)?, number))
+            }
+            _ => return None,
+        };
+        Some(Self::Vod(AssetPath::new(asset)?, part))
+    }
+}
+
+/// A letter for the kind and a number from 1: `v1`, `a2`.
+fn rendition_name(text: &str) -> Option<String> {
+    let number = text.strip_prefix(['v', 'a'])?;
+    counting_number(number).map(|_| text.to_owned())
+}
+
+/// A number from 1, written in one way only, so that one thing has one URL.
+fn counting_number(digits: &str) -> Option<u32> {
+    let plain = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten()
+}
+
+/// What must be encoded in a step of a path (RFC 3986 3.3), generously.
+const STEP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+impl AssetPath {
+    /// A path of these steps; `None` if any of them is hidden, is not a plain name, or cannot be one.
+    fn new(steps: &[&str]) -> Option<Self> {
+        let plain = |step: &&str| {
+            !step.is_empty()
+                && !step.starts_with('.')
+                && step.len() <= 255
+                && !step.contains(['/', '\\', '\0'])
+                && !step.contains(char::is_control)
+        };
+        let fits = !steps.is_empty() && steps.len() <= MAX_STEPS && steps.iter().all(plain);
+        fits.then(|| Self(steps.iter().map(|step| (*step).to_owned()).collect()))
+    }
+
+    /// The path of a file found in the media folder.
+    pub fn from_relative(path: &Path) -> Option<Self> {
+        let steps: Option<Vec<&str>> = path.iter().map(|step| step.to_str()).collect();
+        Self::new(&steps?)
+    }
+
+    /// As a relative path of the file system.
+    pub fn to_path(&self) -> PathBuf {
+        self.0.iter().collect()
+    }
+
+    /// As people write it.
+    pub fn id(&self) -> String {
+        self.0.join("/")
+    }
+
+    /// The last step.
+    pub fn file_name(&self) -> &str {
+        self.0.last().map_or("", String::as_str)
+    }
+
+    /// As it stands in a URL, without a slash in front.
+    pub fn url(&self) -> String {
+        let steps: Vec<String> = self.0.iter().map(|step| utf8_percent_encode(step, STEP).to_string()).collect();
+        steps.join("/")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asset(steps: &[&str]) -> AssetPath {
+        AssetPath::new(steps).unwrap()
+    }
+
+    #[test]
+    fn paths_name_resources() {
+        use VodPart::{Header, MediaPlaylist, Mpd, MultivariantPlaylist, Segment};
+        let movie = || asset(&["a", "b c.mp4"]);
+        for (path, expected) in [
+            ("/", Some(Resource::Page(String::new()))),
+            ("/assets/index.js", Some(Resource::Page("assets/index.js".into()))),
+            ("/media/a/b%20c.mp4", Some(Resource::Media(movie()))),
+            ("/vod/a/b%20c.mp4/master.m3u8", Some(Resource::Vod(movie(), MultivariantPlaylist))),
+            ("/vod/a/b%20c.mp4/manifest.mpd", Some(Resource::Vod(movie(), Mpd))),
+            ("/vod/a/b%20c.mp4/v1/media.m3u8", Some(Resource::Vod(movie(), MediaPlaylist("v1".into())))),
+            ("/vod/a/b%20c.mp4/a12/init.mp4", Some(Resource::Vod(movie(), Header("a12".into())))),
+            ("/vod/a/b%20c.mp4/v1/7.m4s", Some(Resource::Vod(movie(), Segment("v1".into(), 7)))),
+            ("/vod/v1/v1/7.m4s", Some(Resource::Vod(asset(&["v1"]), Segment("v1".into(), 7)))),
+            ("/api/v1/server", Some(Resource::ApiServer)),
+            ("/api/v1/assets", Some(Resource::ApiAssets)),
+            ("/healthz", Some(Resource::Health)),
+            ("/api/v2/server", None),
+            ("/vod/a.mp4/v1/0.m4s", None),
+            ("/vod/a.mp4/v1/07.m4s", None),
+            ("/vod/a.mp4/v1/+7.m4s", None),
+            ("/vod/a.mp4/v1/4294967296.m4s", None),
+            ("/vod/a.mp4/v0/7.m4s", None),
+            ("/vod/a.mp4/x1/7.m4s", None),
+            ("/vod/master.m3u8", None),
+            ("/vod/v1/7.m4s", None),
+            ("media/a.mp4", None),
+            ("", None),
+        ] {
+            assert_eq!(Resource::parse(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn no_path_leads_out_of_the_folder() {
+        for path in [
+            "/media/",
+            "/media",
+            "/media/..",
+            "/media/../x",
+            "/media/a/../../x",
+            "/media/%2e%2e/x",
+            "/media/%2E%2E%2Fx",
+            "/media/a%2fb",
+            "/media/.hidden",
+            "/media/a/.git/config",
+            "/media//etc/passwd",
+            "/media/a//b",
+            "/media/./a",
+            "/media/a%00.mp4",
+            "/media/a%5cb",
+            "/media/a\\b",
+            "/media/%ff",
+            "/media/a%0ab",
+            "/media/a/",
+        ] {
+            assert_eq!(Resource::parse(path), None, "{path}");
+        }
+        let deep = format!("/media{}", "/a".repeat(MAX_STEPS + 1));
+        assert_eq!(Resource::parse(&deep), None);
+        // Encoded twice: a name with percent signs, not a way up.
+        assert_eq!(Resource::parse("/media/%252e%252e"), Some(Resource::Media(asset(&["%2e%2e"]))));
+    }
+
+    #[test]
+    fn urls_name_what_they_were_made_from() {
+        for name in ["a b.mp4", "100%.mp4", "été?#.mp4", "a&b=c;d.mp4"] {
+            let path = asset(&["films", name]);
+            assert_eq!(Resource::parse(&format!("/media/{}", path.url())), Some(Resource::Media(path)));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What all transports do with a request and its response.
+
+use std::{future::Future, io, net::SocketAddr};
+
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use http_body_util::BodyExt;
+
+use super::measured::Measured;
+use crate::http::{BodyError, Handler, Request};
+
+/// What a transport asks of the origin. Every [`Handler`] is one; benches and tests bring bodies of their own.
+pub trait Service: Send + Sync + 'static {
+    /// The body of a response. Its chunks go to the transport as they are, without a copy over HTTP/3.
+    type Body: http_body::Body<Data = Bytes, Error = io::Error> + Send + Unpin + 'static;
+
+    /// Answers one request; see [`Handler::handle`].
+    fn call(&self, request: Request) -> impl Future<Output = http::Response<Self::Body>> + Send;
+}
+
+impl<H: Handler> Service for H {
+    type Body = crate::http::Body;
+
+    fn call(&self, request: Request) -> impl Future<Output = http::Response<Self::Body>> + Send {
+        self.handle(request)
+    }
+}
+
+/// Who asks, by which way: an extension of every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The client, or the proxy before us. Over QUIC the address at the time the request began.
+    pub address: SocketAddr,
+    /// The request came encrypted.
+    pub secure: bool,
+}
+
+/// Calls the service, and holds its response to what its head announces.
+pub(super) async fn answer<S, B>(service: &S, request: http::Request<B>, peer: Peer) -> http::Response<Measured<S::Body>>
+where
+    S: Service,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BodyError>,
+{
+    let head = request.method() == Method::HEAD;
+    let mut request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+    request.extensions_mut().insert(peer);
+    let response = service.call(request).await;
+    let bodyless = head || has_no_body(response.status());
+    let (parts, body) = response.into_parts();
+    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let body = if bodyless { Measured::absent(body) } else { Measured::new(body, announced) };
+    http::Response::from_parts(parts, body)
+}
+
+/// RFC 9110 section 6.4.1: these never have content, whatever the handler gave.
+fn has_no_body(status: StatusCode) -> bool {
+    status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+}

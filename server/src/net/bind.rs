@@ -1,0 +1,123 @@
+//! Sockets: taken all together before anything is served, or not at all.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{Address, Error};
+
+/// Connections the kernel holds for us between two calls of accept.
+const BACKLOG: i32 = 1024;
+
+/// Another process may hold the UDP or IPv6 side of a port that the system chose for us; then the next one is tried.
+const PORT_TRIES: usize = 32;
+
+/// The sockets of one [`Address`]: the same port for all.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    pub tcp: Vec<TcpListener>,
+    /// Empty for a plain address.
+    pub udp: Vec<UdpSocket>,
+}
+
+/// A transport protocol, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Carries HTTP/1.1 and HTTP/2.
+    Tcp,
+    /// Carries QUIC.
+    Udp,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        })
+    }
+}
+
+/// Takes TCP, and UDP with buffers of `udp_buffer` bytes when that is given, on one port of the address and its companion.
+pub(super) fn bind(address: Address, udp_buffer: Option<usize>) -> Result<Sockets, Error> {
+    let chosen_by_system = address.primary().port() == 0;
+    let mut tries = if chosen_by_system { PORT_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        match try_bind(address, udp_buffer) {
+            Err(Error::Bind { source, .. }) if tries > 0 && source.kind() == io::ErrorKind::AddrInUse => {}
+            result => return result,
+        }
+    }
+}
+
+fn try_bind(address: Address, udp_buffer: Option<usize>) -> Result<Sockets, Error> {
+    let first = tcp(address.primary())?;
+    let port = first.local_addr().map_err(|source| Error::bind(address.primary(), Transport::Tcp, source))?.port();
+    let mut sockets = Sockets { tcp: vec![first], udp: Vec::new() };
+    if let Some(size) = udp_buffer {
+        sockets.udp.push(udp(SocketAddr::new(address.primary().ip(), port), size)?);
+    }
+    if let Some(ip) = address.companion() {
+        // Both or none: half an address on ::1 would send browsers to a place where HTTP/3 is missing.
+        match companion(ip, port, udp_buffer) {
+            Ok((tcp, udp)) => {
+                sockets.tcp.push(tcp);
+                sockets.udp.extend(udp);
+            }
+            Err(Error::Bind { source, .. }) if no_such_family(&source) => tracing::info!("no IPv6 here: listening on {ip} is left out"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sockets)
+}
+
+fn companion(ip: IpAddr, port: u16, udp_buffer: Option<usize>) -> Result<(TcpListener, Option<UdpSocket>), Error> {
+    let address = SocketAddr::new(ip, port);
+    Ok((tcp(address)?, udp_buffer.map(|size| udp(address, size)).transpose()?))
+}
+
+/// The machine has no IPv6, or none on its loopback interface.
+fn no_such_family(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
+        || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+}
+
+fn tcp(address: SocketAddr) -> Result<TcpListener, Error> {
+    let open = || -> io::Result<TcpListener> {
+        let socket = socket(address, Type::STREAM, Protocol::TCP)?;
+        // A restart must not wait for the connections of the last run to leave TIME_WAIT. On Windows the option means
+        // something else: that two programs may listen on one port.
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    open().map_err(|source| Error::bind(address, Transport::Tcp, source))
+}
+
+fn udp(address: SocketAddr, buffer: usize) -> Result<UdpSocket, Error> {
+    let open = || -> io::Result<UdpSocket> {
+        let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+        // Best effort: the default of 208 KiB overflows when a thousand handshakes come at once, but it is no reason to refuse.
+        let _ = socket.set_recv_buffer_size(buffer);
+        let _ = socket.set_send_buffer_size(buffer);
+        socket.bind(&address.into())?;
+        Ok(socket.into())
+    };
+    open().map_err(|source| Error::bind(address, Transport::Udp, source))
+}
+
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        // `[::]` is the whole machine; any other IPv6 address leaves its IPv4 twin to a socket of its own.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}

@@ -1,0 +1,117 @@
+//! All listeners of a server as one thing: bind, serve, stop.
+
+use std::{future::Future, net::SocketAddr, sync::Arc};
+
+use http::HeaderValue;
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    Address, Error, Identity, Service, Settings, Transport,
+    bind::{self, Sockets},
+    drain::Stop,
+    quic, tcp,
+};
+
+/// Every socket of a server, bound and not yet serving.
+pub struct Listeners {
+    secure: Vec<TcpListener>,
+    tls: Option<TlsAcceptor>,
+    quic: Vec<quinn::Endpoint>,
+    plain: Vec<TcpListener>,
+    settings: Arc<Settings>,
+}
+
+impl Listeners {
+    /// Takes the ports: `secure` for HTTP/3 on UDP and for HTTP/2 and HTTP/1.1 over TLS on TCP, one port number for both;
+    /// `plain` for HTTP/1.1 and HTTP/2 without TLS. Clients may connect from here on, and wait until [`serve`](Self::serve).
+    ///
+    /// To be called inside a Tokio runtime with time and IO enabled.
+    ///
+    /// # Errors
+    /// The first port that cannot be had, or a certificate that TLS refuses. Nothing stays bound then.
+    pub fn bind(secure: Option<(Address, &Identity)>, plain: Option<Address>, settings: Settings) -> Result<Self, Error> {
+        let mut listeners = Self { secure: Vec::new(), tls: None, quic: Vec::new(), plain: Vec::new(), settings: Arc::new(settings) };
+        let settings = Arc::clone(&listeners.settings);
+        if let Some((address, identity)) = secure {
+            let Sockets { tcp, udp } = bind::bind(address, Some(settings.udp_buffer_bytes))?;
+            listeners.secure = listen(tcp)?;
+            listeners.tls = Some(TlsAcceptor::from(identity.tcp()?));
+            let crypto = identity.quic()?;
+            for socket in udp {
+                listeners.quic.push(quic::endpoint(socket, Arc::clone(&crypto), &settings)?);
+            }
+        }
+        if let Some(address) = plain {
+            listeners.plain = listen(bind::bind(address, None)?.tcp)?;
+        }
+        Ok(listeners)
+    }
+
+    /// Where HTTPS is served, on TCP and on UDP alike; the first is the address that was asked for.
+    pub fn secure_addresses(&self) -> Vec<SocketAddr> {
+        self.secure.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Where plain HTTP is served; the first is the address that was asked for.
+    pub fn plain_addresses(&self) -> Vec<SocketAddr> {
+        self.plain.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Serves until `shutdown` resolves, then drains: no new connections, GOAWAY on those there are, running requests may end
+    /// within [`Settings::drain_timeout`], what is left then is reset. Returns when all is closed.
+    ///
+    /// Dropping the future stops at once.
+    pub async fn serve<S: Service>(self, service: Arc<S>, shutdown: impl Future<Output = ()> + Send) {
+        let (stop, drain) = Stop::new();
+        let settings = self.settings;
+        let mut running = JoinSet::new();
+
+        let permits = Arc::new(Semaphore::new(settings.max_connections));
+        let port = |listener, tls, alt_svc| tcp::Port {
+            listener,
+            tls,
+            alt_svc,
+            service: Arc::clone(&service),
+            settings: Arc::clone(&settings),
+            permits: Arc::clone(&permits),
+            drain: drain.clone(),
+        };
+        for listener in self.secure {
+            let alt_svc = if self.quic.is_empty() { None } else { alt_svc(&listener, &settings) };
+            running.spawn(port(listener, self.tls.clone(), alt_svc).run());
+        }
+        for listener in self.plain {
+            running.spawn(port(listener, None, None).run());
+        }
+        let load = Arc::new(quic::Load::new(&settings));
+        for endpoint in self.quic {
+            running.spawn(quic::run(endpoint, Arc::clone(&service), Arc::clone(&settings), Arc::clone(&load), drain.clone()));
+        }
+
+        shutdown.await;
+        stop.begin(settings.drain_timeout);
+        while let Some(ended) = running.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a listener was ended by a panic");
+            }
+        }
+    }
+}
+
+/// RFC 7838 section 3: the same host, the same port, over QUIC.
+fn alt_svc(listener: &TcpListener, settings: &Settings) -> Option<HeaderValue> {
+    let port = listener.local_addr().ok()?.port();
+    HeaderValue::try_from(format!("h3=\":{port}\"; ma={}", settings.alt_svc_max_age.as_secs())).ok()
+}
+
+fn listen(sockets: Vec<std::net::TcpListener>) -> Result<Vec<TcpListener>, Error> {
+    let listen = |socket: std::net::TcpListener| {
+        let address = socket.local_addr().map_err(|source| Error::bind(UNKNOWN, Transport::Tcp, source))?;
+        TcpListener::from_std(socket).map_err(|source| Error::bind(address, Transport::Tcp, source))
+    };
+    sockets.into_iter().map(listen).collect()
+}
+
+/// Stands for the address of a socket that does not know its own; the system never does that.
+const UNKNOWN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);

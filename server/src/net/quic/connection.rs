@@ -1,0 +1,152 @@
+//! One HTTP/3 connection, from its handshake to its GOAWAY.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use h3::error::Code;
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{
+    budget::Budget,
+    exchange::{Outcome, exchange},
+    fault::refuse,
+    transport::{Door, Transport},
+};
+use crate::net::{
+    Settings,
+    answer::{Peer, Service},
+    drain::Drain,
+};
+
+/// Requests that a client may abandon: at once, and each second after. A player that seeks abandons a handful; rapid reset
+/// (CVE-2023-44487) thousands.
+const ABANDONED: (u32, u32) = (512, 64);
+
+/// Between the GOAWAY that asks for no more requests and the one that names the last served (RFC 9114 section 5.2), two round
+/// trips within these bounds.
+const GOAWAY_GRACE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+
+/// Serves a connection until it is closed by the client, by a breach of the protocol, or by draining.
+pub(super) async fn serve<S: Service>(connection: quinn::Connection, service: Arc<S>, settings: Arc<Settings>, mut drain: Drain) {
+    let (transport, door) = Transport::new(connection.clone(), settings.max_header_bytes);
+    let mut builder = h3::server::builder();
+    builder.max_field_section_size(settings.max_header_bytes.into()).send_grease(false);
+    // A client that gives us no stream credit for our control stream would hold this up for ever.
+    let Ok(Ok(mut h3)) = timeout(settings.handshake_timeout, builder.build::<_, Bytes>(transport)).await else { return };
+
+    let mut exchanges: JoinSet<Outcome> = JoinSet::new();
+    let mut abandoned = Budget::new(ABANDONED.0, ABANDONED.1);
+    let mut phase = Phase::Serving;
+    loop {
+        if matches!(phase, Phase::Ending { .. }) && exchanges.is_empty() {
+            break;
+        }
+        tokio::select! {
+            accepted = h3.accept() => match accepted {
+                Ok(Some(resolver)) => {
+                    let Some(halves) = door.take() else { continue };
+                    let peer = Peer { address: connection.remote_address(), secure: true };
+                    exchanges.spawn(exchange(Arc::clone(&service), Arc::clone(&settings), resolver, halves, peer));
+                }
+                Ok(None) => break,
+                // Closed, by whomever. Every exchange is dropped with the set, and its handler with it.
+                Err(error) => return tracing::debug!(peer = %connection.remote_address(), %error, "an HTTP/3 connection ended"),
+            },
+            Some(ended) = exchanges.join_next() => {
+                if is_abandoned(ended) && !abandoned.charge(1) {
+                    refuse(&connection, Code::H3_EXCESSIVE_LOAD, "too many abandoned requests");
+                    return;
+                }
+            }
+            end = drain.begun(), if phase == Phase::Serving => {
+                phase = begin_to_end(&mut h3, &door, &connection, end).await;
+            }
+            () = sleep_until(phase.until()), if phase != Phase::Serving => match phase {
+                Phase::Refusing { end, .. } => phase = name_the_last(&mut h3, &door, end).await,
+                _ => break,
+            },
+        }
+    }
+    // The client has said GOAWAY, or all is answered, or time is up. h3 says no more requests are running, but what they wrote
+    // may not have been received.
+    let end = phase.end().unwrap_or_else(|| Instant::now() + settings.drain_timeout);
+    let _ = tokio::time::timeout_at(end, async {
+        tokio::select! {
+            () = async { while exchanges.join_next().await.is_some() {} } => {}
+            _ = connection.closed() => {}
+        }
+    })
+    .await;
+}
+
+type H3 = h3::server::Connection<Transport, Bytes>;
+
+/// The way from serving to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// The client has been asked to bring no more requests, and those on the way are still let in.
+    Refusing {
+        until: Instant,
+        end: Instant,
+    },
+    /// No more is let in.
+    Ending {
+        end: Instant,
+    },
+}
+
+impl Phase {
+    fn until(self) -> Instant {
+        match self {
+            Self::Serving => Instant::now(),
+            Self::Refusing { until, .. } => until,
+            Self::Ending { end } => end,
+        }
+    }
+
+    fn end(self) -> Option<Instant> {
+        match self {
+            Self::Serving => None,
+            Self::Refusing { end, .. } | Self::Ending { end } => Some(end),
+        }
+    }
+}
+
+async fn begin_to_end(h3: &mut H3, door: &Door, connection: &quinn::Connection, end: Instant) -> Phase {
+    if door.is_unused() {
+        return name_the_last(h3, door, end).await;
+    }
+    // As many as there can ever be.
+    goaway(h3, usize::MAX).await;
+    let grace = (connection.rtt() * 2).clamp(GOAWAY_GRACE.0, GOAWAY_GRACE.1);
+    Phase::Refusing { until: (Instant::now() + grace).min(end), end }
+}
+
+async fn name_the_last(h3: &mut H3, door: &Door, end: Instant) -> Phase {
+    door.close();
+    // GOAWAY names the first stream that is not served; to h3 that is one more than the last.
+    goaway(h3, 1).await;
+    Phase::Ending { end }
+}
+
+/// An error is seen again by accept. A client that gives no credit for the control stream does not learn of the end, that is all.
+async fn goaway(h3: &mut H3, more_requests: usize) {
+    let _ = timeout(GOAWAY_GRACE.1, h3.shutdown(more_requests)).await;
+}
+
+/// Whether the client made us work for nothing. A panic is the handler's fault, not the client's.
+fn is_abandoned(ended: Result<Outcome, JoinError>) -> bool {
+    match ended {
+        Ok(outcome) => outcome == Outcome::Abandoned,
+        Err(error) => {
+            if error.is_panic() {
+                tracing::error!(%error, "a request was ended by a panic of its handler");
+            }
+            false
+        }
+    }
+}

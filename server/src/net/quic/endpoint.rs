@@ -1,0 +1,137 @@
+//! A UDP socket and who may connect to it.
+
+use std::{future::IntoFuture, net::UdpSocket, sync::Arc, time::Duration};
+
+use h3::error::Code;
+use quinn::{
+    Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, TransportConfig, congestion::CubicConfig,
+    crypto::rustls::QuicServerConfig,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{connection, fault::varint};
+use crate::net::{Error, Service, Settings, Transport, drain::Drain};
+
+/// Connection attempts that quinn holds until they are looked at, and the bytes it keeps of their first packets.
+const MAX_INCOMING: usize = 1024;
+const INCOMING_BYTES: u64 = 32 << 10;
+const ALL_INCOMING_BYTES: u64 = 8 << 20;
+
+/// Streams of a client besides requests: control and two for QPACK, and a few that we do not know.
+const UNI_STREAMS: u32 = 8;
+
+/// Time for the last packets to go out.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Takes a bound socket.
+pub(in crate::net) fn endpoint(socket: UdpSocket, crypto: Arc<QuicServerConfig>, settings: &Settings) -> Result<Endpoint, Error> {
+    let address = socket.local_addr();
+    let mut config = ServerConfig::with_crypto(crypto);
+    config
+        .transport_config(Arc::new(transport(settings)))
+        .max_incoming(MAX_INCOMING)
+        .incoming_buffer_size(INCOMING_BYTES)
+        .incoming_buffer_size_total(ALL_INCOMING_BYTES);
+    let open = || Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime));
+    match address {
+        Ok(address) => open().map_err(|source| Error::bind(address, Transport::Udp, source)),
+        Err(source) => Err(Error::bind(([0, 0, 0, 0], 0).into(), Transport::Udp, source)),
+    }
+}
+
+/// What differs from quinn's defaults. Left as they are: segmentation offload on (without it sending costs three times the CPU),
+/// fair sharing between streams (without it a live stream starves beside a bulk one), MTU discovery, no keep-alive.
+fn transport(settings: &Settings) -> TransportConfig {
+    let mut cubic = CubicConfig::default();
+    cubic.initial_window(u64::from(settings.initial_window_packets) * 1200);
+    let mut config = TransportConfig::default();
+    config
+        .congestion_controller_factory(Arc::new(cubic))
+        .max_concurrent_bidi_streams(settings.max_streams.into())
+        .max_concurrent_uni_streams(UNI_STREAMS.into())
+        .stream_receive_window(settings.stream_receive_window.into())
+        .receive_window(settings.receive_window.into())
+        .send_window(settings.send_window.into())
+        .max_idle_timeout(settings.quic_idle_timeout.try_into().ok())
+        .datagram_receive_buffer_size(None);
+    config
+}
+
+/// How much is going on, over all sockets.
+pub(in crate::net) struct Load {
+    connections: Arc<Semaphore>,
+    handshakes: Arc<Semaphore>,
+}
+
+/// One connection's share of the load.
+struct Place {
+    handshake: Option<OwnedSemaphorePermit>,
+    _connection: OwnedSemaphorePermit,
+}
+
+impl Load {
+    /// Nothing yet.
+    pub fn new(settings: &Settings) -> Self {
+        Self { connections: Arc::new(Semaphore::new(settings.max_connections)), handshakes: Arc::new(Semaphore::new(settings.retry_above)) }
+    }
+
+    /// Takes an attempt in or turns it away. Where many handshakes are under way, only for those who have shown that they
+    /// receive what is sent to their address: a flood under false addresses gets Retry packets, which cost us nothing to forget.
+    fn admit(&self, incoming: Incoming) -> Option<(Incoming, Place)> {
+        let Ok(connection) = Arc::clone(&self.connections).try_acquire_owned() else {
+            incoming.refuse();
+            return None;
+        };
+        let handshake = Arc::clone(&self.handshakes).try_acquire_owned().ok();
+        if handshake.is_none() && !incoming.remote_address_validated() && incoming.may_retry() {
+            let _ = incoming.retry();
+            return None;
+        }
+        Some((incoming, Place { handshake, _connection: connection }))
+    }
+}
+
+/// Accepts and serves until drained.
+pub(in crate::net) async fn run<S: Service>(endpoint: Endpoint, service: Arc<S>, settings: Arc<Settings>, load: Arc<Load>, drain: Drain) {
+    let mut draining = drain.clone();
+    let mut connections = JoinSet::new();
+    let end = loop {
+        tokio::select! {
+            biased;
+            end = draining.begun() => break end,
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "an HTTP/3 connection was ended by a panic");
+                }
+            }
+            incoming = endpoint.accept() => {
+                let Some(incoming) = incoming else { break Instant::now() };
+                let Some((incoming, place)) = load.admit(incoming) else { continue };
+                let (service, settings, drain) = (Arc::clone(&service), Arc::clone(&settings), drain.clone());
+                connections.spawn(connect(incoming, place, service, settings, drain));
+            }
+        }
+    };
+    // New attempts are refused, so that a client tries elsewhere at once.
+    endpoint.set_server_config(None);
+    let _ = timeout_at(end + FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
+    connections.shutdown().await;
+    endpoint.close(varint(Code::H3_NO_ERROR), b"");
+    let _ = timeout(FAREWELL, endpoint.wait_idle()).await;
+}
+
+async fn connect<S: Service>(incoming: Incoming, mut place: Place, service: Arc<S>, settings: Arc<Settings>, drain: Drain) {
+    let address = incoming.remote_address();
+    match timeout(settings.handshake_timeout, incoming.into_future()).await {
+        Ok(Ok(connection)) => {
+            place.handshake = None;
+            connection::serve(connection, service, settings, drain).await;
+        }
+        Ok(Err(error)) => tracing::debug!(peer = %address, %error, "a QUIC handshake failed"),
+        Err(_) => tracing::debug!(peer = %address, "a QUIC handshake took too long"),
+    }
+}

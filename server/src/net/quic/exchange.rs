@@ -1,0 +1,231 @@
+//! One request and its response.
+
+use std::{
+    future::{pending, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use h3::{
+    error::{Code, StreamError},
+    server::{RequestResolver, RequestStream as H3Stream},
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header, response};
+use http_body::Body;
+use tokio::time::timeout;
+
+use super::{
+    fault::varint,
+    priority::{priority, urgency},
+    request_body::RequestBody,
+    response_writer::ResponseWriter,
+    streams::{Halves, RequestStream},
+    transport::Transport,
+};
+use crate::net::{
+    Settings,
+    answer::{Peer, Service, answer},
+};
+
+/// After the response, what is read of a request that the handler left unread. A client that is told to stop while its FIN is
+/// on the way takes that for a failure of a response it has (curl issue 22270), so the end of a short rest is awaited.
+const REST_BYTES: u64 = 256 << 10;
+const REST_TIME: Duration = Duration::from_secs(1);
+
+/// Fields that belong to a connection of HTTP/1.1 and may not be in HTTP/3 (RFC 9114 section 4.2).
+const CONNECTION_FIELDS: [header::HeaderName; 5] = [
+    header::CONNECTION,
+    header::HeaderName::from_static("keep-alive"),
+    header::HeaderName::from_static("proxy-connection"),
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// How an exchange ended, for the connection that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The client has the response, or what there was of it.
+    Served,
+    /// The client gave up, or never asked properly.
+    Abandoned,
+}
+
+/// Serves one request stream to its end. Dropping the future resets the response and drops the handler.
+pub(super) async fn exchange<S: Service>(
+    service: Arc<S>,
+    settings: Arc<Settings>,
+    resolver: RequestResolver<Transport, Bytes>,
+    halves: Halves,
+    peer: Peer,
+) -> Outcome {
+    let Some(stopped) = halves.lock().writer.as_ref().map(ResponseWriter::stopped) else { return Outcome::Abandoned };
+    // A handler may wait for long (a playlist that blocks until the next part), so giving up must be noticed apart from writing.
+    let given_up = async {
+        match stopped.await {
+            Ok(Some(code)) => code,
+            Ok(None) => pending().await, // the response has ended and been received; the request may still be read
+            Err(_) => varint(Code::H3_REQUEST_CANCELLED),
+        }
+    };
+    tokio::select! {
+        biased;
+        outcome = serve(&*service, &settings, resolver, &halves, peer) => outcome,
+        code = given_up => {
+            halves.reject(code);
+            Outcome::Abandoned
+        }
+    }
+}
+
+async fn serve<S: Service>(
+    service: &S,
+    settings: &Settings,
+    resolver: RequestResolver<Transport, Bytes>,
+    halves: &Halves,
+    peer: Peer,
+) -> Outcome {
+    let (head, mut h3) = match timeout(settings.header_timeout, resolver.resolve_request()).await {
+        Ok(Ok(resolved)) => resolved,
+        Ok(Err(StreamError::HeaderTooBig { .. })) => {
+            // h3 has written a 431.
+            if let Some(writer) = &mut halves.lock().writer {
+                writer.finish();
+            }
+            read_rest(halves).await;
+            return Outcome::Served;
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(peer = %peer.address, %error, "no request on a request stream");
+            return Outcome::Abandoned;
+        }
+        Err(_) => {
+            halves.reject(varint(Code::H3_REQUEST_INCOMPLETE));
+            return Outcome::Abandoned;
+        }
+    };
+    let Some(request) = admit(head, halves).await else {
+        halves.reject(varint(Code::H3_MESSAGE_ERROR));
+        return Outcome::Abandoned;
+    };
+    let wanted = urgency(request.headers());
+    let head = request.method() == Method::HEAD;
+    let response = answer(service, request, peer).await;
+    if !respond(response, head, wanted, &mut h3, halves).await {
+        return Outcome::Served;
+    }
+    read_rest(halves).await;
+    // What is finished is not yet sent: as long as this task lives, draining waits for it.
+    let received = halves.lock().writer.as_ref().map(ResponseWriter::stopped);
+    if let Some(received) = received {
+        let _ = received.await;
+    }
+    Outcome::Served
+}
+
+/// Makes the request for the handler; None for one that is malformed (RFC 9114 section 4.1.2 and 4.2).
+async fn admit(request: Request<()>, halves: &Halves) -> Option<Request<RequestBody>> {
+    let headers = request.headers();
+    if CONNECTION_FIELDS.iter().any(|field| headers.contains_key(field)) || headers.get(header::TE).is_some_and(|te| te != "trailers") {
+        return None;
+    }
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let announced = match (lengths.next(), lengths.next()) {
+        (None, _) => None,
+        (Some(length), None) => Some(length.to_str().ok()?.parse().ok()?),
+        (Some(_), Some(_)) => return None,
+    };
+    let mut body = RequestBody::take(halves.clone());
+    body.announce(announced).await;
+    Some(request.map(|()| body))
+}
+
+/// Sends the response; false when it has been reset, or cannot be received any more.
+async fn respond<B>(
+    response: Response<B>,
+    head: bool,
+    wanted: Option<i32>,
+    h3: &mut H3Stream<RequestStream, Bytes>,
+    halves: &Halves,
+) -> bool
+where
+    B: Body<Data = Bytes, Error = std::io::Error> + Unpin,
+{
+    let (mut parts, body) = response.into_parts();
+    complete(&mut parts, &body, head);
+    if let Some(writer) = &halves.lock().writer {
+        writer.set_priority(priority(wanted, &parts.headers));
+    }
+    if let Err(error) = h3.send_response(Response::from_parts(parts, ())).await {
+        tracing::debug!(%error, "a response cannot be sent");
+        return false;
+    }
+    let Some(mut writer) = halves.lock().writer.take() else { return false };
+    let complete = send_body(body, &mut writer).await;
+    if complete {
+        writer.finish();
+    } else {
+        writer.reset(varint(Code::H3_INTERNAL_ERROR));
+    }
+    halves.lock().writer = Some(writer);
+    complete
+}
+
+/// What hyper adds on the other transports: the length when the body knows it, and the date. And takes away: fields of a connection.
+fn complete<B: Body>(parts: &mut response::Parts, body: &B, head: bool) {
+    for field in &CONNECTION_FIELDS {
+        parts.headers.remove(field);
+    }
+    if let Some(length) = body.size_hint().exact()
+        && !head
+    {
+        parts.headers.entry(header::CONTENT_LENGTH).or_insert(length.into());
+    }
+    add_date(&mut parts.headers);
+}
+
+fn add_date(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::DATE)
+        && let Ok(now) = HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::now()))
+    {
+        headers.insert(header::DATE, now);
+    }
+}
+
+/// Sends the whole body; false when it failed, or the client does not want it. Trailers are not sent: no body of ours has any.
+async fn send_body<B>(mut body: B, writer: &mut ResponseWriter) -> bool
+where
+    B: Body<Data = Bytes, Error = std::io::Error> + Unpin,
+{
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        match frame.map(http_body::Frame::into_data) {
+            Ok(Ok(bytes)) => {
+                if writer.data(bytes).await.is_err() {
+                    return false;
+                }
+            }
+            Ok(Err(_trailers)) => {}
+            Err(error) => {
+                tracing::debug!(%error, "a response body failed and is reset");
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Reads a request to its end, within bounds. What is beyond them is stopped when the halves are dropped.
+async fn read_rest(halves: &Halves) {
+    let Some(mut reader) = halves.lock().reader.take() else { return };
+    let rest = async {
+        let mut bytes = 0;
+        while let Ok(Some(content)) = poll_fn(|cx| reader.poll_content(cx)).await {
+            bytes += content.len() as u64;
+            if bytes > REST_BYTES {
+                return;
+            }
+        }
+    };
+    let _ = timeout(REST_TIME, rest).await;
+}

@@ -1,0 +1,35 @@
+//! HTTP/3 on quinn.
+//!
+//! h3 keeps SETTINGS, GOAWAY, QPACK and the validation of header fields. Everything that carries bytes is ours, because the stock
+//! transport copies every body, ends torn responses cleanly, panics when a read is pending, keeps handlers of clients that left,
+//! and lets frames grow without bound:
+//!
+//! ```text
+//!              quinn::Connection
+//!                     |
+//!   transport ------- + -- uni_reader --> h3: control stream, checked frame by frame, at a bounded rate
+//!       |                                 |
+//!       | door         request_reader --> h3: one HEADERS frame, whole
+//!       v                  |              v
+//!   exchange  <-- streams -+         http::Request --> request_body --> handler
+//!       '------ response_writer: h3's HEADERS, then DATA frames straight to quinn <-- response body
+//! ```
+//!
+//! `connection` holds the exchanges of one connection and ends them with it; `frame` is the layout of frames; `fault` what goes
+//! wrong; `budget` what is too much; `priority` RFC 9218; `endpoint` the socket and who may connect.
+
+mod budget;
+mod connection;
+mod endpoint;
+mod exchange;
+mod fault;
+mod frame;
+mod priority;
+mod request_body;
+mod request_reader;
+mod response_writer;
+mod streams;
+mod transport;
+mod uni_reader;
+
+pub(super) use endpoint::{Load, endpoint, run};

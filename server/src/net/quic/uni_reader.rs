@@ -1,0 +1,189 @@
+//! A unidirectional stream of the client (RFC 9114 section 6.2): in practice its control stream and two for QPACK.
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use h3::{
+    error::Code,
+    quic::{RecvStream, StreamErrorIncoming, StreamId},
+};
+
+use super::{
+    budget::Budget,
+    fault::{Fault, refuse},
+    frame::{self, Piece, Splitter, kind, parse_varint},
+    streams::stream_id,
+};
+
+/// The type of the control stream, section 6.2.1.
+const CONTROL: u64 = 0x00;
+
+/// A SETTINGS frame has a handful of entries of at most 16 bytes, all other frames of the control stream are smaller.
+const LARGEST: u64 = 16 << 10;
+
+/// Most that is taken from quinn at once.
+const CHUNK: usize = 16 << 10;
+
+/// A frame costs its payload and this, so that empty ones cost something.
+const FRAME_COST: u32 = 64;
+
+/// What the control streams of a connection may cost: some 3000 frames at once, 1500 a second.
+pub(super) fn control_budget() -> Budget {
+    Budget::new(256 << 10, 128 << 10)
+}
+
+/// Gives h3 the stream as it is, except for a control stream: of that it gives whole frames of the known types, each checked to
+/// be well-formed, because h3 waits for more (and keeps what comes) where it should refuse. Frames of unknown types end here.
+pub(super) struct UniReader {
+    stream: quinn::RecvStream,
+    connection: quinn::Connection,
+    budget: Arc<Mutex<Budget>>,
+    /// The type of the stream, once it is known.
+    kind: Option<u64>,
+    splitter: Splitter,
+    input: Bytes,
+    /// What is not yet complete: the type of the stream, or a frame.
+    partial: BytesMut,
+    /// The type of the frame that came last, and whether h3 is to see it.
+    frame: (u64, bool),
+}
+
+impl UniReader {
+    /// Reads from `stream`, at the cost of `budget`.
+    pub fn new(connection: quinn::Connection, stream: quinn::RecvStream, budget: Arc<Mutex<Budget>>) -> Self {
+        Self {
+            stream,
+            connection,
+            budget,
+            kind: None,
+            splitter: Splitter::default(),
+            input: Bytes::new(),
+            partial: BytesMut::new(),
+            frame: (0, false),
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Fault>> {
+        loop {
+            let ready = match self.kind {
+                None => self.take_kind(),
+                Some(CONTROL) => self.take_frame()?,
+                Some(_) => (!self.input.is_empty()).then(|| std::mem::take(&mut self.input)),
+            };
+            if ready.is_some() {
+                return Poll::Ready(Ok(ready));
+            }
+            match ready!(pin!(self.stream.read_chunk(CHUNK, true)).poll(cx)) {
+                Ok(Some(chunk)) => self.input = chunk.bytes,
+                Ok(None) => return Poll::Ready(Ok(None)),
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// The type of the stream, as bytes for h3, once it is complete.
+    fn take_kind(&mut self) -> Option<Bytes> {
+        while !self.input.is_empty() {
+            self.partial.extend_from_slice(&self.input.split_to(1));
+            if let Some((kind, _)) = parse_varint(&self.partial) {
+                self.kind = Some(kind);
+                return Some(self.partial.split().freeze());
+            }
+        }
+        None
+    }
+
+    /// The next frame that is for h3, once it is complete.
+    fn take_frame(&mut self) -> Result<Option<Bytes>, Fault> {
+        while let Some(piece) = self.splitter.next(&mut self.input) {
+            match piece {
+                Piece::Header { kind, length } => {
+                    self.frame = (kind, self.judge(kind, length)?);
+                    self.partial.clear();
+                }
+                Piece::Payload(bytes) if self.frame.1 => self.partial.extend_from_slice(&bytes),
+                Piece::Payload(_) => {}
+            }
+            if self.frame.1 && self.splitter.remaining() == 0 {
+                let payload = self.partial.split();
+                if !is_well_formed(self.frame.0, &payload) {
+                    return Err(refuse(&self.connection, Code::H3_FRAME_ERROR, "a frame of the control stream is malformed"));
+                }
+                let mut frame = BytesMut::from(frame::header(self.frame.0, payload.len() as u64));
+                frame.unsplit(payload);
+                return Ok(Some(frame.freeze()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether h3 is to see a frame; fails for one that may not come here, or comes too often.
+    fn judge(&self, kind: u64, length: u64) -> Result<bool, Fault> {
+        let refuse = |code, reason| Err(refuse(&self.connection, code, reason));
+        match kind {
+            kind::DATA | kind::HEADERS | kind::PUSH_PROMISE => {
+                return refuse(Code::H3_FRAME_UNEXPECTED, "a frame of a request stream on the control stream");
+            }
+            http2 if kind::OF_HTTP2.contains(&http2) => return refuse(Code::H3_FRAME_UNEXPECTED, "a frame of HTTP/2"),
+            _ if length > LARGEST => return refuse(Code::H3_EXCESSIVE_LOAD, "a frame of the control stream declares more than it may"),
+            _ => {}
+        }
+        let cost = u32::try_from(length).unwrap_or(u32::MAX).saturating_add(FRAME_COST);
+        if !self.budget.lock().unwrap_or_else(PoisonError::into_inner).charge(cost) {
+            return refuse(Code::H3_EXCESSIVE_LOAD, "too much on the control stream");
+        }
+        Ok(matches!(kind, kind::SETTINGS | kind::GOAWAY | kind::CANCEL_PUSH | kind::MAX_PUSH_ID))
+    }
+}
+
+/// SETTINGS holds pairs of integers (section 7.2.4), the others a single one (7.2.3, 7.2.6, 7.2.7).
+fn is_well_formed(kind: u64, mut payload: &[u8]) -> bool {
+    let mut integers = 0;
+    while !payload.is_empty() {
+        let Some((_, rest)) = parse_varint(payload) else { return false };
+        payload = rest;
+        integers += 1;
+    }
+    if kind == kind::SETTINGS { integers % 2 == 0 } else { integers == 1 }
+}
+
+impl RecvStream for UniReader {
+    type Buf = Bytes;
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
+        self.poll_next(cx).map_err(StreamErrorIncoming::from)
+    }
+
+    fn stop_sending(&mut self, error_code: u64) {
+        let _ = self.stream.stop(quinn::VarInt::from_u64(error_code).unwrap_or(quinn::VarInt::MAX));
+    }
+
+    fn recv_id(&self) -> StreamId {
+        stream_id(self.stream.id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_of_the_control_stream_hold_whole_integers() {
+        for (kind, payload, good) in [
+            (kind::SETTINGS, &[][..], true),
+            (kind::SETTINGS, &[0x06, 0x40, 0x64], true),
+            (kind::SETTINGS, &[0x06], false),
+            (kind::SETTINGS, &[0x06, 0x40], false),
+            (kind::GOAWAY, &[0x04], true),
+            (kind::GOAWAY, &[], false),
+            (kind::MAX_PUSH_ID, &[0x04, 0x04], false),
+        ] {
+            assert_eq!(is_well_formed(kind, payload), good, "{kind:#x} {payload:x?}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! HTTP/1.1 and HTTP/2 over TCP, with TLS and without.
+
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use http::{HeaderValue, header};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    Settings,
+    activity::Activity,
+    answer::{Peer, Service, answer},
+    drain::Drain,
+};
+
+/// Time that a connection closed for idleness has to hear of it. A request that was on its way is still answered.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// After accept failed for want of file descriptors or memory: time for others to give some back.
+const SHORT_OF_RESOURCES: Duration = Duration::from_millis(100);
+
+/// One listening socket and what it needs.
+pub(super) struct Port<S> {
+    pub listener: TcpListener,
+    /// None: plain HTTP.
+    pub tls: Option<TlsAcceptor>,
+    /// Offers HTTP/3 to those who came by TCP.
+    pub alt_svc: Option<HeaderValue>,
+    pub service: Arc<S>,
+    pub settings: Arc<Settings>,
+    pub permits: Arc<Semaphore>,
+    pub drain: Drain,
+}
+
+impl<S: Service> Port<S> {
+    /// Accepts and serves until drained.
+    pub async fn run(self) {
+        let port = Arc::new(Shared {
+            http1: builder(&self.settings).http1_only(),
+            http2: builder(&self.settings).http2_only(),
+            either: builder(&self.settings),
+            tls: self.tls,
+            alt_svc: self.alt_svc,
+            service: self.service,
+            settings: self.settings,
+        });
+        let mut drain = self.drain.clone();
+        let mut connections = JoinSet::new();
+        let end = loop {
+            tokio::select! {
+                biased;
+                end = drain.begun() => break end,
+                Some(ended) = connections.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a TCP connection was ended by a panic");
+                    }
+                }
+                (permit, stream, address) = next(&self.listener, &self.permits) => {
+                    let (port, drain) = (Arc::clone(&port), self.drain.clone());
+                    connections.spawn(async move {
+                        port.connection(stream, address, drain).await;
+                        drop(permit);
+                    });
+                }
+            }
+        };
+        drop(self.listener);
+        // Each connection knows the end and keeps to it; this is for one that is caught in a handler that never yields.
+        let _ = timeout(end + FAREWELL - Instant::now(), async { while connections.join_next().await.is_some() {} }).await;
+    }
+}
+
+/// The next connection, once there may be one more. Errors of accept are errors of a connection that is already gone, or want of
+/// resources: neither ends the listener, and the second is not answered by asking again at once.
+async fn next(listener: &TcpListener, permits: &Arc<Semaphore>) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
+    let Ok(permit) = Arc::clone(permits).acquire_owned().await else { std::future::pending().await };
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => return (permit, stream, address),
+            Err(error) => match error.kind() {
+                io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused => {}
+                _ => {
+                    tracing::warn!(%error, "a TCP connection cannot be accepted");
+                    sleep(SHORT_OF_RESOURCES).await;
+                }
+            },
+        }
+    }
+}
+
+struct Shared<S> {
+    http1: Builder<TokioExecutor>,
+    http2: Builder<TokioExecutor>,
+    either: Builder<TokioExecutor>,
+    tls: Option<TlsAcceptor>,
+    alt_svc: Option<HeaderValue>,
+    service: Arc<S>,
+    settings: Arc<Settings>,
+}
+
+impl<S: Service> Shared<S> {
+    async fn connection(&self, stream: TcpStream, address: SocketAddr, mut drain: Drain) {
+        // Small last segments of a response must not wait for the acknowledgement of those before.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else {
+            return self.http(&self.either, stream, Peer { address, secure: false }, drain).await;
+        };
+        let handshake = timeout(self.settings.handshake_timeout, tls.accept(stream));
+        let stream = tokio::select! {
+            done = handshake => match done {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return tracing::debug!(peer = %address, %error, "a TLS handshake failed"),
+                Err(_) => return tracing::debug!(peer = %address, "a TLS handshake took too long"),
+            },
+            _ = drain.begun() => return,
+        };
+        // Known by ALPN, so a client that then says nothing waits under the header timeout of its protocol.
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        self.http(if http2 { &self.http2 } else { &self.http1 }, stream, Peer { address, secure: true }, drain).await;
+    }
+
+    async fn http<I>(&self, builder: &Builder<TokioExecutor>, io: I, peer: Peer, mut drain: Drain)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let activity = Activity::new();
+        let service = service_fn(|request: http::Request<Incoming>| {
+            let (service, alt_svc, busy) = (Arc::clone(&self.service), self.alt_svc.clone(), activity.begin());
+            async move {
+                let mut response = answer(&*service, request, peer).await;
+                if let Some(alt_svc) = alt_svc {
+                    response.headers_mut().insert(header::ALT_SVC, alt_svc);
+                }
+                Ok::<_, Infallible>(response.map(|body| body.keeping(busy)))
+            }
+        });
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+        // When the connection has been told to end: the moment when it is cut, and whether that spares running requests.
+        let mut ending: Option<(Instant, bool)> = None;
+        loop {
+            let cut = ending.map_or_else(Instant::now, |(end, _)| end);
+            tokio::select! {
+                result = connection.as_mut() => {
+                    if let Err(error) = result {
+                        tracing::debug!(peer = %peer.address, error, "a TCP connection failed");
+                    }
+                    return;
+                }
+                () = activity.idle_for(self.settings.idle_timeout), if ending.is_none() => {
+                    connection.as_mut().graceful_shutdown();
+                    ending = Some((Instant::now() + FAREWELL, true));
+                }
+                end = drain.begun(), if ending.is_none_or(|(_, spares)| spares) => {
+                    connection.as_mut().graceful_shutdown();
+                    ending = Some((end, false));
+                }
+                () = sleep_until(cut), if ending.is_some() => match ending {
+                    Some((_, true)) if !activity.is_idle() => ending = Some((Instant::now() + FAREWELL, true)),
+                    _ => return,
+                }
+            }
+        }
+    }
+}
+
+fn builder(settings: &Settings) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    // Between requests of a kept connection the same timer runs, so it is the longer of the two.
+    let head = settings.header_timeout.max(settings.idle_timeout.min(Duration::from_secs(30)));
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(settings.max_header_bytes.max(8192) as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(settings.max_streams)
+        .max_header_list_size(settings.max_header_bytes)
+        .initial_stream_window_size(settings.stream_receive_window)
+        .initial_connection_window_size(settings.receive_window)
+        .max_send_buf_size(settings.send_window as usize / 4)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}

@@ -1,0 +1,55 @@
+//! `/api/v1/...` but for the library.
+
+use ring::digest::{SHA256, digest};
+use serde::Serialize;
+
+use crate::http::{Content, Representation};
+
+/// `/api/v1/server`: what a client may want to know of the server.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerInfo {
+    name: &'static str,
+    version: &'static str,
+    protocols: Vec<&'static str>,
+    certificate_sha256: Option<String>,
+}
+
+impl ServerInfo {
+    /// A server with these protocols, by their ALPN names, whose certificate, if it made one by itself, has this SHA-256 in hexadecimal.
+    pub fn new(protocols: Vec<&'static str>, certificate_sha256: Option<String>) -> Self {
+        Self { name: "reelway", version: env!("CARGO_PKG_VERSION"), protocols, certificate_sha256 }
+    }
+
+    pub(super) fn represent(&self) -> Representation {
+        json(self)
+    }
+}
+
+/// A value as JSON, always asked for again.
+pub(super) fn json(value: &impl Serialize) -> Representation {
+    let text = serde_json::to_vec(value).unwrap_or_default();
+    Representation {
+        etag: hexadecimal(digest(&SHA256, &text).as_ref().get(..16).unwrap_or_default()),
+        content: Content::from_bytes(text),
+        media_type: "application/json",
+        cache_control: "no-cache",
+        modified: None,
+    }
+}
+
+/// The answer of `/healthz` and `/readyz`.
+pub(super) fn alive() -> Representation {
+    Representation {
+        content: Content::from_bytes("ok\n"),
+        media_type: "text/plain",
+        cache_control: "no-store",
+        etag: "ok".into(),
+        modified: None,
+    }
+}
+
+/// Bytes in hexadecimal.
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,115 @@
+//! The media folder, and the indexes of the files in it that were asked for last.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+use cap_std::{
+    ambient_authority,
+    fs::{Dir, OpenOptions, OpenOptionsExt},
+};
+use quick_cache::{Weighter, sync::Cache};
+use reelway_core::{Vod, vod::SEGMENT_MILLIS};
+
+use crate::{
+    http::AssetPath,
+    storage::{Identity, SourceFile},
+};
+
+/// Memory for indexes, in bytes: about a hundred films of two hours, or thousands of clips.
+const INDEX_MEMORY: u64 = 128 << 20;
+
+/// A version of a file.
+type Key = (AssetPath, Identity);
+
+/// What is known of a version of a file: its presentation, or why it has none.
+type Known = Result<Asset, reelway_core::Error>;
+
+/// A file as a presentation. Manifests are written once and shared by all who ask.
+pub struct Asset {
+    vod: Vod,
+    multivariant: OnceLock<Bytes>,
+    mpd: OnceLock<Bytes>,
+}
+
+impl Asset {
+    fn new(vod: Vod) -> Self {
+        Self { vod, multivariant: OnceLock::new(), mpd: OnceLock::new() }
+    }
+
+    /// The presentation.
+    pub fn vod(&self) -> &Vod {
+        &self.vod
+    }
+
+    /// The multivariant playlist.
+    pub fn multivariant_playlist(&self) -> Bytes {
+        self.multivariant.get_or_init(|| self.vod.multivariant_playlist().into()).clone()
+    }
+
+    /// The MPD.
+    pub fn mpd(&self) -> Bytes {
+        self.mpd.get_or_init(|| self.vod.mpd().into()).clone()
+    }
+}
+
+#[derive(Clone)]
+struct Memory;
+
+impl Weighter<Key, Arc<Known>> for Memory {
+    fn weight(&self, _: &Key, known: &Arc<Known>) -> u64 {
+        /// The entry itself, its key, and the manifests of a short file.
+        const LEAST: usize = 8 << 10;
+        // Manifests take about as much as the segments that they list.
+        LEAST as u64 + known.as_ref().as_ref().map_or(0, |asset| asset.vod.memory() as u64)
+    }
+}
+
+/// The files that are served.
+pub struct Assets {
+    /// The folder, which no path can leave: each step is resolved beneath it, symbolic links included.
+    root: Option<(Dir, PathBuf)>,
+    indexes: Cache<Key, Arc<Known>, Memory>,
+}
+
+impl Assets {
+    /// Opens the folder.
+    pub fn open(folder: Option<&Path>) -> io::Result<Self> {
+        let root =
+            folder.map(|folder| Ok::<_, io::Error>((Dir::open_ambient_dir(folder, ambient_authority())?, folder.into()))).transpose()?;
+        Ok(Self { root, indexes: Cache::with_weighter(1024, INDEX_MEMORY, Memory) })
+    }
+
+    /// The folder.
+    pub fn root(&self) -> Option<&Dir> {
+        self.root.as_ref().map(|(dir, _)| dir)
+    }
+
+    /// Opens a file. Anything but a regular file is not found.
+    pub fn file(&self, path: &AssetPath) -> io::Result<SourceFile> {
+        let (dir, _) = self.root.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let mut options = OpenOptions::new();
+        // A pipe must not hold up who opens it; to a regular file the flag is nothing.
+        options.read(true).custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0));
+        SourceFile::new(dir.open_with(path.to_path(), &options)?.into_std())
+    }
+
+    /// Opens a file and finds its index, which is read if this version of the file is not known. Whoever asks for it meanwhile waits.
+    pub fn asset(&self, path: &AssetPath) -> io::Result<(SourceFile, Arc<Known>)> {
+        let source = self.file(path)?;
+        let key = (path.clone(), source.identity());
+        let known = self.indexes.get_or_insert_with(&key, || {
+            let movie = source.read_movie()?;
+            // Fragments in front of a cut are whole; sample tables promise what is not there.
+            let movie = movie.and_then(|movie| match &movie.truncated {
+                Some(fault) if !movie.fragmented => Err(fault.clone()),
+                _ => Ok(movie),
+            });
+            Ok::<_, io::Error>(Arc::new(movie.map(|movie| Asset::new(Vod::new(movie, SEGMENT_MILLIS)))))
+        })?;
+        Ok((source, known))
+    }
+}

@@ -1,0 +1,141 @@
+//! `/api/v1/assets`: what is in the media folder.
+
+use std::{io, path::PathBuf, time::UNIX_EPOCH};
+
+use cap_std::fs::Dir;
+use serde::Serialize;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{
+    Fault, api,
+    assets::{Asset, Assets},
+};
+use crate::http::{AssetPath, Representation};
+use reelway_core::codec::Media;
+
+/// Folders deeper than this, and files more than that, are not listed.
+const DEPTH: usize = 16;
+const FILES: usize = 20_000;
+
+#[derive(Serialize)]
+struct Library {
+    assets: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    id: String,
+    name: String,
+    size: u64,
+    modified: String,
+    file: String,
+    #[serde(flatten)]
+    content: Contents,
+}
+
+#[derive(Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum Contents {
+    Plays { duration_ms: u64, tracks: Vec<TrackEntry>, hls: String, dash: String },
+    Fails { problem: String },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TrackEntry {
+    id: String,
+    kind: &'static str,
+    codec: String,
+    bitrate: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame_rate: Option<String>,
+    #[serde(flatten)]
+    media: MediaEntry,
+}
+
+#[derive(Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum MediaEntry {
+    Video { width: u32, height: u32 },
+    Audio { channels: u32, sample_rate: u32 },
+}
+
+pub(super) fn represent(assets: &Assets) -> Result<Representation, Fault> {
+    let mut paths = Vec::new();
+    if let Some(root) = assets.root() {
+        walk(root, &PathBuf::new(), DEPTH, &mut paths)?;
+    }
+    paths.sort();
+    // A file that goes away meanwhile is simply not there.
+    let assets = paths.iter().filter_map(|path| entry(assets, path).ok()).collect();
+    Ok(api::json(&Library { assets }))
+}
+
+/// Gathers the media files below `folder`, hidden ones left out.
+fn walk(folder: &Dir, path: &PathBuf, depth: usize, paths: &mut Vec<AssetPath>) -> io::Result<()> {
+    for entry in folder.entries()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let path = path.join(&name);
+        let Some(asset) = AssetPath::from_relative(&path) else { continue };
+        // Follows symbolic links, as far as they stay inside.
+        let Ok(metadata) = folder.metadata(&name) else { continue };
+        if metadata.is_dir() && depth > 0 {
+            if let Ok(inner) = folder.open_dir(&name) {
+                walk(&inner, &path, depth - 1, paths)?;
+            }
+        } else if metadata.is_file() && is_media(asset.file_name()) && paths.len() < FILES {
+            paths.push(asset);
+        }
+    }
+    Ok(())
+}
+
+fn is_media(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    ["mp4", "m4v", "mov", "m4a"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+fn entry(assets: &Assets, path: &AssetPath) -> io::Result<Entry> {
+    let (source, known) = assets.asset(path)?;
+    let identity = source.identity();
+    let modified = UNIX_EPOCH + std::time::Duration::from_secs(identity.modified_seconds());
+    let content = match known.as_ref() {
+        Ok(asset) => plays(asset, path),
+        Err(error) => Contents::Fails { problem: error.to_string() },
+    };
+    Ok(Entry {
+        id: path.id(),
+        name: path.file_name().into(),
+        size: identity.size,
+        modified: OffsetDateTime::from(modified).format(&Rfc3339).unwrap_or_default(),
+        file: format!("/media/{}", path.url()),
+        content,
+    })
+}
+
+fn plays(asset: &Asset, path: &AssetPath) -> Contents {
+    let presentation = asset.vod().presentation();
+    let tracks = presentation.renditions.iter().map(|rendition| TrackEntry {
+        id: rendition.name.clone(),
+        kind: if rendition.is_video() { "video" } else { "audio" },
+        codec: rendition.codec.string.clone(),
+        bitrate: rendition.bandwidth.average,
+        language: rendition.language.clone(),
+        frame_rate: rendition.frame_rate.map(|rate| rate.to_string()),
+        media: match &rendition.codec.media {
+            Media::Video(video) => MediaEntry::Video { width: video.width, height: video.height },
+            Media::Audio(audio) => MediaEntry::Audio { channels: audio.channels, sample_rate: audio.sample_rate },
+        },
+    });
+    let url = path.url();
+    Contents::Plays {
+        duration_ms: presentation.duration_millis(),
+        tracks: tracks.collect(),
+        hls: format!("/vod/{url}/master.m3u8"),
+        dash: format!("/vod/{url}/manifest.mpd"),
+    }
+}

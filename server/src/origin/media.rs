@@ -1,0 +1,35 @@
+//! `/media/PATH`: a file as it is.
+
+use std::sync::Arc;
+
+use super::{Fault, assets::Assets};
+use crate::http::{AssetPath, Content, Representation};
+
+pub(super) fn represent(assets: &Assets, path: &AssetPath) -> Result<Representation, Fault> {
+    let source = assets.file(path)?;
+    let identity = source.identity();
+    Ok(Representation {
+        content: Content::from_file(Arc::new(source)),
+        media_type: media_type(path.file_name()),
+        cache_control: "public, max-age=3600",
+        etag: identity.etag(),
+        modified: Some(identity.modified_seconds()),
+    })
+}
+
+/// By the extension of a file name; it is what the owner says that the file is.
+fn media_type(name: &str) -> &'static str {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+    match extension.as_str() {
+        "mp4" | "m4v" | "cmfv" => "video/mp4",
+        "m4a" | "cmfa" => "audio/mp4",
+        "mov" => "video/quicktime",
+        "webm" => "video/webm",
+        "vtt" => "text/vtt",
+        "m3u8" => "application/vnd.apple.mpegurl",
+        "mpd" => "application/dash+xml",
+        "jpg" | "jpeg" => "image/jpeg",
+        "png" => "image/png",
+        _ => "application/octet-stream",
+    }
+}

@@ -1,0 +1,114 @@
+//! The origin: a resource in, a representation out. Nothing here knows by which transport a request came.
+
+mod api;
+mod assets;
+mod library;
+mod media;
+mod page;
+mod vod;
+
+use std::{path::Path, sync::Arc};
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tokio::task::spawn_blocking;
+
+use crate::http::{Handler, Representation, Request, Resource, Response, options, problem, respond};
+pub use api::ServerInfo;
+use assets::Assets;
+
+/// Why there is no representation.
+#[derive(Debug)]
+enum Fault {
+    /// No such thing.
+    NotFound,
+    /// The media is at fault.
+    Media(String),
+    /// The machine is at fault.
+    Io(std::io::Error),
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            // Who asks for what may not be read learns no more than that it is not served.
+            ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::PermissionDenied
+            | ErrorKind::IsADirectory
+            | ErrorKind::InvalidInput => Self::NotFound,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// Serves a folder of media and the web app.
+pub struct Origin {
+    assets: Arc<Assets>,
+    server: ServerInfo,
+}
+
+impl Origin {
+    /// Serves the files below `media`, which must be a folder that can be read; without one there is nothing in the library.
+    pub fn new(media: Option<&Path>, server: ServerInfo) -> std::io::Result<Self> {
+        Ok(Self { assets: Arc::new(Assets::open(media)?), server })
+    }
+
+    async fn answer(&self, method: &Method, fields: &HeaderMap, path: &str) -> Response {
+        let Some(resource) = Resource::parse(path) else { return not_found() };
+        if *method == Method::OPTIONS {
+            return options();
+        }
+        match self.represent(resource).await {
+            Ok(representation) => respond(method, fields, representation),
+            Err(Fault::NotFound) => not_found(),
+            Err(Fault::Media(detail)) => problem(StatusCode::UNPROCESSABLE_ENTITY, &detail),
+            Err(Fault::Io(error)) => {
+                tracing::error!(path, %error, "cannot read");
+                problem(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be read")
+            }
+        }
+    }
+
+    async fn represent(&self, resource: Resource) -> Result<Representation, Fault> {
+        match resource {
+            Resource::Page(path) => page::represent(&path).ok_or(Fault::NotFound),
+            Resource::Health | Resource::Ready => Ok(api::alive()),
+            Resource::ApiServer => Ok(self.server.represent()),
+            Resource::ApiAssets => self.blocking(|assets| library::represent(assets)).await,
+            Resource::Media(path) => self.blocking(move |assets| media::represent(assets, &path)).await,
+            Resource::Vod(path, part) => self.blocking(move |assets| vod::represent(assets, &path, &part)).await,
+        }
+    }
+
+    /// Does work that may wait for a disk on a thread that may wait.
+    async fn blocking<F>(&self, work: F) -> Result<Representation, Fault>
+    where
+        F: FnOnce(&Assets) -> Result<Representation, Fault> + Send + 'static,
+    {
+        let assets = Arc::clone(&self.assets);
+        spawn_blocking(move || work(&assets)).await.unwrap_or_else(|error| Err(Fault::Io(std::io::Error::other(error))))
+    }
+}
+
+impl Handler for Origin {
+    async fn handle(&self, request: Request) -> Response {
+        let (parts, _body) = request.into_parts();
+        let mut response = self.answer(&parts.method, &parts.headers, parts.uri.path()).await;
+        share(response.headers_mut());
+        response
+    }
+}
+
+fn not_found() -> Response {
+    problem(StatusCode::NOT_FOUND, "there is nothing here")
+}
+
+/// Lets pages of other origins read responses and their timing (Fetch 3.3, Resource Timing 4.5); all is public.
+fn share(headers: &mut HeaderMap) {
+    const EXPOSED: &str = "Age, Date, ETag, Content-Length, Content-Range, Accept-Ranges, CMSD-Static, CMSD-Dynamic";
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    headers.insert("timing-allow-origin", HeaderValue::from_static("*"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}

@@ -1,0 +1,43 @@
+//! `/vod/ASSET/...`: a file as a presentation, packaged when it is asked for.
+
+use std::sync::Arc;
+
+use super::{Fault, assets::Assets};
+use crate::http::{AssetPath, Content, Representation, VodPart};
+
+const HLS: &str = "application/vnd.apple.mpegurl";
+const DASH: &str = "application/dash+xml";
+
+/// Manifests are asked for again each time: the answer is mostly that nothing changed.
+const MANIFEST: &str = "public, no-cache";
+/// A file may be replaced under its name, so segments are not kept for ever.
+const SEGMENT: &str = "public, max-age=3600";
+
+pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart) -> Result<Representation, Fault> {
+    let (source, known) = assets.asset(path)?;
+    let asset = known.as_ref().as_ref().map_err(|error| Fault::Media(format!("{}: {error}", path.id())))?;
+    let vod = asset.vod();
+    // The names are plain and the numbers counted: what the core does not know does not exist.
+    let missing = |_| Fault::NotFound;
+    let identity = source.identity();
+    let (content, media_type, cache_control, place) = match part {
+        VodPart::MultivariantPlaylist => (Content::from_bytes(asset.multivariant_playlist()), HLS, MANIFEST, "m".into()),
+        VodPart::Mpd => (Content::from_bytes(asset.mpd()), DASH, MANIFEST, "d".into()),
+        VodPart::MediaPlaylist(name) => {
+            (Content::from_bytes(vod.media_playlist(name).map_err(missing)?), HLS, MANIFEST, format!("{name}-l"))
+        }
+        VodPart::Header(name) => (Content::from_bytes(vod.header(name).map_err(missing)?), media_type(name), SEGMENT, format!("{name}-i")),
+        VodPart::Segment(name, number) => {
+            let fragment = vod.segment(name, *number).map_err(missing)?;
+            let content = Content { head: fragment.head.into(), extents: fragment.extents, source: Some(Arc::new(source)) };
+            (content, media_type(name), SEGMENT, format!("{name}-{number}"))
+        }
+    };
+    // The same file gives the same bytes as long as the same code makes them.
+    let etag = format!("{}-{}-{place}", identity.etag(), env!("CARGO_PKG_VERSION"));
+    Ok(Representation { content, media_type, cache_control, etag, modified: Some(identity.modified_seconds()) })
+}
+
+fn media_type(rendition: &str) -> &'static str {
+    if rendition.starts_with('v') { "video/mp4" } else { "audio/mp4" }
+}

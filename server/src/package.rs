@@ -1,0 +1,200 @@
+//! A presentation written out: CMAF segments, headers and manifests in a folder that any static server can serve.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use reelway_core::{Fragment, Vod};
+
+use crate::storage::{Piece, SourceFile, gather};
+
+/// How much payload is in memory at a time, in bytes: enough to make the cost of a call small, little enough to stay in a processor's cache.
+const WINDOW: usize = 1 << 20;
+
+/// What is written beside the segments.
+#[derive(Clone, Copy, Debug)]
+pub struct Manifests {
+    /// `master.m3u8` and a `media.m3u8` for each rendition.
+    pub hls: bool,
+    /// `manifest.mpd`.
+    pub dash: bool,
+}
+
+/// A file or folder of the output that could not be written, or the input that could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    /// The output.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The input.
+    #[error("cannot read the input: {0}")]
+    Read(io::Error),
+    /// The index does not hold what it announced.
+    #[error(transparent)]
+    Media(#[from] reelway_core::Error),
+}
+
+/// Writes `vod`, whose payload is in `source`, into `folder`. `progress` is called with the bytes of payload written since the last call.
+///
+/// Manifests are written last and put in place whole: a folder with a manifest is complete.
+pub fn package(
+    source: &SourceFile,
+    vod: &Vod,
+    folder: &Path,
+    manifests: Manifests,
+    mut progress: impl FnMut(u64),
+) -> Result<(), PackageError> {
+    let renditions = &vod.presentation().renditions;
+    for name in ["master.m3u8", "manifest.mpd"] {
+        remove(&folder.join(name))?;
+    }
+    for rendition in renditions {
+        let folder = folder.join(&rendition.name);
+        fs::create_dir_all(&folder).map_err(|source| PackageError::Write { path: folder.clone(), source })?;
+        remove(&folder.join("media.m3u8"))?;
+        write(&folder.join("init.mp4"), &vod.header(&rendition.name)?)?;
+    }
+    let last = renditions.iter().map(|rendition| rendition.timeline.segments.len()).max().unwrap_or(0);
+    let mut window = vec![0; WINDOW];
+    for number in 1..=u32::try_from(last).unwrap_or(u32::MAX) {
+        let mut outputs = Vec::with_capacity(renditions.len());
+        for rendition in renditions.iter().filter(|rendition| rendition.timeline.segment(number).is_some()) {
+            let path = folder.join(&rendition.name).join(format!("{number}.m4s"));
+            let fragment = vod.segment(&rendition.name, number)?;
+            outputs.push(Output::create(path, fragment)?);
+        }
+        copy(source, &outputs, &mut window, &mut progress)?;
+    }
+    source.check().map_err(PackageError::Read)?;
+    if manifests.hls {
+        for rendition in renditions {
+            write_whole(&folder.join(&rendition.name).join("media.m3u8"), vod.media_playlist(&rendition.name)?.as_bytes())?;
+        }
+        write_whole(&folder.join("master.m3u8"), vod.multivariant_playlist().as_bytes())?;
+    }
+    if manifests.dash {
+        write_whole(&folder.join("manifest.mpd"), vod.mpd().as_bytes())?;
+    }
+    Ok(())
+}
+
+/// A segment being written.
+struct Output {
+    path: PathBuf,
+    file: File,
+    fragment: Fragment,
+}
+
+impl Output {
+    fn create(path: PathBuf, fragment: Fragment) -> Result<Self, PackageError> {
+        let create = || {
+            let file = File::create(&path)?;
+            file.write_all_at(&fragment.head, 0)?;
+            Ok(file)
+        };
+        match create() {
+            Ok(file) => Ok(Self { path, file, fragment }),
+            Err(source) => Err(PackageError::Write { path, source }),
+        }
+    }
+
+    fn write(&self, bytes: &[u8], position: u64) -> Result<(), PackageError> {
+        self.file.write_all_at(bytes, position).map_err(|source| PackageError::Write { path: self.path.clone(), source })
+    }
+}
+
+/// A stretch of the input and its place in an output.
+#[derive(Clone, Copy)]
+struct Stretch {
+    offset: u64,
+    length: usize,
+    output: usize,
+    position: u64,
+}
+
+/// Copies the payload of `outputs`. Segments of the same number lie interleaved in most files: they are read together, in file order, and
+/// each read goes straight to the bytes of its output.
+fn copy(source: &SourceFile, outputs: &[Output], window: &mut [u8], progress: &mut impl FnMut(u64)) -> Result<(), PackageError> {
+    let mut stretches = Vec::new();
+    for (output, Output { fragment, .. }) in outputs.iter().enumerate() {
+        let mut position = fragment.head.len() as u64;
+        for extent in &fragment.extents {
+            let mut offset = extent.start;
+            while offset < extent.end {
+                let length = usize::try_from(extent.end - offset).unwrap_or(usize::MAX).min(window.len());
+                stretches.push(Stretch { offset, length, output, position });
+                offset += length as u64;
+                position += length as u64;
+            }
+        }
+    }
+    stretches.sort_unstable_by_key(|stretch| stretch.offset);
+    let mut rest = stretches.as_mut_slice();
+    while !rest.is_empty() {
+        let mut filled = 0;
+        let count = rest
+            .iter()
+            .take_while(|stretch| {
+                filled += stretch.length;
+                filled <= window.len()
+            })
+            .count();
+        let (batch, after) = rest.split_at_mut(count);
+        copy_batch(source, outputs, batch, window)?;
+        progress(batch.iter().map(|stretch| stretch.length as u64).sum());
+        rest = after;
+    }
+    Ok(())
+}
+
+/// Copies stretches that fit into the window together.
+fn copy_batch(source: &SourceFile, outputs: &[Output], batch: &mut [Stretch], window: &mut [u8]) -> Result<(), PackageError> {
+    // In the window the bytes of each output stand together, in the order in which they are written.
+    batch.sort_unstable_by_key(|stretch| (stretch.output, stretch.position));
+    let mut free = &mut *window;
+    let mut pieces: Vec<Piece<'_>> = batch
+        .iter()
+        .map(|stretch| {
+            let (target, rest) = std::mem::take(&mut free).split_at_mut(stretch.length);
+            free = rest;
+            Piece { offset: stretch.offset, target }
+        })
+        .collect();
+    pieces.sort_unstable_by_key(|piece| piece.offset);
+    gather(source.file(), pieces).map_err(PackageError::Read)?;
+    let mut bytes = &*window;
+    for run in batch.chunk_by(|a, b| a.output == b.output && a.position + a.length as u64 == b.position) {
+        let (written, rest) = bytes.split_at(run.iter().map(|stretch| stretch.length).sum());
+        bytes = rest;
+        if let Some((first, output)) = run.first().and_then(|first| Some((first, outputs.get(first.output)?))) {
+            output.write(written, first.position)?;
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), PackageError> {
+    fs::write(path, bytes).map_err(|source| PackageError::Write { path: path.into(), source })
+}
+
+/// Puts a file in place whole or not at all.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PackageError> {
+    let partial = path.with_extension("partial");
+    write(&partial, bytes)?;
+    fs::rename(&partial, path).map_err(|source| PackageError::Write { path: path.into(), source })
+}
+
+fn remove(path: &Path) -> Result<(), PackageError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(PackageError::Write { path: path.into(), source }),
+        _ => Ok(()),
+    }
+}

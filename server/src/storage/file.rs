@@ -1,0 +1,98 @@
+//! A media file that is open, with what it was when it was opened.
+
+use std::{
+    fs::File,
+    io,
+    ops::Range,
+    os::unix::fs::{FileExt, MetadataExt},
+};
+
+use reelway_core::{Demuxer, Movie};
+
+/// What makes a file the same file: any change of its content changes one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// Bytes.
+    pub size: u64,
+    /// Device and number of the inode.
+    pub inode: (u64, u64),
+    /// Last change of content, in nanoseconds since 1970.
+    pub modified: i128,
+}
+
+impl Identity {
+    /// Of a file that is open.
+    pub fn of(file: &File) -> io::Result<Self> {
+        file.metadata().map(|metadata| Self {
+            size: metadata.size(),
+            inode: (metadata.dev(), metadata.ino()),
+            modified: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+        })
+    }
+
+    /// Whole seconds since 1970 of the last change of content; 0 for times before.
+    pub fn modified_seconds(&self) -> u64 {
+        u64::try_from(self.modified / 1_000_000_000).unwrap_or(0)
+    }
+
+    /// A strong validator (RFC 9110 8.8.1) for what is made from the file alone.
+    ///
+    /// Size, time of change to the nanosecond and inode tell two versions of a file apart, and all of them survive a restart.
+    pub fn etag(&self) -> String {
+        format!("{:x}-{:x}-{:x}", self.size, self.modified, self.inode.1)
+    }
+}
+
+/// A regular file, open for reading, that notices when it is changed.
+#[derive(Debug)]
+pub struct SourceFile {
+    file: File,
+    identity: Identity,
+}
+
+impl SourceFile {
+    /// Takes an open file. Anything but a regular file is refused.
+    pub fn new(file: File) -> io::Result<Self> {
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        let identity = Identity::of(&file)?;
+        Ok(Self { file, identity })
+    }
+
+    /// What the file was when it was opened.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// An error if the file is no longer what it was: bytes read from it then are not those that its index describes.
+    pub fn check(&self) -> io::Result<()> {
+        if Identity::of(&self.file)? == self.identity {
+            return Ok(());
+        }
+        Err(io::Error::other("the file was changed while it was read"))
+    }
+
+    /// Reads the index: the boxes that describe the media, never the media.
+    pub fn read_movie(&self) -> io::Result<reelway_core::Result<Movie>> {
+        /// A read costs about as much for this many bytes as for few, and boxes that follow each other come along.
+        const WINDOW: u64 = 64 << 10;
+        let mut demuxer = Demuxer::new(self.identity.size);
+        let mut buffer = Vec::new();
+        while let Some(Range { start, end }) = demuxer.required() {
+            let length = (end - start).max(WINDOW.min(self.identity.size - start));
+            buffer.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
+            self.file.read_exact_at(&mut buffer, start)?;
+            if let Err(error) = demuxer.handle(start, &buffer) {
+                return Ok(Err(error));
+            }
+        }
+        self.check()?;
+        Ok(demuxer.finish())
+    }
+}

@@ -1,0 +1,7 @@
+//! Where payload is: files on a local disk, read by range. Other stores will stand beside it.
+
+mod file;
+mod gather;
+
+pub use file::{Identity, SourceFile};
+pub use gather::{Piece, gather};

@@ -1,0 +1,123 @@
+/** The JSON that the server answers under /api/v1, and the calls that fetch it. */
+
+export interface ServerInfo {
+  name: string;
+  version: string;
+  /** Protocols the server offers, as ALPN names, best first. */
+  protocols: string[];
+  /** SHA-256 of a development certificate, in hex. */
+  certificateSha256: string | null;
+}
+
+interface TrackCommon {
+  id: string;
+  codec: string;
+  /** Bits per second. */
+  bitrate?: number;
+  language?: string;
+}
+
+export interface VideoTrack extends TrackCommon {
+  kind: "video";
+  width: number;
+  height: number;
+  /** A whole number or a fraction: "25", "30000/1001". */
+  frameRate?: string;
+}
+
+export interface AudioTrack extends TrackCommon {
+  kind: "audio";
+  channels: number;
+  sampleRate: number;
+}
+
+export interface TextTrack extends TrackCommon {
+  kind: "text";
+}
+
+export type Track = VideoTrack | AudioTrack | TextTrack;
+
+interface AssetCommon {
+  /** Path under the media folder; unique. */
+  id: string;
+  name: string;
+  /** Bytes. */
+  size: number;
+  modified: string;
+  /** URL of the file as it is. */
+  file?: string;
+}
+
+export interface Video extends AssetCommon {
+  durationMs: number;
+  tracks: Track[];
+  hls: string;
+  dash: string;
+}
+
+export interface BrokenFile extends AssetCommon {
+  /** What is wrong with the file, and where. */
+  problem: string;
+}
+
+export type Asset = Video | BrokenFile;
+
+export function isBroken(asset: Asset): asset is BrokenFile {
+  return "problem" in asset;
+}
+
+/** What went wrong, in words for the person at the page. */
+export interface Problem {
+  title: string;
+  detail: string;
+}
+
+export class ApiError extends Error implements Problem {
+  override readonly name = "ApiError";
+
+  constructor(
+    readonly title: string,
+    readonly detail: string,
+  ) {
+    super(`${title}: ${detail}`);
+  }
+}
+
+/** The reason for an answer that is not 2xx: the server's own words where it gave some. */
+export async function problemOf(response: Response): Promise<ApiError> {
+  const fallback = `The server answered ${response.status} ${response.statusText}`.trim() + ` to ${new URL(response.url).pathname}.`;
+  if (response.headers.get("content-type")?.includes("json")) {
+    try {
+      const body = (await response.json()) as Partial<Problem>;
+      return new ApiError(body.title ?? "Request refused", body.detail ?? fallback);
+    } catch {
+      // Not JSON after all: the status has to do.
+    }
+  }
+  return new ApiError("Request refused", fallback);
+}
+
+async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(path, { headers: { accept: "application/json" }, ...(signal && { signal }) });
+  } catch (cause) {
+    if (signal?.aborted) throw cause;
+    throw new ApiError("The server cannot be reached", "Check that reelway is running and that the network is up.");
+  }
+  if (!response.ok) throw await problemOf(response);
+  try {
+    return (await response.json()) as T;
+  } catch {
+    throw new ApiError("The answer cannot be read", `${path} did not answer with JSON.`);
+  }
+}
+
+export function serverInfo(): Promise<ServerInfo> {
+  return get("/api/v1/server");
+}
+
+export async function listAssets(signal?: AbortSignal): Promise<Asset[]> {
+  const { assets } = await get<{ assets: Asset[] }>("/api/v1/assets", signal);
+  return assets;
+}

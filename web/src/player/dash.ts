@@ -1,0 +1,80 @@
+import { MediaPlayer, type ErrorEvent, type QualityChangeRenderedEvent, type Representation } from "dashjs";
+import type { Engine, EngineOptions, Failure, Rendition } from "./engine.ts";
+
+// dash.js tells errors apart by number only; its index.d.ts names them.
+
+/** After these it goes on: optional parts, clock differences, clearing of old buffer, subtitles. */
+const HARMLESS: ReadonlySet<number> = new Set([12, 16, 18, 21, 29, 33]);
+const MANIFEST: ReadonlySet<number> = new Set([10, 11, 25, 31]);
+const DOWNLOAD: ReadonlySet<number> = new Set([11, 15, 17, 25, 26, 27, 28]);
+const NO_DECODER: ReadonlySet<number> = new Set([23, 32, 35]);
+
+export function openDash({ video, url, startAt, host }: EngineOptions): Engine {
+  const player = MediaPlayer().create();
+  player.updateSettings({ debug: { logLevel: 0 } });
+
+  /** What there is to choose: pictures, or sound where there is no picture. */
+  let kind: "video" | "audio" = "video";
+  let renditions: Rendition[] = [];
+  let shown: Rendition | undefined;
+
+  player.on("streamInitialized", () => {
+    kind = player.getRepresentationsByType("video").length > 0 ? "video" : "audio";
+    renditions = player.getRepresentationsByType(kind).map(rendition);
+    host.changed();
+  });
+  player.on("qualityChangeRendered", (event: QualityChangeRenderedEvent) => {
+    if (event.mediaType !== kind || !event.newRepresentation) return;
+    shown = rendition(event.newRepresentation);
+    host.changed();
+  });
+  player.on("error", (event: ErrorEvent) => {
+    // The older events carry a word in place of the error.
+    const { error } = event;
+    if (typeof error === "string") host.failed(describe(0, error, undefined));
+    else if (!HARMLESS.has(error.code)) host.failed(describe(error.code, error.message, error.data));
+  });
+  player.on("playbackError", () => {
+    const { error } = video;
+    const note = error?.message || `code ${error?.code ?? "unknown"}`;
+    host.failed({ title: "The video stopped", detail: "The browser could not decode a part of it.", note });
+  });
+  player.initialize(video, url, false, startAt);
+
+  return {
+    label: `dash.js ${player.getVersion()}`,
+    renditions: () => renditions,
+    current() {
+      if (shown || renditions.length === 0) return shown;
+      // Before the first switch nothing is announced: what is loading is also what is shown.
+      const loading = player.getCurrentRepresentationForType(kind);
+      return loading ? rendition(loading) : undefined;
+    },
+    select(id) {
+      player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { [kind]: id === undefined } } } });
+      // Forced, or what is buffered already would play out in the old quality first.
+      if (id !== undefined) player.setRepresentationForTypeById(kind, id, true);
+    },
+    destroy: () => player.destroy(),
+  };
+}
+
+function rendition({ id, width, height, bandwidth, codecs }: Representation): Rendition {
+  // dash.js gives the whole MIME type here in places.
+  const codec = /codecs="([^"]+)"/.exec(codecs ?? "")?.[1] ?? codecs ?? "";
+  return { id, width, height, bitrate: bandwidth, codec };
+}
+
+function describe(code: number, message: string, data: unknown): Failure {
+  const note = `dash.js: code ${code}, ${message}`;
+  if (NO_DECODER.has(code)) {
+    return { title: "No decoder for this video", detail: "This browser supports none of the codecs that the video comes in.", note };
+  }
+  const title = MANIFEST.has(code) ? "The video did not load" : "The video stopped";
+  if (DOWNLOAD.has(code)) {
+    const { request, url } = (data ?? {}) as { request?: { url?: string }; url?: string };
+    return { title, detail: "A request to the server failed.", note, url: request?.url ?? url };
+  }
+  const detail = MANIFEST.has(code) ? "The manifest cannot be understood." : "The player met an error that it cannot get past.";
+  return { title, detail, note };
+}

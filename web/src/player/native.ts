@@ -1,0 +1,50 @@
+import type { Engine, EngineOptions } from "./engine.ts";
+
+const WORDS: Record<number, string> = {
+  [MediaError.MEDIA_ERR_NETWORK]: "The connection broke while the video was loading.",
+  [MediaError.MEDIA_ERR_DECODE]: "The browser could not decode the video.",
+  [MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED]: "The browser cannot play this file: its codec or container is not supported here, or it did not load.",
+};
+
+/** The browser's own player: the plain file, and HLS where there is no Media Source Extensions. */
+export function openNative({ video, url, startAt, host }: EngineOptions): Engine {
+  const ending = new AbortController();
+  const { signal } = ending;
+  video.addEventListener(
+    "loadedmetadata",
+    () => {
+      if (startAt > 0) video.currentTime = startAt;
+      host.changed();
+      // A media request is measured when it ends, which for a long file is hours away. One byte
+      // asked for beside it takes the same connection and tells the protocol now.
+      fetch(url, { headers: { range: "bytes=0-0" }, signal }).catch(() => undefined);
+    },
+    { once: true, signal },
+  );
+  video.addEventListener(
+    "error",
+    () => {
+      const { error } = video;
+      host.failed({
+        title: video.readyState === 0 ? "The video did not load" : "The video stopped",
+        detail: WORDS[error?.code ?? 0] ?? "The browser gave no reason.",
+        note: error?.message ?? "",
+        url,
+      });
+    },
+    { signal },
+  );
+  video.src = url;
+
+  return {
+    label: "Browser",
+    renditions: () => [],
+    current: () => undefined,
+    select() {},
+    destroy() {
+      ending.abort();
+      video.removeAttribute("src");
+      video.load();
+    },
+  };
+}

@@ -1,0 +1,268 @@
+import { problemOf, type Video } from "../api.ts";
+import type { PlayerState } from "../debug.ts";
+import { bufferAhead, codecName, formatBitrate } from "../format.ts";
+import { canPlay, type Engine, type Failure, loadEngine, type Rendition, type Way, WAYS } from "./engine.ts";
+import { ProtocolWatch } from "./protocol.ts";
+
+/** One opening of one source; everything it starts ends with it. */
+interface Session {
+  way: Way;
+  startAt: number;
+  openedAt: number;
+  ending: AbortController;
+  protocol: ProtocolWatch;
+  engine?: Engine;
+  /** Metadata is there, so the element's own time and paused state count. */
+  ready: boolean;
+  canPlayAfter?: number;
+  startupMs?: number;
+  failure?: Failure;
+}
+
+/** What the browser did about sound or start without a click. */
+export type AutoplayLimit = "silent" | "stopped";
+
+/** A video element and the engine that feeds it; the page around it is not its business. */
+export class Player {
+  readonly video = document.createElement("video");
+  limit: AutoplayLimit | undefined;
+  private session: Session | undefined;
+  private wantsToPlay = true;
+  private muting = false;
+
+  constructor(
+    private readonly asset: Video,
+    private readonly changed: () => void,
+  ) {
+    this.video.playsInline = true;
+    this.video.preload = "auto";
+    for (const type of ["playing", "pause", "waiting", "ended", "timeupdate"]) this.video.addEventListener(type, changed);
+    this.video.addEventListener("playing", () => {
+      if (this.limit === "stopped") this.limit = undefined;
+    });
+    this.video.addEventListener("volumechange", () => {
+      if (this.limit === "silent" && !this.video.muted && !this.muting) this.limit = undefined;
+      changed();
+    });
+  }
+
+  /** The ways this video can be played in this browser. */
+  ways(): Way[] {
+    return WAYS.filter((way) => this.url(way) !== undefined && canPlay(way));
+  }
+
+  private url(way: Way): string | undefined {
+    return this.asset[way];
+  }
+
+  /** Plays by another way (or the same afresh) from where the video is now. */
+  async open(way: Way): Promise<void> {
+    const url = this.url(way);
+    if (url === undefined) return;
+    const startAt = this.leave();
+    const session: Session = {
+      way,
+      startAt,
+      openedAt: performance.now(),
+      ending: new AbortController(),
+      // The renditions lie beside the manifest.
+      protocol: new ProtocolWatch(way === "file" ? url : url.slice(0, url.lastIndexOf("/") + 1)),
+      ready: false,
+    };
+    this.session = session;
+    this.video.controls = true;
+    this.follow(session);
+    this.changed();
+    try {
+      const openEngine = await loadEngine(way);
+      if (session.ending.signal.aborted) return;
+      session.engine = openEngine({
+        video: this.video,
+        url,
+        startAt,
+        host: {
+          failed: (failure) => void this.fail(session, failure),
+          changed: this.changed,
+        },
+      });
+    } catch (error) {
+      if (session.ending.signal.aborted) return;
+      const detail = "Its code could not be fetched or started. The server may be gone, or newer than this page.";
+      void this.fail(session, { title: "The player did not load", detail, note: String(error) });
+    }
+  }
+
+  /** Goes on after a problem. */
+  retry(): void {
+    if (this.session) void this.open(this.session.way);
+  }
+
+  /** Starts after the browser wanted a click first. */
+  start(): void {
+    this.limit = undefined;
+    void this.video.play().catch(() => undefined);
+    this.changed();
+  }
+
+  unmute(): void {
+    this.video.muted = false;
+  }
+
+  get way(): Way | undefined {
+    return this.session?.way;
+  }
+
+  get engineLabel(): string | undefined {
+    return this.session?.engine?.label;
+  }
+
+  get failure(): Failure | undefined {
+    return this.session?.failure;
+  }
+
+  renditions(): readonly Rendition[] {
+    return this.session?.engine?.renditions() ?? [];
+  }
+
+  select(id: string | undefined): void {
+    this.session?.engine?.select(id);
+  }
+
+  state(): PlayerState {
+    const { session, video } = this;
+    return {
+      engine: session?.way ?? null,
+      protocol: session?.protocol.latest ?? null,
+      startupMs: session?.startupMs ?? null,
+      buffer: Math.round(bufferAhead(video.buffered, video.currentTime) * 10) / 10,
+      rendition: this.renditionText()?.replaceAll("\u00a0", " ") ?? null,
+      ended: video.ended,
+      error: session?.failure ? `${session.failure.title}: ${session.failure.detail} ${session.failure.note}` : null,
+    };
+  }
+
+  destroy(): void {
+    this.leave();
+  }
+
+  /** Ends the session and tells where the next one begins, in seconds. */
+  private leave(): number {
+    const { session, video } = this;
+    if (!session) return 0;
+    let position = session.startAt;
+    if (session.ready) {
+      // From the end there is nothing to go on with, so it begins again.
+      position = video.ended ? 0 : video.currentTime;
+      if (this.limit !== "stopped" && !session.failure) this.wantsToPlay = !video.paused || video.ended;
+    }
+    session.ending.abort();
+    session.protocol.stop();
+    this.stop(session);
+    this.session = undefined;
+    return position;
+  }
+
+  private stop(session: Session): void {
+    session.engine?.destroy();
+    delete session.engine;
+    if (this.video.hasAttribute("src")) {
+      this.video.removeAttribute("src");
+      this.video.load();
+    }
+  }
+
+  private follow(session: Session): void {
+    const { signal } = session.ending;
+    const once = { once: true, signal };
+    const since = (): number => Math.round(performance.now() - session.openedAt);
+    this.video.addEventListener(
+      "loadedmetadata",
+      () => {
+        session.ready = true;
+        if (this.wantsToPlay) void this.autoplay(session);
+      },
+      once,
+    );
+    this.video.addEventListener(
+      "canplay",
+      () => {
+        session.canPlayAfter = since();
+        this.settleStartup(session);
+      },
+      once,
+    );
+    this.video.addEventListener("playing", () => (session.startupMs ??= since()), once);
+  }
+
+  /** Where nothing will play without a click, being able to play is what counts as started. */
+  private settleStartup(session: Session): void {
+    if (session.canPlayAfter === undefined || (this.wantsToPlay && this.limit !== "stopped")) return;
+    session.startupMs ??= session.canPlayAfter;
+    this.changed();
+  }
+
+  private async autoplay(session: Session): Promise<void> {
+    const refused = async (): Promise<boolean> => {
+      try {
+        await this.video.play();
+        return false;
+      } catch (error) {
+        // An abort is a new source or a pause, not the browser's policy.
+        return error instanceof DOMException && error.name === "NotAllowedError";
+      }
+    };
+    const { signal } = session.ending;
+    if (!(await refused()) || signal.aborted) return;
+    const audible = !this.video.muted;
+    this.video.muted = true;
+    if (!(await refused())) {
+      if (audible && !signal.aborted) this.limit = "silent";
+    } else if (!signal.aborted) {
+      this.video.muted = !audible;
+      this.limit = "stopped";
+      this.settleStartup(session);
+    }
+    this.changed();
+  }
+
+  private async fail(session: Session, failure: Failure): Promise<void> {
+    const { signal } = session.ending;
+    if (signal.aborted || session.failure) return;
+    session.failure = failure;
+    this.changed();
+    // Engines keep only the status; the server can say why.
+    const reason = failure.url === undefined ? undefined : await serverReason(failure.url, signal);
+    if (signal.aborted) return;
+    if (reason !== undefined) session.failure = { ...failure, detail: reason };
+    // What is buffered may still play out, but an engine that has shown nothing would spin for ever.
+    if (!session.ready) {
+      this.stop(session);
+      this.video.controls = false;
+    }
+    this.changed();
+  }
+
+  /** What is on the screen, for people. */
+  renditionText(): string | undefined {
+    const current = this.session?.engine?.current();
+    if (current) return describe(current);
+    if (this.session?.way !== "file" || !this.session.ready) return undefined;
+    const track = this.asset.tracks.find(({ kind }) => kind === "video") ?? this.asset.tracks[0];
+    return track && describe({ bitrate: 0, width: 0, height: 0, ...track });
+  }
+}
+
+export function describe({ id, width, height, bitrate, codec }: Rendition): string {
+  return [id, width > 0 ? `${width}×${height}` : "", bitrate > 0 ? formatBitrate(bitrate) : "", codecName(codec)].filter(Boolean).join(" · ");
+}
+
+async function serverReason(url: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const response = await fetch(url, { signal, headers: { range: "bytes=0-0" } });
+    if (response.ok) return undefined;
+    const { detail } = await problemOf(response);
+    return `The server says: ${detail.replace(/\.?$/, ".")}`;
+  } catch {
+    return "The server cannot be reached.";
+  }
+}
