@@ -206,6 +206,15 @@ impl SampleTable {
     }
 }
 
+impl<'a> IntoIterator for &'a SampleTable {
+    type Item = Sample;
+    type IntoIter = Samples<'a>;
+
+    fn into_iter(self) -> Samples<'a> {
+        self.iter()
+    }
+}
+
 /// Walks over samples; made by [`SampleTable::range`].
 #[derive(Clone, Debug)]
 pub struct Samples<'a> {

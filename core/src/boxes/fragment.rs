@@ -87,7 +87,7 @@ pub struct RunSample {
 }
 
 /// Reads the content of a `moof` that begins at byte `moof` of the input. `defaults` finds the `trex` of a track.
-pub fn read_fragments<'a>(content: Reader<'a>, moof: u64, defaults: impl Fn(u32) -> TrackExtends) -> Result<Vec<TrackFragment<'a>>> {
+pub fn read_fragments(content: Reader<'_>, moof: u64, defaults: impl Fn(u32) -> TrackExtends) -> Result<Vec<TrackFragment<'_>>> {
     let mut fragments = Vec::new();
     for child in children(content) {
         let (name, child) = child?;

@@ -115,9 +115,8 @@ impl AudioSpecificConfig {
         let object_type = bits.object_type()?;
         let mut sample_rate = bits.sample_rate()?;
         let mut channels = match bits.take(4)? {
-            7 => Some(8),
+            7 | 12 | 14 => Some(8),
             11 => Some(7),
-            12 | 14 => Some(8),
             13 => Some(24),
             count @ 1..=6 => Some(count),
             _ => None,

@@ -12,7 +12,7 @@ use crate::{
     },
     codec,
     error::{Error, Result},
-    sample::SampleTableBuilder,
+    sample::{SampleTable, SampleTableBuilder},
     time::Timescale,
     track::Track,
 };
@@ -53,7 +53,7 @@ pub fn read_track(boxes: &TrackBox<'_>, movie: Timescale, size: u64) -> Result<R
         matrix: boxes.matrix,
         dimensions: boxes.dimensions,
         shift: edits::shift(&boxes.edits, movie, boxes.timescale)?,
-        samples: Default::default(),
+        samples: SampleTable::default(),
     };
     Ok(ReadTrack { track, samples, truncated })
 }
@@ -74,8 +74,11 @@ fn description_index(tables: &SampleTableBoxes<'_>) -> Result<u32> {
     }
 }
 
-fn pair([a, b, c, d, e, f, g, h]: [u8; 8]) -> (u32, u32) {
-    (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
+/// The first two fields of an entry.
+fn pair(entry: &[u8]) -> (u32, u32) {
+    let field = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    let (fields, _) = entry.as_chunks::<4>();
+    (field(fields.first()), field(fields.get(1)))
 }
 
 fn read_samples(tables: &SampleTableBoxes<'_>, size: u64) -> Result<(SampleTableBuilder, Option<Error>)> {
@@ -116,7 +119,7 @@ fn read_sync(numbers: impl Iterator<Item = u32>, count: u32) -> Vec<u32> {
 
 fn read_times(tables: &SampleTableBoxes<'_>, count: u32, builder: &mut SampleTableBuilder) -> Result<()> {
     let mut first = 0u32;
-    for (run, delta) in tables.time_to_sample.iter().map(|entry| pair(*entry)) {
+    for (run, delta) in tables.time_to_sample.iter().map(|entry| pair(entry)) {
         let run = run.min(count - first);
         if run > 0 {
             builder.decode_run(first, run, delta);
@@ -129,7 +132,7 @@ fn read_times(tables: &SampleTableBoxes<'_>, count: u32, builder: &mut SampleTab
         return Err(error.within(FourCc(*b"stts")).by("ISO/IEC 14496-12 8.6.1.2"));
     }
     let mut first = 0u32;
-    for (run, offset) in tables.composition.iter().map(|entry| pair(*entry)) {
+    for (run, offset) in tables.composition.iter().map(|entry| pair(entry)) {
         if first >= count {
             break;
         }
@@ -148,7 +151,7 @@ fn read_times(tables: &SampleTableBoxes<'_>, count: u32, builder: &mut SampleTab
 fn read_chunks(tables: &SampleTableBoxes<'_>, count: u32, size: u64, builder: &mut SampleTableBuilder) -> Result<Option<Error>> {
     const CLAUSE: &str = "ISO/IEC 14496-12 8.7.4";
     let chunks = u32::try_from(tables.chunk_offsets.len()).unwrap_or(u32::MAX);
-    let runs = || tables.sample_to_chunk.iter().map(|[a, b, c, d, e, f, g, h, ..]| pair([*a, *b, *c, *d, *e, *f, *g, *h]));
+    let runs = || tables.sample_to_chunk.iter().map(|entry| pair(entry));
     let ends = runs().skip(1).map(|(first_chunk, _)| first_chunk).chain([chunks.saturating_add(1)]);
     let fault = |message| Error::malformed(message).at(tables.sample_to_chunk.position).within(FourCc(*b"stsc")).by(CLAUSE);
     let mut sample = 0u32;

@@ -110,9 +110,9 @@ impl Run {
             run.size = run.size.filter(|size| *size == sample.size);
             run.composition |= sample.composition_offset != 0;
             if sample.sync {
-                other_sync = true
+                other_sync = true;
             } else {
-                other_non_sync = true
+                other_non_sync = true;
             }
             join(&mut extents, &sample);
         }
