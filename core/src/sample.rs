@@ -150,9 +150,9 @@ impl SampleTable {
 
     /// The sync samples, in order, with their numbers from 0.
     pub fn sync_samples(&self) -> impl Iterator<Item = (u32, Sample)> + '_ {
-        let all = if self.sync.is_none() { 0..self.len() } else { 0..0 };
+        let all = (0..).zip(self.range(0..if self.sync.is_none() { self.len() } else { 0 }));
         let listed = self.sync.iter().flatten().copied();
-        all.chain(listed).filter_map(|number| Some((number, self.get(number)?)))
+        all.chain(listed.filter_map(|number| Some((number, self.get(number)?))))
     }
 
     /// The sample `number`, counted from 0.
@@ -180,6 +180,44 @@ impl SampleTable {
         let sync = self.sync.as_deref().map_or(0, |sync| sync.partition_point(|number| *number < next));
         let offset = self.chunks.get(chunk).map_or(0, |chunk| chunk.offset.saturating_add(self.bytes_of(chunk.first..next)));
         Samples { table: self, next, end, decode, composition, chunk, sync, offset }
+    }
+
+    /// When the samples whose numbers are in `numbers` are composed, and how long they last, in ticks: what [`range`](Self::range) tells
+    /// too, but found without looking at positions and sizes.
+    pub fn times(&self, numbers: Range<u32>) -> impl Iterator<Item = (i64, u32)> + '_ {
+        let end = numbers.end.min(self.len());
+        let next = numbers.start.min(end);
+        let mut decode = self.decode.iter().skip(self.decode.partition_point(|run| run.first <= next).saturating_sub(1)).peekable();
+        let mut composition =
+            self.composition.iter().skip(self.composition.partition_point(|run| run.first <= next).saturating_sub(1)).peekable();
+        let (mut run, mut offset) = (decode.next().copied(), composition.next().map_or(0, |run| run.offset));
+        (next..end).map_while(move |number| {
+            if let Some(next) = decode.next_if(|run| run.first <= number) {
+                run = Some(*next);
+            }
+            if let Some(next) = composition.next_if(|run| run.first <= number) {
+                offset = next.offset;
+            }
+            let DecodeRun { first, delta, start } = run?;
+            let decode_time = start.saturating_add(u64::from(delta) * u64::from(number - first));
+            Some((i64::try_from(decode_time).unwrap_or(i64::MAX).saturating_add(offset.into()), delta))
+        })
+    }
+
+    /// The earliest composition time of the samples whose numbers are in `numbers`, and the latest end, in ticks; `None` for no sample.
+    pub fn span(&self, numbers: Range<u32>) -> Option<(i64, i64)> {
+        let fold = |times: &mut dyn Iterator<Item = (i64, u32)>| {
+            times.fold(None, |span: Option<(i64, i64)>, (time, duration)| {
+                let end = time.saturating_add(duration.into());
+                Some(span.map_or((time, end), |(first, last)| (first.min(time), last.max(end))))
+            })
+        };
+        if self.composition.len() <= 1 {
+            // Composed in decoding order: the first and the last tell.
+            let last = numbers.end.min(self.len()).saturating_sub(1).max(numbers.start);
+            return fold(&mut self.times(numbers.start..numbers.start.saturating_add(1)).chain(self.times(last..numbers.end)));
+        }
+        fold(&mut self.times(numbers))
     }
 
     /// All samples.
@@ -294,6 +332,12 @@ impl SampleTableBuilder {
     /// The size of each sample.
     pub fn sizes(&mut self, sizes: impl Iterator<Item = u32>) {
         self.table.sizes = Sizes::Each(sizes.collect());
+    }
+
+    /// Makes room for `chunks` calls of [`chunk`](Self::chunk) and `compositions` of [`composition_run`](Self::composition_run).
+    pub fn reserve(&mut self, chunks: usize, compositions: usize) {
+        self.table.chunks.reserve(chunks);
+        self.table.composition.reserve(compositions);
     }
 
     /// The next `count` samples from sample `first` on last `delta` ticks each; adds up the decoding times.
@@ -458,6 +502,12 @@ mod tests {
         for start in [0, 1, 255, 256, 257, 999, 1999, 2000] {
             assert_eq!(table.range(start..start + 300).collect::<Vec<_>>(), samples[start as usize..(start as usize + 300).min(2000)]);
         }
+        for start in [0, 1, 777, 1999] {
+            let times: Vec<_> = samples[start..].iter().map(|sample| (sample.composition_time(), sample.duration)).collect();
+            assert_eq!(table.times(u32::try_from(start).unwrap()..2000).collect::<Vec<_>>(), times);
+        }
+        assert_eq!(table.span(0..2000), Some((500, 500 + 2000 * 40 + 80)));
+        assert_eq!(table.span(7..7), None);
         assert_eq!(table.bytes(), samples.iter().map(|s| u64::from(s.size)).sum::<u64>());
         assert_eq!(table.duration(), 2000 * 40);
         assert_eq!(table.sync_samples().map(|(n, _)| n).collect::<Vec<_>>(), (0..2000).step_by(50).collect::<Vec<_>>());

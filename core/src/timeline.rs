@@ -42,12 +42,9 @@ impl Timeline {
         let ends = cuts.iter().skip(1).map(|cut| cut.sample).chain([track.samples.len()]);
         for (cut, sample_end) in cuts.iter().zip(ends) {
             let samples = cut.sample..sample_end;
-            let mut start = i64::MAX;
-            for sample in track.samples.range(samples.clone()) {
-                let time = track.presentation_time(&sample);
-                start = start.min(time);
-                end = end.max(time.saturating_add(sample.duration.into()));
-            }
+            let Some((start, last)) = track.samples.span(samples.clone()) else { continue };
+            let start = start.saturating_add(track.shift);
+            end = end.max(last.saturating_add(track.shift));
             let previous = segments.last().map_or(0, |segment| segment.start);
             let start = u64::try_from(start).unwrap_or(0).max(previous);
             let bytes = track.samples.bytes_of(samples.clone());

@@ -273,7 +273,8 @@ impl Movie {
             return zero;
         }
         let starts = self.tracks.iter().filter_map(|track| {
-            let first = track.samples.iter().take(64).map(|sample| track.presentation_time(&sample)).min()?;
+            let (first, _) = track.samples.span(0..64.min(track.samples.len()))?;
+            let first = first.saturating_add(track.shift);
             u64::try_from(first).ok().map(|ticks| (ticks, track.timescale))
         });
         starts

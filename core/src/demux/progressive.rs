@@ -98,6 +98,8 @@ fn read_samples(tables: &SampleTableBoxes<'_>, size: u64) -> Result<(SampleTable
         SampleSizes::Each16(table) => builder.sizes(table.iter().map(|entry| u16::from_be_bytes(*entry).into())),
         SampleSizes::Each8(table) => builder.sizes(table.iter().map(|[entry]| u32::from(*entry))),
     }
+    // Room for what the tables hold, which is in memory already.
+    builder.reserve(tables.chunk_offsets.len(), tables.composition.len());
     read_times(tables, count, &mut builder)?;
     let truncated = read_chunks(tables, count, size, &mut builder)?;
     if let Some(table) = tables.sync {

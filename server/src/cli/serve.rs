@@ -69,7 +69,9 @@ impl Serve {
         let mut out = std::io::stdout().lock();
         let told = self.tell(&mut out, &listeners, own_certificate.then_some((sha256, identity.spki_sha256_base64()?)));
         drop(out);
-        told.context("cannot write to standard output")?;
+        if let Err(error) = told {
+            tracing::warn!(%error, "nobody reads standard output");
+        }
         let shutdown = async move {
             tokio::select! {
                 _ = terminate.recv() => {}

@@ -29,8 +29,9 @@ const CLOCK_SKEW: time::Duration = time::Duration::hours(1);
 const TIME_LEFT: Duration = Duration::from_hours(24);
 
 impl Identity {
-    /// The certificate of this machine for `localhost`, `127.0.0.1` and `::1`: `DATA/tls/dev-cert.pem` and `dev-key.pem`. It is made when there is none, and made
-    /// anew when a client that trusts it would refuse it a day from now. The key file is readable by its owner only.
+    /// The certificate of this machine for `localhost`, `127.0.0.1` and `::1`: `DATA/tls/dev-cert.pem` and `dev-key.pem`. It is made
+    /// when there is none, and made anew when a client that trusts it would refuse it a day from now. The key file is readable by
+    /// its owner only.
     ///
     /// A running server keeps the one it has: after 13 days it wants a restart.
     ///

@@ -31,19 +31,20 @@ impl Listeners {
     /// # Errors
     /// The first port that cannot be had, or a certificate that TLS refuses. Nothing stays bound then.
     pub fn bind(secure: Option<(Address, &Identity)>, plain: Option<Address>, settings: Settings) -> Result<Self, Error> {
+        // All ports first: a QUIC endpoint gives its socket back only some time after it is dropped.
+        let secure_sockets = secure.map(|(address, _)| bind::bind(address, Some(settings.udp_buffer_bytes))).transpose()?;
+        let plain_sockets = plain.map(|address| bind::bind(address, None)).transpose()?;
         let mut listeners = Self { secure: Vec::new(), tls: None, quic: Vec::new(), plain: Vec::new(), settings: Arc::new(settings) };
-        let settings = Arc::clone(&listeners.settings);
-        if let Some((address, identity)) = secure {
-            let Sockets { tcp, udp } = bind::bind(address, Some(settings.udp_buffer_bytes))?;
-            listeners.secure = listen(tcp)?;
-            listeners.tls = Some(TlsAcceptor::from(identity.tcp()?));
+        if let (Some((_, identity)), Some(Sockets { tcp, udp })) = (secure, secure_sockets) {
             let crypto = identity.quic()?;
+            listeners.tls = Some(TlsAcceptor::from(identity.tcp()?));
+            listeners.secure = listen(tcp)?;
             for socket in udp {
-                listeners.quic.push(quic::endpoint(socket, Arc::clone(&crypto), &settings)?);
+                listeners.quic.push(quic::endpoint(socket, Arc::clone(&crypto), &listeners.settings)?);
             }
         }
-        if let Some(address) = plain {
-            listeners.plain = listen(bind::bind(address, None)?.tcp)?;
+        if let Some(Sockets { tcp, .. }) = plain_sockets {
+            listeners.plain = listen(tcp)?;
         }
         Ok(listeners)
     }

@@ -15,13 +15,15 @@ use std::time::Duration;
 /// | header sections on the way ([`max_header_bytes`](Self::max_header_bytes) x [`max_streams`](Self::max_streams)) | 8 MiB |
 /// | the chunk each response waits with | 128 x one [`Bytes`](bytes::Bytes) of the handler, usually shared |
 ///
-/// A connection that behaves holds 30 to 60 KiB. HTTP/2 is bound by the same windows, HTTP/1.1 by one request at a time. All of
-/// it is multiplied by [`max_connections`](Self::max_connections), once for TCP and once for QUIC.
+/// A connection that behaves holds 30 to 60 KiB. HTTP/2 is bound by the same windows for what is received, and by 128 KiB a stream
+/// for what is written; HTTP/1.1 by one request at a time. All of it is multiplied by
+/// [`max_connections`](Self::max_connections), once for TCP and once for QUIC.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Time for a TLS or QUIC handshake. Default 10 s.
     pub handshake_timeout: Duration,
-    /// Time for the header section of a request to arrive, once begun. Default 10 s.
+    /// Time for the header section of a request to arrive, once begun. Default 10 s. HTTP/1.1 has one timer for this and for the
+    /// pause before the next request: there it is [`idle_timeout`](Self::idle_timeout) up to 30 s, when that is longer.
     pub header_timeout: Duration,
     /// A TCP connection without a request for this long is closed. Default 60 s.
     pub idle_timeout: Duration,

@@ -27,6 +27,10 @@ use super::{
 /// Time that a connection closed for idleness has to hear of it. A request that was on its way is still answered.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// What one HTTP/2 stream may have written and not yet given to the socket. The kernel buffers on top of it, so it need not grow
+/// with the round trip.
+const HTTP2_SEND_BUFFER: usize = 128 << 10;
+
 /// After accept failed for want of file descriptors or memory: time for others to give some back.
 const SHORT_OF_RESOURCES: Duration = Duration::from_millis(100);
 
@@ -186,7 +190,7 @@ fn builder(settings: &Settings) -> Builder<TokioExecutor> {
         .max_header_list_size(settings.max_header_bytes)
         .initial_stream_window_size(settings.stream_receive_window)
         .initial_connection_window_size(settings.receive_window)
-        .max_send_buf_size(settings.send_window as usize / 4)
+        .max_send_buf_size(HTTP2_SEND_BUFFER)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(20));
     builder

@@ -86,7 +86,12 @@ impl SourceFile {
         let mut buffer = Vec::new();
         while let Some(Range { start, end }) = demuxer.required() {
             let length = (end - start).max(WINDOW.min(self.identity.size - start));
-            buffer.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
+            let length = usize::try_from(length).map_err(io::Error::other)?;
+            if buffer.len() < length {
+                buffer = vec![0; length]; // zeroed by the system, not by us
+            } else {
+                buffer.truncate(length);
+            }
             self.file.read_exact_at(&mut buffer, start)?;
             if let Err(error) = demuxer.handle(start, &buffer) {
                 return Ok(Err(error));

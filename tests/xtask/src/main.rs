@@ -1,1 +1,73 @@
-fn main() {}
+//! The project's own commands, run as `cargo xtask COMMAND` from anywhere in the repository.
+//!
+//! Each command first makes sure of what it needs on the machine (`needs`), then builds what changed and runs it. Every step may be
+//! repeated and interrupted: finished work is found again, half-made work is not.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+mod demo;
+mod needs;
+mod node;
+mod place;
+mod run;
+mod sample;
+mod stamp;
+mod test;
+mod wasm;
+mod web;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  demo [--media DIR] [-- ARGS]  build everything, then `reelway serve` on DIR, or on a small sample made here
+  test [FILTER]                 set up and run all checks and tests; with FILTER only the Rust tests whose name contains it
+  setup                         install what `test` needs, build nothing of the project
+  web                           build the web app into web/dist
+  wasm                          build the core for JavaScript into wasm/pkg
+  bench [ARGS]                  build and run the benchmarks
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let args: Vec<String> = args.collect();
+    match dispatch(&command, &args) {
+        Some(Ok(())) => ExitCode::SUCCESS,
+        Some(Err(error)) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+        None if matches!(command.as_str(), "help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        None => {
+            eprint!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs one command; `None` where the command line says nothing that we know.
+fn dispatch(command: &str, args: &[String]) -> Option<Result<()>> {
+    match (command, args) {
+        ("demo", args) => demo::Options::parse(args).map(|options| demo::run(&options)),
+        ("test", []) => Some(test::all()),
+        ("test", [filter]) if !filter.starts_with('-') => Some(test::matching(filter)),
+        ("setup", []) => Some(test::set_up().map(drop)),
+        ("web", []) => Some(needs::ensure(&[needs::NODE]).and_then(|()| web::build())),
+        ("wasm", []) => Some(wasm::ensure_tools(&[needs::NODE]).and_then(|tools| wasm::build(&tools)).map(drop)),
+        ("bench", args) => Some(bench(args)),
+        _ => None,
+    }
+}
+
+/// Runs the benchmark program of the test crate, with the arguments as they are.
+fn bench(args: &[String]) -> Result<()> {
+    needs::ensure(&[needs::NODE, needs::FFMPEG])?;
+    web::build()?;
+    let bench = ["run", "--quiet", "--release", "--package", "reelway-bench", "--"];
+    run::Step::cargo("benchmarks").args(bench).args(args).shown()
+}

@@ -44,6 +44,6 @@ mod tests {
         assert!((0..10).all(|_| budget.charge_at(1, start)));
         assert!(!budget.charge_at(1, start));
         assert!(budget.charge_at(1, start + Duration::from_secs(1)));
-        assert!(!budget.charge_at(11, start + Duration::from_mins(60)), "never more than the burst");
+        assert!(!budget.charge_at(11, start + Duration::from_hours(1)), "never more than the burst");
     }
 }

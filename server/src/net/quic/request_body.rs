@@ -30,7 +30,11 @@ impl RequestBody {
     pub async fn announce(&mut self, length: Option<u64>) {
         if let Some(reader) = &mut self.reader {
             reader.announce(length);
-            poll_fn(|cx| Poll::Ready(reader.look_ahead(cx))).await;
+            poll_fn(|cx| {
+                reader.look_ahead(cx);
+                Poll::Ready(())
+            })
+            .await;
         }
     }
 }

@@ -199,13 +199,7 @@ impl RequestReader {
     /// Judges a frame by its header, before any of its payload is taken.
     fn begin_frame(&mut self, kind: u64, length: u64) -> Result<(), Fault> {
         match (kind, self.section) {
-            (kind::DATA, Section::Content) => {
-                if self.announced.is_some_and(|announced| self.received.saturating_add(length) > announced) {
-                    self.stop(varint(Code::H3_MESSAGE_ERROR));
-                    return Err(self.fail(Fault::Malformed("more content than Content-Length announces")));
-                }
-            }
-            (kind::HEADERS, Section::Header) => {}
+            (kind::DATA, Section::Content) | (kind::HEADERS, Section::Header) => {}
             (kind::HEADERS, Section::Content) => self.section = Section::Trailer,
             (kind::DATA | kind::HEADERS, _) => return Err(self.refuse(Code::H3_FRAME_UNEXPECTED, "DATA and HEADERS frames out of order")),
             (kind::CANCEL_PUSH | kind::SETTINGS | kind::PUSH_PROMISE | kind::GOAWAY | kind::MAX_PUSH_ID, _) => {
@@ -214,6 +208,10 @@ impl RequestReader {
             (http2, _) if kind::OF_HTTP2.contains(&http2) => return Err(self.refuse(Code::H3_FRAME_UNEXPECTED, "a frame of HTTP/2")),
             // Section 9: frames of unknown types are ignored.
             _ => {}
+        }
+        if kind == kind::DATA && self.announced.is_some_and(|announced| self.received.saturating_add(length) > announced) {
+            self.stop(varint(Code::H3_MESSAGE_ERROR));
+            return Err(self.fail(Fault::Malformed("more content than Content-Length announces")));
         }
         if kind != kind::DATA && length > self.largest {
             return Err(self.refuse(Code::H3_EXCESSIVE_LOAD, "a frame declares more than it may"));

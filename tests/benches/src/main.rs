@@ -1,0 +1,54 @@
+//! Benches: each figure is a ratio to a peer or to a physical limit, measured in the same run.
+//!
+//! `cargo xtask bench package [--input FILE] [--rounds N] [--scratch DIR]` packages a file and compares with `cp`, ffmpeg and Shaka Packager.
+//! `cargo xtask bench jit [--input FILE] [--rounds N]` serves it and compares with serving plain bytes.
+
+mod input;
+mod jit;
+mod measure;
+mod package;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::bail;
+
+/// What all benches are told.
+struct Options {
+    input: Option<PathBuf>,
+    rounds: usize,
+    scratch: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next();
+    if name.as_deref() == Some(measure::CHILD) {
+        return measure::child(arguments.collect());
+    }
+    let mut options = Options { input: None, rounds: 5, scratch: None };
+    while let Some(option) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| anyhow::anyhow!("{option} needs a value"));
+        match option.as_str() {
+            "--input" => options.input = Some(value()?.into()),
+            "--rounds" => options.rounds = value()?.parse()?,
+            "--scratch" => options.scratch = Some(value()?.into()),
+            _ => bail!("unknown option {option}: there are --input FILE, --rounds N, --scratch DIR"),
+        }
+    }
+    match name.as_deref() {
+        Some("package") => package::run(&options),
+        Some("jit") => jit::run(&options),
+        None => package::run(&options).and_then(|()| jit::run(&options)),
+        Some(other) => bail!("unknown bench {other}: there are package and jit"),
+    }
+}

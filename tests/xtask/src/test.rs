@@ -1,0 +1,78 @@
+//! `cargo xtask test`: everything that a change must pass, on a developer's machine and on CI alike.
+
+use anyhow::Result;
+
+use crate::needs::{self, CHROMIUM, CLIPPY, FFMPEG, NODE, RUSTFMT, XMLLINT};
+use crate::node::Package;
+use crate::run::{Step, answer, cargo_program, on_ci};
+use crate::{place, wasm, web};
+
+/// The core's package for JavaScript.
+const CORE_FOR_JS: Package = Package { name: "wasm" };
+/// The browser tests.
+const BROWSER: Package = Package { name: "tests/browser" };
+
+/// Makes sure of every tool and module the tests use.
+pub fn set_up() -> Result<wasm::Tools> {
+    let tools = wasm::ensure_tools(&[NODE, FFMPEG, CHROMIUM, XMLLINT, RUSTFMT, CLIPPY])?;
+    for package in [CORE_FOR_JS, web::WEB, BROWSER] {
+        if package.exists() {
+            package.install()?;
+        }
+    }
+    Ok(tools)
+}
+
+/// All checks and tests, the quickest to fail first.
+pub fn all() -> Result<()> {
+    let tools = set_up()?;
+    cargo("format").args(["fmt", "--all", "--check"]).shown()?;
+    let core_for_js = wasm::build(&tools)?;
+    web::build()?;
+    cargo("lints").args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).shown()?;
+    cargo("documentation").args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").shown()?;
+    scripts("check", &[CORE_FOR_JS, web::WEB, BROWSER])?;
+    // All at once, with the server that the browser tests talk to: built one by one, they would differ in the features of what they share.
+    cargo("build").args(["build", "--workspace", "--bins", "--tests"]).shown()?;
+    rust_tests(&[])?;
+    if let Some(package) = core_for_js {
+        wasm::smoke_test(&package)?;
+    }
+    scripts("test", &[CORE_FOR_JS, BROWSER])?;
+    println!("all checks and tests passed");
+    Ok(())
+}
+
+/// The Rust tests whose name contains `filter`.
+pub fn matching(filter: &str) -> Result<()> {
+    needs::ensure(&[NODE, FFMPEG, XMLLINT])?;
+    web::build()?;
+    rust_tests(&[filter])
+}
+
+/// The examples in the documentation first: the summary of the tests proper then comes last.
+fn rust_tests(filter: &[&str]) -> Result<()> {
+    if filter.is_empty() {
+        cargo("examples in the documentation").args(["test", "--workspace", "--doc"]).shown()?;
+    }
+    let nextest = answer(cargo_program(), &["nextest", "--version"]).is_some();
+    let run: &[&str] = if nextest { &["nextest", "run", "--workspace"] } else { &["test", "--workspace", "--lib", "--bins", "--tests"] };
+    cargo("Rust tests").args(run).args(filter).shown()
+}
+
+/// Runs the script of that name in those of the npm packages that have it. What needs no server is in `check`.
+fn scripts(name: &str, packages: &[Package]) -> Result<()> {
+    let server = place::target().join("debug").join(format!("reelway{}", std::env::consts::EXE_SUFFIX));
+    for package in packages {
+        if package.has_script(name) {
+            package.script(name).env("REELWAY_BIN", &server).env("CHROMIUM", place::on_path("chromium").unwrap_or_default()).shown()?;
+        }
+    }
+    Ok(())
+}
+
+/// A cargo call that does not keep what a machine used once never reads.
+fn cargo(label: &str) -> Step {
+    let step = Step::cargo(label);
+    if on_ci() { step.env("CARGO_INCREMENTAL", "0") } else { step }
+}
