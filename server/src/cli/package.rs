@@ -11,6 +11,7 @@ use super::input;
 use crate::package::{Manifests, package};
 
 /// Arguments of `reelway package`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, Args)]
 pub struct Package {
     /// The video file

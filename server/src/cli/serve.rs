@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::Args;
+use data_encoding::HEXLOWER;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -60,7 +61,7 @@ impl Serve {
         };
         let listeners = Listeners::bind(Some((self.listen, &identity)), Some(self.http), Settings::default())?;
         let own_certificate = self.certificate.is_none();
-        let sha256: String = identity.certificate_sha256().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = HEXLOWER.encode(&identity.certificate_sha256());
         let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], own_certificate.then(|| sha256.clone()));
         let origin = Origin::new(self.media.as_deref(), info).context("cannot open the media folder")?;
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;

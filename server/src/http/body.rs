@@ -75,17 +75,15 @@ impl http_body::Body for Body {
 }
 
 /// Reads the first window of `content`; gives it and what is left.
-fn read_window(content: Content) -> io::Result<(Bytes, Content)> {
-    let length = content.len().min(WINDOW);
-    let rest = content.clone().slice(length..content.len());
-    let window = content.slice(0..length);
-    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+fn read_window(mut content: Content) -> io::Result<(Bytes, Content)> {
+    let window = content.take(WINDOW);
+    let mut bytes = vec![0; usize::try_from(window.len()).map_err(io::Error::other)?];
     let (head, payload) = bytes.split_at_mut(window.head.len());
     head.copy_from_slice(&window.head);
     if let Some(source) = &window.source {
         read_extents(&window, source, payload)?;
     }
-    Ok((bytes.into(), rest))
+    Ok((bytes.into(), content))
 }
 
 fn read_extents(window: &Content, source: &crate::storage::SourceFile, payload: &mut [u8]) -> io::Result<()> {

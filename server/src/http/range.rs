@@ -24,31 +24,35 @@ pub fn select(field: &str, length: u64) -> Selected {
     let mut ranges = set.split(',').map(str::trim).filter(|range| !range.is_empty());
     let (Some(range), None) = (ranges.next(), ranges.next()) else { return Selected::Whole };
     match parse(range) {
-        Some((Some(first), last)) if first < length => {
+        Some(Spec::From(first, last)) if first < length => {
             Selected::Part(first..last.map_or(length, |last| last.saturating_add(1).min(length)))
         }
-        Some((None, Some(suffix))) if suffix > 0 && length > 0 => Selected::Part(length.saturating_sub(suffix)..length),
+        Some(Spec::Suffix(suffix)) if suffix > 0 && length > 0 => Selected::Part(length.saturating_sub(suffix)..length),
         Some(_) => Selected::Nothing,
         None => Selected::Whole,
     }
 }
 
-/// First and last position of an int-range, or the length of a suffix-range as the second alone (14.1.1).
-fn parse(range: &str) -> Option<(Option<u64>, Option<u64>)> {
-    let (first, last) = range.split_once('-')?;
-    match (number(first)?, number(last)?) {
-        (None, None) => None,
-        (Some(first), Some(last)) if last < first => None,
-        range => Some(range),
-    }
+/// A range as it is written (14.1.1): `a-b`, `a-`, or `-n`.
+enum Spec {
+    From(u64, Option<u64>),
+    Suffix(u64),
 }
 
-/// Digits; none at all is `Some(None)`. Numbers past the largest that is counted mean "more than there is".
-fn number(digits: &str) -> Option<Option<u64>> {
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+/// `None` for what is no range, or ends before it begins.
+fn parse(range: &str) -> Option<Spec> {
+    let (first, last) = range.split_once('-')?;
+    if first.is_empty() {
+        return number(last).map(Spec::Suffix);
     }
-    Some((!digits.is_empty()).then(|| digits.parse().unwrap_or(u64::MAX)))
+    let (first, last) = (number(first)?, if last.is_empty() { None } else { Some(number(last)?) });
+    last.is_none_or(|last| first <= last).then_some(Spec::From(first, last))
+}
+
+/// Digits, at least one. Numbers past the largest that is counted mean "more than there is".
+fn number(digits: &str) -> Option<u64> {
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 mod tests {
     use super::*;
 
-    fn ask(method: Method, fields: &[(&'static str, &'static str)]) -> Response {
+    fn ask(method: &Method, fields: &[(&'static str, &'static str)]) -> Response {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.insert(*name, HeaderValue::from_static(value));
@@ -120,7 +120,7 @@ mod tests {
             etag: "a".into(),
             modified: Some(784_111_777),
         };
-        respond(&method, &headers, representation)
+        respond(method, &headers, representation)
     }
 
     fn field(response: &Response, name: HeaderName) -> Option<&str> {
@@ -142,7 +142,7 @@ mod tests {
             (Method::GET, &[("if-range", "\"a\""), ("range", "bytes=0-1")], 206, Some("2"), Some("bytes 0-1/10"), "13.1.5"),
             (Method::POST, &[], 405, None, None, "15.5.6"),
         ] {
-            let response = ask(method.clone(), fields);
+            let response = ask(&method, fields);
             let told = format!("{method} {fields:?} by RFC 9110 {clause}");
             assert_eq!(response.status().as_u16(), status, "{told}");
             if matches!(status, 200 | 206 | 304) {

@@ -1,5 +1,6 @@
 //! `/api/v1/...` but for the library.
 
+use data_encoding::HEXLOWER;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
@@ -30,7 +31,7 @@ impl ServerInfo {
 pub(super) fn json(value: &impl Serialize) -> Representation {
     let text = serde_json::to_vec(value).unwrap_or_default();
     Representation {
-        etag: hexadecimal(digest(&SHA256, &text).as_ref().get(..16).unwrap_or_default()),
+        etag: HEXLOWER.encode(digest(&SHA256, &text).as_ref().get(..16).unwrap_or_default()),
         content: Content::from_bytes(text),
         media_type: "application/json",
         cache_control: "no-cache",
@@ -47,9 +48,4 @@ pub(super) fn alive() -> Representation {
         etag: "ok".into(),
         modified: None,
     }
-}
-
-/// Bytes in hexadecimal.
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,6 +1,6 @@
 //! `/api/v1/assets`: what is in the media folder.
 
-use std::{io, path::PathBuf, time::UNIX_EPOCH};
+use std::{io, path::Path, time::UNIX_EPOCH};
 
 use cap_std::fs::Dir;
 use serde::Serialize;
@@ -66,7 +66,7 @@ enum MediaEntry {
 pub(super) fn represent(assets: &Assets) -> Result<Representation, Fault> {
     let mut paths = Vec::new();
     if let Some(root) = assets.root() {
-        walk(root, &PathBuf::new(), DEPTH, &mut paths)?;
+        walk(root, Path::new(""), DEPTH, &mut paths)?;
     }
     paths.sort();
     // A file that goes away meanwhile is simply not there.
@@ -75,7 +75,7 @@ pub(super) fn represent(assets: &Assets) -> Result<Representation, Fault> {
 }
 
 /// Gathers the media files below `folder`, hidden ones left out.
-fn walk(folder: &Dir, path: &PathBuf, depth: usize, paths: &mut Vec<AssetPath>) -> io::Result<()> {
+fn walk(folder: &Dir, path: &Path, depth: usize, paths: &mut Vec<AssetPath>) -> io::Result<()> {
     for entry in folder.entries()? {
         let entry = entry?;
         let name = entry.file_name();

@@ -75,7 +75,7 @@ impl Origin {
             Resource::Page(path) => page::represent(&path).ok_or(Fault::NotFound),
             Resource::Health | Resource::Ready => Ok(api::alive()),
             Resource::ApiServer => Ok(self.server.represent()),
-            Resource::ApiAssets => self.blocking(|assets| library::represent(assets)).await,
+            Resource::ApiAssets => self.blocking(library::represent).await,
             Resource::Media(path) => self.blocking(move |assets| media::represent(assets, &path)).await,
             Resource::Vod(path, part) => self.blocking(move |assets| vod::represent(assets, &path, &part)).await,
         }

@@ -1,5 +1,6 @@
 //! The web app, which is built into the binary.
 
+use data_encoding::HEXLOWER;
 use rust_embed::RustEmbed;
 
 use crate::http::{Content, Representation};
@@ -12,7 +13,7 @@ struct App;
 pub(super) fn represent(path: &str) -> Option<Representation> {
     let name = if path.is_empty() { "index.html" } else { path };
     let file = App::get(name)?;
-    let etag: String = file.metadata.sha256_hash().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let etag = HEXLOWER.encode(file.metadata.sha256_hash().get(..16).unwrap_or_default());
     Some(Representation {
         content: match file.data {
             std::borrow::Cow::Borrowed(bytes) => Content::from_bytes(bytes),

@@ -29,7 +29,7 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart) -> Re
         VodPart::Header(name) => (Content::from_bytes(vod.header(name).map_err(missing)?), media_type(name), SEGMENT, format!("{name}-i")),
         VodPart::Segment(name, number) => {
             let fragment = vod.segment(name, *number).map_err(missing)?;
-            let content = Content { head: fragment.head.into(), extents: fragment.extents, source: Some(Arc::new(source)) };
+            let content = Content { head: fragment.head.into(), extents: fragment.extents.into(), source: Some(Arc::new(source)) };
             (content, media_type(name), SEGMENT, format!("{name}-{number}"))
         }
     };

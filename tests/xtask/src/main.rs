@@ -64,10 +64,11 @@ fn dispatch(command: &str, args: &[String]) -> Option<Result<()>> {
     }
 }
 
-/// Runs the benchmark program of the test crate, with the arguments as they are.
+/// Runs the benchmark program on the release build, with the arguments as they are.
 fn bench(args: &[String]) -> Result<()> {
     needs::ensure(&[needs::NODE, needs::FFMPEG])?;
     web::build()?;
+    run::Step::cargo("reelway, release build").args(["build", "--release", "--package", "reelway"]).shown()?;
     let bench = ["run", "--quiet", "--release", "--package", "reelway-bench", "--"];
     run::Step::cargo("benchmarks").args(bench).args(args).shown()
 }

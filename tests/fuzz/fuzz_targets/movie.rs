@@ -1,0 +1,42 @@
+//! Any bytes as a file: opening it, cutting it and making everything that can be asked for must neither panic nor take more memory than
+//! the file allows, and every extent must lie in the file.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use reelway_core::{Demuxer, Vod};
+
+fuzz_target!(|bytes: &[u8]| {
+    let size = bytes.len() as u64;
+    let mut demuxer = Demuxer::new(size);
+    let mut steps = 0;
+    while let Some(range) = demuxer.required() {
+        assert!(range.start < range.end && range.end <= size, "{range:?} of {size}");
+        let (start, end) = (range.start as usize, range.end as usize);
+        if demuxer.handle(range.start, &bytes[start..end]).is_err() {
+            return;
+        }
+        steps += 1;
+        assert!(steps <= 2 * bytes.len() / 8 + 2, "it never ends");
+    }
+    let Ok(movie) = demuxer.finish() else { return };
+    let truncated = movie.truncated.is_some();
+    assert!(movie.memory() as u64 <= 4 * size + (1 << 20), "{} bytes of index for {size}", movie.memory());
+    let vod = Vod::new(movie, 4000);
+    let _ = vod.multivariant_playlist();
+    let _ = vod.mpd();
+    for (rendition, track) in vod.renditions() {
+        vod.header(&rendition.name).unwrap();
+        vod.media_playlist(&rendition.name).unwrap();
+        let mut samples = 0;
+        for (number, segment) in (1..).zip(&rendition.timeline.segments) {
+            assert_eq!(segment.samples.start, samples, "segments leave out no sample");
+            samples = segment.samples.end;
+            let fragment = vod.segment(&rendition.name, number).unwrap();
+            assert!(truncated || fragment.extents.iter().all(|extent| extent.start < extent.end && extent.end <= size));
+            let payload: u64 = fragment.extents.iter().map(|extent| extent.end - extent.start).sum();
+            assert_eq!(payload, segment.bytes);
+        }
+        assert_eq!(samples, track.samples.len(), "segments hold every sample");
+    }
+});
