@@ -46,7 +46,7 @@ impl Vod {
                 let cuts = match &lead_cuts {
                     _ if is_video(track) => boundary::at_sync_samples(track, segment_millis),
                     Some((cuts, timescale)) => boundary::near(track, cuts.iter().skip(1).map(|cut| cut.time), *timescale),
-                    None => boundary::near(track, boundary::grid(track, segment_millis), Timescale::MILLIS),
+                    None => boundary::at_multiples(track, segment_millis),
                 };
                 Timeline::new(track, &cuts)
             })

@@ -77,13 +77,31 @@ pub fn near(track: &Track, times: impl Iterator<Item = i64>, timescale: Timescal
     cuts
 }
 
-/// The wished times of a track that follows no other: every multiple of the target until the end of the track, in milliseconds.
-pub fn grid(track: &Track, target_millis: u64) -> impl Iterator<Item = i64> + use<> {
-    let target = i64::try_from(target_millis.max(1)).unwrap_or(i64::MAX);
-    let end = rescale(end_time(track), track.timescale, Timescale::MILLIS);
-    let first = first_cut(track).first().map_or(0, |cut| rescale(cut.time, track.timescale, Timescale::MILLIS)).max(0);
-    let first = (first / target).saturating_add(1).saturating_mul(target);
-    core::iter::successors(Some(first), move |time| time.checked_add(target)).take_while(move |time| *time < end)
+/// Cuts of sound that follows no other track: at the sample nearest to each multiple of the target.
+pub fn at_multiples(track: &Track, target_millis: u64) -> Vec<Cut> {
+    let target = target_ticks(target_millis, track.timescale);
+    let mut cuts = first_cut(track);
+    let listed: Option<Vec<Cut>> = (!track.samples.all_sync()).then(|| sync_cuts(track).collect());
+    let nearest = |time| listed.as_ref().map_or_else(|| nearest_sample(track, time), |listed| nearest_listed(listed, time));
+    let next_candidate = |after: u32| match &listed {
+        Some(listed) => listed.get(listed.partition_point(|cut| cut.sample <= after)).map(|cut| cut.time),
+        None => track.samples.get(after.saturating_add(1)).map(|sample| track.presentation_time(&sample)),
+    };
+    while let Some(last) = cuts.last().copied() {
+        let Some(candidate) = next_candidate(last.sample) else { break };
+        let multiple = |count: i64| count.saturating_mul(target);
+        let next = multiple((last.time.max(0) / target).saturating_add(1));
+        // Multiples to which the last cut is the nearest sample are passed over, at once however far the next sample is: what a file says
+        // of time costs nothing, so it must not cost work.
+        let jump = multiple(candidate / target).max(next.saturating_add(target));
+        let past = multiple((candidate / target).saturating_add(1));
+        let found = [next, jump, past].into_iter().find_map(|wish| nearest(wish).filter(|cut| cut.sample > last.sample));
+        match found {
+            Some(cut) => cuts.push(cut),
+            None => break,
+        }
+    }
+    cuts
 }
 
 fn target_ticks(target_millis: u64, timescale: Timescale) -> i64 {
@@ -167,7 +185,10 @@ mod tests {
 
     #[test]
     fn sound_alone_is_cut_at_multiples_of_the_target() {
-        let track = test_track(1000, 100, 100, |_| true);
-        assert_eq!(grid(&track, 4000).collect::<Vec<_>>(), [4000, 8000]);
+        let times = |track| at_multiples(&track, 4000).iter().map(|cut| cut.time).collect::<Vec<_>>();
+        assert_eq!(times(test_track(1000, 100, 100, |_| true)), [0, 4000, 8000]);
+        assert_eq!(times(test_track(1000, 100, 100, |n| n % 30 == 0)), [0, 3000, 9000], "where decoding can begin");
+        // A few samples that last for ages are as much work as a few samples.
+        assert_eq!(times(test_track(1, 4, u32::MAX, |_| true)).len(), 4);
     }
 }

@@ -33,7 +33,7 @@ fn run() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next();
     if name.as_deref() == Some(measure::CHILD) {
-        return measure::child(arguments.collect());
+        return measure::child(&arguments.collect::<Vec<_>>());
     }
     let mut options = Options { input: None, rounds: 5, scratch: None };
     while let Some(option) = arguments.next() {

@@ -36,7 +36,7 @@ pub fn measure(command: &[String]) -> anyhow::Result<Usage> {
 }
 
 /// The small process around a measurement.
-pub fn child(command: Vec<String>) -> anyhow::Result<()> {
+pub fn child(command: &[String]) -> anyhow::Result<()> {
     let (program, arguments) = command.split_first().context("no command")?;
     let start = Instant::now();
     let status = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;

@@ -39,7 +39,7 @@ const CONTENDERS: [Contender; 4] = [
             ]))
         },
     },
-    Contender { name: "shaka", command: shaka },
+    Contender { name: "shaka", command: |input, output| Ok(shaka(input, output)) },
 ];
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -47,7 +47,7 @@ fn words(words: &[&str]) -> Vec<String> {
 }
 
 /// Shaka Packager as `packager` on the path, or where SHAKA_PACKAGER says.
-fn shaka(input: &str, output: &str) -> anyhow::Result<Vec<String>> {
+fn shaka(input: &str, output: &str) -> Vec<String> {
     let program = std::env::var("SHAKA_PACKAGER").unwrap_or_else(|_| "packager".into());
     let stream = |kind: &str, more: &str| {
         format!(
@@ -58,7 +58,7 @@ fn shaka(input: &str, output: &str) -> anyhow::Result<Vec<String>> {
     let (video, audio) = (stream("video", ""), stream("audio", ",hls_group_id=audio"));
     let (mpd, hls) = (format!("{output}/m.mpd"), format!("{output}/master.m3u8"));
     let rest = ["--segment_duration", "4", "--generate_static_live_mpd", "--mpd_output", &mpd, "--hls_master_playlist_output", &hls];
-    Ok([words(&[&program, &video, &audio]), words(&rest)].concat())
+    [words(&[&program, &video, &audio]), words(&rest)].concat()
 }
 
 fn installed(command: &[String]) -> bool {
@@ -109,7 +109,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             median(&mut cpu),
             median(&mut cpu_ratio),
             peak >> 20,
-            (peak * 10 >> 20) % 10
+            ((peak * 10) >> 20) % 10
         );
     }
     Ok(())
