@@ -159,3 +159,35 @@ impl fmt::Display for Escaped<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+    use crate::presentation::test_presentation;
+
+    #[test]
+    fn the_timeline_is_that_of_the_presentation() {
+        let text = mpd(&test_presentation());
+        for expected in [
+            "type=\"static\"",
+            "mediaPresentationDuration=\"PT10.505S\" maxSegmentDuration=\"PT4.012S\"",
+            "<AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\">",
+            "<Representation id=\"v1\" codecs=\"avc1.64001F\" bandwidth=\"200\" width=\"1280\" height=\"720\" frameRate=\"25\" sar=\"2:1\">",
+            "<S t=\"0\" d=\"100\" r=\"1\"/>\n            <S d=\"50\"/>",
+            "<AdaptationSet id=\"3\" contentType=\"audio\" mimeType=\"audio/mp4\" lang=\"deu\"",
+            // Late by half a second: told by the first t.
+            "<S t=\"24000\" d=\"167936\"/>",
+            // Primed by 1024 samples, which are before the start and not in the timeline.
+            "<S t=\"0\" d=\"191488\"/>",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn attribute_values_are_escaped() {
+        assert_eq!(Escaped("a<b&\"c\"").to_string(), "a&lt;b&amp;&quot;c&quot;");
+    }
+}

@@ -139,3 +139,51 @@ impl Presentation {
         ends.max().unwrap_or(0).saturating_sub(in_millis(self.start.0, self.start.1))
     }
 }
+
+/// A presentation for tests of manifests: ten seconds of video, English and German sound that begins half a second late, one sound more.
+#[cfg(test)]
+pub(crate) fn test_presentation() -> Presentation {
+    use crate::{codec::Video, segment::boundary, track::test_track};
+    let mut video = test_track(25, 250, 1, |n| n % 50 == 0);
+    let media = Media::Video(Video { width: 1280, height: 720, pixel_aspect: (4, 2), colour: None });
+    video.codec = Codec { string: "avc1.64001F".into(), media };
+    let cuts = boundary::at_sync_samples(&video, 4000);
+    let sound = |language: Option<&str>, codec: &str, shift| {
+        let mut track = test_track(48_000, 469, 1024, |_| true);
+        track.language = language.map(String::from);
+        track.codec.string = codec.into();
+        track.shift = shift;
+        track
+    };
+    let sounds = [sound(Some("eng"), "mp4a.40.2", -1024), sound(Some("deu"), "mp4a.40.2", 24_000), sound(None, "mp4a.40.5", 0)];
+    let timelines = sounds.iter().map(|track| {
+        let cuts = boundary::near(track, cuts.iter().skip(1).map(|cut| cut.time), video.timescale);
+        (track, Timeline::new(track, &cuts))
+    });
+    Presentation::new(timelines.chain([(&video, Timeline::new(&video, &cuts))]), (0, Timescale::MILLIS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::Segment;
+
+    /// RFC 8216bis 4.4.6.2: the peak is over sets of segments between half and one and a half target durations.
+    #[test]
+    fn peak_and_average() {
+        for (segments, peak, average) in [
+            (&[(4, 4000), (4, 8000), (4, 4000)][..], 16_000, 10_667),
+            (&[(4, 4000), (1, 4000), (4, 4000)], 12_800, 10_667),
+            (&[(1, 1000)], 8000, 8000),
+            (&[(0, 0)], 0, 0),
+        ] {
+            let mut start = 0;
+            let segments = segments.iter().map(|(duration, bytes)| {
+                start += duration;
+                Segment { samples: 0..0, start: start - duration, duration: *duration, bytes: *bytes }
+            });
+            let timeline = Timeline { timescale: Timescale::new(1).unwrap(), segments: segments.collect() };
+            assert_eq!(Bandwidth::of(&timeline), Bandwidth { peak, average });
+        }
+    }
+}

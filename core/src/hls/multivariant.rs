@@ -105,3 +105,28 @@ fn write_variant(text: &mut String, rendition: &Rendition, group: Option<&Group<
     }
     let _ = writeln!(text, "\n{}", uri(rendition));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presentation::test_presentation;
+
+    #[test]
+    fn groups_and_variants() {
+        let expected = r#"#EXTM3U
+#EXT-X-VERSION:7
+#EXT-X-INDEPENDENT-SEGMENTS
+
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio1",NAME="eng",LANGUAGE="eng",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="a1/media.m3u8"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio1",NAME="deu",LANGUAGE="deu",DEFAULT=NO,AUTOSELECT=YES,CHANNELS="2",URI="a2/media.m3u8"
+
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio2",NAME="Audio 3",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="a3/media.m3u8"
+
+#EXT-X-STREAM-INF:BANDWIDTH=578,AVERAGE-BANDWIDTH=576,CODECS="avc1.64001F,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=25.000,VIDEO-RANGE=SDR,CLOSED-CAPTIONS=NONE,AUDIO="audio1"
+v1/media.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=575,AVERAGE-BANDWIDTH=575,CODECS="avc1.64001F,mp4a.40.5",RESOLUTION=1280x720,FRAME-RATE=25.000,VIDEO-RANGE=SDR,CLOSED-CAPTIONS=NONE,AUDIO="audio2"
+v1/media.m3u8
+"#;
+        assert_eq!(multivariant_playlist(&test_presentation()), expected);
+    }
+}
