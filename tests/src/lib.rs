@@ -1,1 +1,23 @@
-//! Fixtures.
+//! Fixtures: media files and where they are, files made to measure, and other people's readers to judge ours by.
+//!
+//! | what is wanted | where |
+//! |---|---|
+//! | real files, broken files, ffmpeg's files | [`files`], [`synthetic`] |
+//! | a small movie with given samples, made without ffmpeg | [`movie`] |
+//! | a file in another box layout | [`layout`] |
+//! | what ffprobe and ffmpeg say of a file | [`ffmpeg`] |
+//! | what stands in the boxes of a published rendition, read by mp4-atom | [`published`] |
+//! | what stands in the manifests | [`manifests`], [`schema`] |
+//! | the `reelway` binary | [`program`] |
+//! | a job for each item on all processors | [`parallel`] |
+
+pub mod ffmpeg;
+pub mod files;
+pub mod layout;
+pub mod manifests;
+pub mod movie;
+pub mod parallel;
+pub mod program;
+pub mod published;
+pub mod schema;
+pub mod synthetic;

@@ -4,7 +4,7 @@ use alloc::format;
 
 use super::{Codec, video};
 use crate::{
-    boxes::sample_entry::SampleEntry,
+    boxes::{FourCc, sample_entry::SampleEntry},
     error::{Error, Result},
 };
 
@@ -17,6 +17,6 @@ pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
         config.skip(1)?;
         Ok((config.u8()?, config.u8()?, config.u8()?))
     };
-    let (profile, constraints, level) = read().map_err(|e: Error| e.within(entry.name))?;
+    let (profile, constraints, level) = read().map_err(|e: Error| e.within(FourCc(*b"avcC")).within(entry.name))?;
     video(entry, format!("{}.{profile:02X}{constraints:02X}{level:02X}", entry.name))
 }

@@ -5,7 +5,7 @@ use core::fmt::Write;
 
 use super::{Codec, video};
 use crate::{
-    boxes::sample_entry::SampleEntry,
+    boxes::{FourCc, sample_entry::SampleEntry},
     coding::Reader,
     error::{Error, Result},
 };
@@ -15,7 +15,7 @@ pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
     let config = entry.visual()?.find(*b"hvcC").ok_or_else(|| {
         Error::malformed("box 'hvcC' is missing").at(entry.content.position()).within(entry.name).by("ISO/IEC 14496-15 8.4.1.1")
     })?;
-    let parameters = parameters(config).map_err(|e| e.within(entry.name))?;
+    let parameters = parameters(config).map_err(|e| e.within(FourCc(*b"hvcC")).within(entry.name))?;
     video(entry, format!("{}.{parameters}", entry.name))
 }
 

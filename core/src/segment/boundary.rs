@@ -69,7 +69,7 @@ pub fn near(track: &Track, times: impl Iterator<Item = i64>, timescale: Timescal
             None => nearest_sample(track, time),
         };
         if let Some(cut) = found
-            && cuts.last().is_some_and(|last| last.sample < cut.sample)
+            && cuts.last().is_some_and(|last| last.sample < cut.sample && last.time.max(0) < cut.time)
         {
             cuts.push(cut);
         }
@@ -95,7 +95,9 @@ pub fn at_multiples(track: &Track, target_millis: u64) -> Vec<Cut> {
         // of time costs nothing, so it must not cost work.
         let jump = multiple(candidate / target).max(next.saturating_add(target));
         let past = multiple((candidate / target).saturating_add(1));
-        let found = [next, jump, past].into_iter().find_map(|wish| nearest(wish).filter(|cut| cut.sample > last.sample));
+        let found = [next, jump, past]
+            .into_iter()
+            .find_map(|wish| nearest(wish).filter(|cut| cut.sample > last.sample && cut.time > last.time.max(0)));
         match found {
             Some(cut) => cuts.push(cut),
             None => break,

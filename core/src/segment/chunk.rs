@@ -107,7 +107,8 @@ impl Run {
         }
         for sample in samples {
             run.duration = run.duration.filter(|duration| *duration == sample.duration);
-            run.size = run.size.filter(|size| *size == sample.size);
+            // Many samples of no bytes that are told by a count alone are refused by readers, ours among them.
+            run.size = run.size.filter(|size| *size == sample.size && *size > 0);
             run.composition |= sample.composition_offset != 0;
             if sample.sync {
                 other_sync = true;

@@ -30,13 +30,17 @@ enum Fault {
 impl From<std::io::Error> for Fault {
     fn from(error: std::io::Error) -> Self {
         use std::io::ErrorKind;
+        // A socket, or a link that leads to itself.
+        let unreachable = [rustix::io::Errno::NXIO, rustix::io::Errno::LOOP].map(|errno| Some(errno.raw_os_error()));
         match error.kind() {
             // Who asks for what may not be read learns no more than that it is not served.
             ErrorKind::NotFound
             | ErrorKind::NotADirectory
             | ErrorKind::PermissionDenied
             | ErrorKind::IsADirectory
-            | ErrorKind::InvalidInput => Self::NotFound,
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidFilename => Self::NotFound,
+            _ if unreachable.contains(&error.raw_os_error()) => Self::NotFound,
             _ => Self::Io(error),
         }
     }

@@ -9,7 +9,10 @@ use std::{
 
 use reelway_core::{Demuxer, Movie};
 
-/// What makes a file the same file: any change of its content changes one of these.
+/// What makes a file the same file: a change of its content changes one of these, unless whoever changes it takes care to hide it.
+///
+/// The time of the last change of status is left out: putting a new file in the place of one that is being read changes it too, and the
+/// old one is whole as long as it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// Bytes.

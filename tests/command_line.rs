@@ -1,0 +1,211 @@
+//! The commands as a person types them. Whatever is wrong with the input or the machine is said in one line that names it; exit code 1.
+//! Wrong usage is told by usage; exit code 2.
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
+
+use anyhow::{Context, Result, ensure};
+use reelway_tests::{
+    movie::Movie,
+    program::{Ran, run},
+};
+use serde_json::Value;
+
+/// One line on standard error, that begins as it should and names what is at fault.
+fn one_line(ran: &Ran, names: &str) -> Result<()> {
+    let lines: Vec<&str> = ran.err.lines().collect();
+    let fits = matches!(lines.as_slice(), [line] if line.starts_with("reelway: ") && line.contains(names));
+    ensure!(ran.code == Some(1) && fits, "expected code 1 and one line with '{names}': {ran:?}");
+    Ok(())
+}
+
+fn folder_with(files: &[(&str, &[u8])]) -> Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    for (name, bytes) in files {
+        fs::write(folder.path().join(name), bytes)?;
+    }
+    Ok(folder)
+}
+
+#[test]
+fn bad_inputs_are_named() -> Result<()> {
+    let good = Movie { moov_first: false, ..Movie::simple(4, 1) }.write();
+    let front = Movie::simple(4, 1).write();
+    let no_moov: Vec<u8> = front.iter().take(28).chain(b"\0\0\0\x08mdat").copied().collect();
+    let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0";
+    let folder = folder_with(&[
+        ("cut behind.mp4", good.get(..good.len() / 2).context("short")?),
+        ("cut front.mp4", front.get(..front.len() * 3 / 4).context("short")?),
+        ("cut in the first box.mp4", front.get(..10).context("short")?),
+        ("empty.mp4", b""),
+        ("one byte.mp4", b"\0"),
+        ("picture.mp4", png),
+        ("text.mp4", b"This is no video, but it is long enough for a header.\n"),
+        ("no moov.mp4", &no_moov),
+    ])?;
+    fs::create_dir(folder.path().join("folder.mp4"))?;
+    let names = ["cut behind.mp4", "cut front.mp4", "cut in the first box.mp4", "empty.mp4", "one byte.mp4", "picture.mp4", "text.mp4"];
+    for name in names.into_iter().chain(["no moov.mp4", "folder.mp4", "missing.mp4", "empty.mp4/inside.mp4"]) {
+        one_line(&run(&["package", name, "-o", "out"], folder.path())?, name).with_context(|| format!("package {name}"))?;
+        ensure!(!folder.path().join("out").exists(), "{name}: a half-made asset");
+        let inspected = run(&["inspect", name], folder.path())?;
+        one_line(&inspected, name).with_context(|| format!("inspect {name}"))?;
+    }
+    for (name, reason) in [
+        ("cut behind.mp4", "cut short"),
+        ("cut front.mp4", "cut short"),
+        ("empty.mp4", "empty"),
+        ("picture.mp4", "not an MP4 or MOV file"),
+        ("no moov.mp4", "'moov'"),
+        ("folder.mp4", "folder"),
+        ("missing.mp4", "No such file"),
+    ] {
+        one_line(&run(&["inspect", name], folder.path())?, reason)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn files_that_may_not_be_read_are_named() -> Result<()> {
+    let folder = folder_with(&[("secret.mp4", &Movie::simple(2, 1).write())])?;
+    let path = folder.path().join("secret.mp4");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000))?;
+    if is_root(folder.path())? {
+        println!("skipped: root may read every file");
+        return Ok(());
+    }
+    for command in [&["inspect", "secret.mp4"][..], &["package", "secret.mp4", "-o", "out"]] {
+        one_line(&run(command, folder.path())?, "secret.mp4")?;
+    }
+    Ok(())
+}
+
+/// Whether this is root, to whom permissions mean nothing: the owner of what we make.
+fn is_root(made: &Path) -> Result<bool> {
+    Ok(fs::metadata(made)?.uid() == 0)
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_named() -> Result<()> {
+    let folder = folder_with(&[("a.mp4", &Movie::simple(4, 1).write()), ("file", b"in the way")])?;
+    one_line(&run(&["package", "a.mp4", "-o", "file/out"], folder.path())?, "file/out")?;
+    one_line(&run(&["package", "a.mp4", "-o", "file"], folder.path())?, "file")?;
+    // A segment that is a folder: the fault comes when much is written already.
+    fs::create_dir_all(folder.path().join("out/v1/2.m4s"))?;
+    one_line(&run(&["package", "a.mp4", "-o", "out", "--segment", "1s"], folder.path())?, "out/v1/2.m4s")?;
+    ensure!(!folder.path().join("out/master.m3u8").exists() && !folder.path().join("out/manifest.mpd").exists(), "a half-made asset");
+    if Path::new("/dev/full").exists() {
+        fs::create_dir_all(folder.path().join("full/v1"))?;
+        std::os::unix::fs::symlink("/dev/full", folder.path().join("full/v1/1.m4s"))?;
+        one_line(&run(&["package", "a.mp4", "-o", "full"], folder.path())?, "full/v1/1.m4s")?;
+    } else {
+        println!("skipped: /dev/full is not there");
+    }
+    Ok(())
+}
+
+#[test]
+fn packages_are_complete() -> Result<()> {
+    let folder = folder_with(&[("a.mp4", &Movie::simple(9, 1).write())])?;
+    let there = |name: &str| folder.path().join(name).exists();
+    let ran = run(&["package", "a.mp4", "-o", "some/where"], folder.path())?;
+    ensure!(ran.code == Some(0) && ran.err.is_empty() && ran.out.is_empty(), "{ran:?}");
+    for name in ["master.m3u8", "manifest.mpd", "v1/init.mp4", "v1/media.m3u8", "v1/1.m4s", "v1/2.m4s", "a1/init.mp4", "a1/1.m4s"] {
+        ensure!(there(&format!("some/where/{name}")), "no {name}");
+    }
+    let ran = run(&["package", "a.mp4", "-o", "hls", "--no-dash", "--segment", "1s"], folder.path())?;
+    ensure!(ran.code == Some(0) && there("hls/master.m3u8") && !there("hls/manifest.mpd") && there("hls/v1/9.m4s"), "{ran:?}");
+    let ran = run(&["package", "a.mp4", "-o", "dash", "--no-hls"], folder.path())?;
+    ensure!(ran.code == Some(0) && there("dash/manifest.mpd") && !there("dash/master.m3u8") && !there("dash/v1/media.m3u8"), "{ran:?}");
+    Ok(())
+}
+
+#[test]
+fn inspect_tells_what_a_file_holds() -> Result<()> {
+    let folder = folder_with(&[("a.mp4", &Movie::simple(9, 1).write())])?;
+    let ran = run(&["inspect", "a.mp4", "--json"], folder.path())?;
+    ensure!(ran.code == Some(0) && ran.err.is_empty(), "{ran:?}");
+    let report: Value = serde_json::from_str(&ran.out)?;
+    for (place, expected) in [
+        ("/fragmented", Value::from(false)),
+        ("/tracks/0/id", 1.into()),
+        ("/tracks/0/rendition", "v1".into()),
+        ("/tracks/0/kind", "video".into()),
+        ("/tracks/0/codec", "avc1.4D400D".into()),
+        ("/tracks/0/enabled", true.into()),
+        ("/tracks/0/width", 320.into()),
+        ("/tracks/0/height", 180.into()),
+        ("/tracks/0/frameRate", "25".into()),
+        ("/tracks/0/timescale", 12_800.into()),
+        ("/tracks/0/samples", 225.into()),
+        ("/tracks/0/shift", (-1024).into()),
+        ("/tracks/0/syncSamples", 9.into()),
+        ("/tracks/0/syncDistanceMs", 1000.into()),
+        ("/tracks/0/durationMs", 9000.into()),
+        ("/tracks/1/rendition", "a1".into()),
+        ("/tracks/1/kind", "audio".into()),
+        ("/tracks/1/codec", "mp4a.40.2".into()),
+        ("/tracks/1/channels", 2.into()),
+        ("/tracks/1/sampleRate", 48_000.into()),
+        ("/leftOut", Value::Array(Vec::new())),
+        ("/faults", Value::Array(Vec::new())),
+    ] {
+        ensure!(report.pointer(place) == Some(&expected), "{place}: {:?}, expected {expected}", report.pointer(place));
+    }
+    ensure!(report["size"].as_u64() == Some(fs::metadata(folder.path().join("a.mp4"))?.len()), "size {}", report["size"]);
+    let ran = run(&["inspect", "a.mp4"], folder.path())?;
+    ensure!(ran.code == Some(0) && ran.err.is_empty() && ran.out.contains("avc1.4D400D"), "{ran:?}");
+    Ok(())
+}
+
+#[test]
+fn wrong_usage_is_told_by_usage() -> Result<()> {
+    let folder = folder_with(&[("a.mp4", &Movie::simple(2, 1).write())])?;
+    for arguments in [
+        &[][..],
+        &["play", "a.mp4"],
+        &["package", "a.mp4"],
+        &["package", "-o", "out"],
+        &["package", "a.mp4", "-o", "out", "--segment", "soon"],
+        &["package", "a.mp4", "-o", "out", "--segment", "0s"],
+        &["inspect"],
+        &["inspect", "a.mp4", "--xml"],
+        &["serve", "--listen", "nowhere"],
+        &["serve", "--certificate", "a.pem"],
+    ] {
+        let ran = run(arguments, folder.path())?;
+        ensure!(ran.code == Some(2) && ran.err.contains("--help") && ran.out.is_empty(), "{arguments:?}: {ran:?}");
+        ensure!(!folder.path().join("out").exists(), "{arguments:?}: something was written");
+    }
+    for arguments in [["--help"], ["--version"]] {
+        let ran = run(&arguments, folder.path())?;
+        ensure!(ran.code == Some(0) && ran.err.is_empty() && ran.out.contains("reelway"), "{arguments:?}: {ran:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why() -> Result<()> {
+    let folder = folder_with(&[("file", b"in the way")])?;
+    fs::create_dir(folder.path().join("media"))?;
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let address = taken.local_addr()?.to_string();
+    let port = taken.local_addr()?.port().to_string();
+    let any = "127.0.0.1:0";
+    for (arguments, names) in [
+        (["--media", "nowhere", "--data", "data", "--listen", any, "--http", any], "nowhere"),
+        (["--media", "file", "--data", "data", "--listen", any, "--http", any], "file"),
+        (["--media", "media", "--data", "file", "--listen", any, "--http", any], "file"),
+        (["--media", "media", "--data", "data", "--listen", any, "--http", &address], port.as_str()),
+        (["--media", "media", "--data", "data", "--listen", &address, "--http", any], port.as_str()),
+    ] {
+        let ran = run(&[&["serve"][..], &arguments].concat(), folder.path())?;
+        one_line(&ran, names).with_context(|| format!("{arguments:?}"))?;
+        ensure!(ran.out.is_empty(), "{arguments:?}: it says that it serves: {ran:?}");
+    }
+    Ok(())
+}

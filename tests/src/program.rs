@@ -1,0 +1,80 @@
+//! The `reelway` binary, as a person runs it.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::OnceLock,
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use crate::files;
+
+/// The binary that stands beside the test programs: its name is not known to other packages, so it is found by place. Where it is missing
+/// or older than the code it is built first.
+pub fn binary() -> Result<&'static Path> {
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| find().map_err(|error| format!("{error:#}")));
+    found.as_deref().map_err(|error| anyhow!(error.clone()))
+}
+
+fn find() -> Result<PathBuf> {
+    // .../target/PROFILE/deps/command_line-0123456789abcdef
+    let test = env::current_exe()?;
+    let profile = test.parent().and_then(Path::parent).context("the test program is in no target folder")?;
+    let path = profile.join(format!("reelway{}", env::consts::EXE_SUFFIX));
+    let built = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
+    let changed = ["core/src", "server/src"].into_iter().filter_map(|source| files::newest(&files::workspace().join(source))).max();
+    // Not whenever in doubt: cargo builds one package with other features than all of them, and that may take minutes.
+    if built.is_none() || built < changed {
+        build(profile)?;
+    }
+    ensure!(path.is_file(), "{} is not there", path.display());
+    Ok(path)
+}
+
+fn build(profile: &Path) -> Result<()> {
+    let target = profile.parent().context("the test program is in no target folder")?;
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--package", "reelway", "--bin", "reelway", "--target-dir"]).arg(target);
+    cargo.current_dir(files::workspace());
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let built = cargo.output().context("cargo does not run")?;
+    ensure!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    Ok(())
+}
+
+/// What a run of the binary came to.
+#[derive(Debug)]
+pub struct Ran {
+    /// Exit code; `None`: ended by a signal.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Runs the binary with these arguments in `folder`.
+pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: &[S], folder: &Path) -> Result<Ran> {
+    Ok(Command::new(binary()?).args(arguments).current_dir(folder).output()?.into())
+}
+
+/// The same under limits: this many seconds of processor time and this many mebibytes of address space.
+pub fn run_limited<S: AsRef<std::ffi::OsStr>>(arguments: &[S], folder: &Path, seconds: u32, mebibytes: u32) -> Result<Ran> {
+    let limits = format!("ulimit -t {seconds}; ulimit -v {}; exec \"$0\" \"$@\"", mebibytes * 1024);
+    Ok(Command::new("sh").arg("-c").arg(limits).arg(binary()?).args(arguments).current_dir(folder).output()?.into())
+}

@@ -1,0 +1,231 @@
+//! The transports over time: handlers of clients that left, ports that are taken, connections that drain.
+
+#[path = "transport_support.rs"]
+mod support;
+
+use std::{
+    net::{TcpListener, UdpSocket},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Method, Request};
+use reelway::net::{Address, Error, Listeners, Settings, Transport};
+use support::{ALL, Protocol, Server, identity, receive, soon};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+#[tokio::test]
+async fn a_handler_is_dropped_when_its_client_gives_up() {
+    let server = Server::start(Settings::default());
+    for path in ["/waits", "/drips"] {
+        let mut client = server.h3().await;
+        let mut streams = Vec::new();
+        for _ in 0..20 {
+            streams.push(client.get(path).await.unwrap());
+        }
+        server.alive(20).await;
+        for mut stream in streams {
+            stream.stop_sending(h3::error::Code::H3_REQUEST_CANCELLED);
+        }
+        server.all_dropped().await;
+        assert_eq!(receive(&mut client.get("/small").await.unwrap()).await.unwrap().1, "hello", "the connection goes on");
+    }
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn a_handler_is_dropped_when_its_connection_closes() {
+    let server = Server::start(Settings::default());
+    for path in ["/waits", "/drips"] {
+        for protocol in ALL {
+            if protocol == Protocol::H3 {
+                let mut client = server.h3().await;
+                let mut streams = Vec::new();
+                for _ in 0..20 {
+                    streams.push(client.get(path).await.unwrap());
+                }
+                server.alive(20).await;
+                client.connection.close(0x100u32.into(), b"");
+            } else {
+                let request = server.fetch(protocol, Method::GET, path);
+                tokio::select! {
+                    _ = request => panic!("{protocol:?} {path} should not end"),
+                    () = server.alive(1) => {}
+                }
+            }
+            server.all_dropped().await;
+        }
+    }
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn draining_lets_running_requests_end_and_takes_no_more() {
+    let server = Server::start(Settings { drain_timeout: support::PATIENCE, ..Settings::default() });
+    let mut client = server.h3().await;
+    let mut running = client.get("/late").await.unwrap();
+    let draining = async {
+        server.alive(3).await;
+        server.drain();
+        // No new connections, and no new requests on those there are.
+        soon(async { while TcpStream::connect(server.secure).await.is_ok() {} }).await;
+        soon(async { while TcpStream::connect(server.plain).await.is_ok() {} }).await;
+        soon(async { while client.get("/small").await.is_ok() {} }).await;
+        assert!(client.connection.close_reason().is_none(), "closed before the request was answered");
+        server.lab.go.notify_waiters();
+    };
+    let (h3, h1, h2, ()) = tokio::join!(
+        receive(&mut running),
+        server.fetch(Protocol::H1, Method::GET, "/late"),
+        server.fetch(Protocol::H2, Method::GET, "/late"),
+        draining
+    );
+    for (protocol, result) in ALL.into_iter().zip([h1, h2, h3]) {
+        assert_eq!(result.unwrap().1, "late", "{protocol:?}");
+    }
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn a_request_rejected_while_draining_may_be_repeated_elsewhere() {
+    let server = Server::start(Settings { drain_timeout: support::PATIENCE, ..Settings::default() });
+    let connection = server.quic().await;
+    // GET https://localhost/late by hand: this client does not listen to GOAWAY.
+    let head = [&[0x01, 0x14, 0, 0, 0xd1, 0xd7, 0x50, 9][..], b"localhost", &[0x51, 5], b"/late"].concat();
+    let head = [&[0x01, u8::try_from(head.len() - 2).unwrap()], &head[2..]].concat();
+    let (mut send, mut running) = connection.open_bi().await.unwrap();
+    send.write_all(&head).await.unwrap();
+    send.finish().unwrap();
+    server.alive(1).await;
+    server.drain();
+    // The last GOAWAY (RFC 9114 section 5.2) names the first stream that is not served: 4, after the request on stream 0.
+    let mut control = Vec::new();
+    while control.first() != Some(&0) {
+        let mut stream = soon(connection.accept_uni()).await.unwrap();
+        control.clear();
+        while !control.ends_with(&[0x07, 0x01, 0x04]) {
+            let chunk = soon(stream.read_chunk(100, true)).await.unwrap().unwrap();
+            control.extend_from_slice(&chunk.bytes);
+            if control[0] != 0 {
+                break;
+            }
+        }
+    }
+    // That very stream must be rejected: h3 by itself would serve it, and a client that repeats it elsewhere had it served twice.
+    let (mut send, mut rejected) = connection.open_bi().await.unwrap();
+    assert_eq!(u64::from(send.id()), 4);
+    let _ = send.write_all(&head).await;
+    match soon(rejected.read_to_end(1000)).await.unwrap_err() {
+        quinn::ReadToEndError::Read(quinn::ReadError::Reset(code)) => assert_eq!(code.into_inner(), 0x10b, "H3_REQUEST_REJECTED"),
+        other => panic!("{other}"),
+    }
+    server.lab.go.notify_waiters();
+    assert!(soon(running.read_to_end(1000)).await.unwrap().ends_with(b"late"));
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn draining_ends_in_bounded_time_whatever_runs() {
+    let server = Server::start(Settings { drain_timeout: Duration::from_millis(200), ..Settings::default() });
+    let mut client = server.h3().await;
+    let mut waits = client.get("/waits").await.unwrap();
+    let mut drips = client.get("/drips").await.unwrap();
+    let ends = async {
+        server.alive(4).await;
+        server.drain();
+    };
+    let (h1, h2, h3, body, ()) = tokio::join!(
+        server.fetch(Protocol::H1, Method::GET, "/waits"),
+        server.fetch(Protocol::H2, Method::GET, "/drips"),
+        receive(&mut waits),
+        receive(&mut drips),
+        ends
+    );
+    assert!(h1.is_err() && h2.is_err() && h3.is_err() && body.is_err(), "cut, and not as if complete");
+    server.all_dropped().await;
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn what_was_answered_before_draining_arrives_whole() {
+    let server = Server::start(Settings { drain_timeout: support::PATIENCE, ..Settings::default() });
+    let mut client = server.h3().await;
+    let mut big = client.get("/big").await.unwrap();
+    server.alive(1).await;
+    server.drain();
+    assert!(receive(&mut big).await.unwrap().1 == *support::BIG);
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named_before_anything_starts() {
+    let identity = identity();
+    for transport in [Transport::Tcp, Transport::Udp] {
+        // One protocol of the port is taken; the error must not be about the other.
+        let (tcp, udp, taken);
+        match transport {
+            Transport::Tcp => {
+                tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+                taken = tcp.local_addr().unwrap();
+            }
+            Transport::Udp => {
+                udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+                taken = udp.local_addr().unwrap();
+            }
+        }
+        let error = Listeners::bind(Some((taken.into(), &identity)), None, Settings::default()).err().unwrap();
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("{taken} ({transport}) is already in use: ")), "{text}");
+        assert!(matches!(error, Error::Bind { address, .. } if address == taken));
+    }
+    // The plain port is taken: the secure one is free again.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let plain: Address = taken.local_addr().unwrap().into();
+    assert!(Listeners::bind(Some((free.into(), &identity)), Some(plain), Settings::default()).is_err());
+    drop((TcpListener::bind(free).unwrap(), UdpSocket::bind(free).unwrap()));
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    let server = Server::start(Settings {
+        idle_timeout: Duration::from_millis(300),
+        header_timeout: Duration::from_millis(300),
+        ..Settings::default()
+    });
+    // Nothing, half a request head, half a preface of HTTP/2; then the same with a request before.
+    for bytes in [&b""[..], b"GET / HTTP/1.1\r\nhost: x", b"PRI * HTTP/2.0\r\n", b"GET /missing HTTP/1.1\r\nhost: x\r\n\r\n"] {
+        let mut stream = TcpStream::connect(server.plain).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = soon(stream.read_to_end(&mut answer)).await;
+        assert_eq!(answer.starts_with(b"HTTP/1.1 404"), bytes.ends_with(b"\r\n\r\n"), "{}", String::from_utf8_lossy(bytes));
+    }
+    // On the TLS port, no handshake.
+    let mut stream = TcpStream::connect(server.secure).await.unwrap();
+    server.drain();
+    let _ = soon(stream.read_to_end(&mut Vec::new())).await;
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_full_serves_those_it_has() {
+    let server = Server::start(Settings { max_connections: 2, retry_above: 0, ..Settings::default() });
+    // Every handshake has to prove its address first, with retry_above at 0.
+    let mut first = server.h3().await;
+    let mut second = server.h3().await;
+    for client in [&mut first, &mut second] {
+        let request = Request::get("https://localhost/small").body(Bytes::new()).unwrap();
+        assert_eq!(client.fetch(request).await.unwrap().1, "hello");
+    }
+    let tls = quinn::crypto::rustls::QuicClientConfig::try_from(support::tls(&server.identity, "h3")).unwrap();
+    let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    endpoint.set_default_client_config(quinn::ClientConfig::new(std::sync::Arc::new(tls)));
+    assert!(soon(endpoint.connect(server.secure, "localhost").unwrap()).await.is_err());
+    first.connection.close(0x100u32.into(), b"");
+    soon(async { while endpoint.connect(server.secure, "localhost").unwrap().await.is_err() {} }).await;
+    server.ended().await;
+}
