@@ -1,0 +1,76 @@
+/** The real server, on ports of its own. */
+
+import { strict as assert } from "node:assert";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** From the first line it prints to the last; far more than it needs. */
+const START_MS = 30_000;
+
+function binary() {
+  const named = process.env["REELWAY_BIN"];
+  const built = ["release", "debug"].map((profile) => fileURLToPath(new URL(`../../target/${profile}/reelway`, import.meta.url)));
+  const found = named ? [named].find(existsSync) : built.find(existsSync);
+  if (found === undefined) {
+    const looked = named ? `REELWAY_BIN names ${named}, which is not there` : "neither target/release nor target/debug has one";
+    throw new Error(`no reelway binary: ${looked}; build it with \`cargo build --release --bin reelway\``);
+  }
+  return found;
+}
+
+/** Serves a folder.
+ * @param {string} media */
+export async function startServer(media) {
+  const program = binary();
+  const data = mkdtempSync(join(tmpdir(), "reelway-data-"));
+  const ports = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+  const child = spawn(program, ["serve", "--media", media, "--data", data, ...ports], { stdio: ["ignore", "pipe", "pipe"] });
+  // However the tests end, the server ends with them.
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  const ended = once(child, "exit");
+  let said = "";
+  let complaints = "";
+  child.stderr.setEncoding("utf8").on("data", (text) => (complaints += text));
+
+  /** @type {Promise<{ secure: string, plain: string, spki: string }>} */
+  const told = new Promise((resolve, reject) => {
+    const fail = (/** @type {string} */ why) => reject(new Error(`reelway serve ${why}; it said:\n${said}${complaints}`));
+    const timer = setTimeout(fail, START_MS, "did not say where it can be reached");
+    child.once("error", reject);
+    child.once("exit", (code, signal) => fail(`ended at once (${code ?? signal})`));
+    child.stdout.setEncoding("utf8").on("data", (text) => {
+      said += text;
+      // The last thing that it prints.
+      const spki = /--ignore-certificate-errors-spki-list=(\S+)\s/.exec(said)?.[1];
+      if (spki === undefined) return;
+      clearTimeout(timer);
+      const [secure, plain] = ["https", "http"].map((scheme) => new RegExp(`${scheme}://\\S+`).exec(said)?.[0]);
+      if (secure === undefined || plain === undefined) fail("printed no address");
+      else resolve({ secure, plain, spki });
+    });
+  });
+
+  try {
+    return {
+      ...(await told),
+      /** Ends it as an operator does, and holds it to going in peace, having complained of nothing. */
+      async stop() {
+        child.kill("SIGTERM");
+        const [code] = await ended;
+        process.off("exit", kill);
+        rmSync(data, { recursive: true, force: true });
+        assert.equal(complaints, "", "what the server wrote to standard error");
+        assert.equal(code, 0, "the server's exit code");
+      },
+    };
+  } catch (error) {
+    kill();
+    rmSync(data, { recursive: true, force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,52 @@
+/** Sound and picture begin where the file says, in both engines, and each moment shows its own picture. */
+
+import { strict as assert } from "node:assert";
+import { describe, test } from "node:test";
+import { PATIENCE, useSite } from "./browser.mjs";
+import { FRAME_RATE, FRAMES, LATE } from "./media.mjs";
+import { bufferStarts, seek, watch } from "./player.mjs";
+
+/** An AAC frame that begins before the picture, the decoder's warm-up, and rounding. */
+const TOLERANCE = 0.05;
+
+/** @param {number | undefined} actual @param {number} wanted @param {number} tolerance @param {string} what */
+function near(actual = NaN, wanted, tolerance, what) {
+  assert.ok(Math.abs(actual - wanted) <= tolerance, `${what} at ${actual}, should be ${wanted}`);
+}
+
+describe("timelines", () => {
+  const site = useSite("forced", "counter.mp4", "late-audio.mp4", "fragmented.mp4");
+
+  for (const way of /** @type {const} */ (["hls", "dash"])) {
+    test(`${way}: with B-frames, both begin at 0`, { timeout: PATIENCE }, async () => {
+      await site.inPage(async (page) => {
+        await watch(page, site.secure(), "counter.mp4", way);
+        const { video, audio } = await bufferStarts(page);
+        near(video, 0, 0.5 / FRAME_RATE, "the picture begins");
+        near(audio, 0, TOLERANCE, "the sound begins");
+      });
+    });
+
+    test(`${way}: sound that comes late stays late`, { timeout: PATIENCE }, async () => {
+      await site.inPage(async (page) => {
+        await watch(page, site.secure(), "late-audio.mp4", way);
+        const { video, audio } = await bufferStarts(page);
+        near(video, 0, 0.5 / FRAME_RATE, "the picture begins");
+        near(audio, LATE, TOLERANCE, "the sound begins");
+        await seek(page, FRAMES / 2);
+        await seek(page, FRAMES - 2);
+      });
+    });
+  }
+
+  // No edit list: the two frames that decoding runs ahead stay in front of the first picture.
+  for (const way of /** @type {const} */ (["file", "hls", "dash"])) {
+    test(`${way}: a fragmented file without edit list keeps its own time`, { timeout: PATIENCE }, async () => {
+      await site.inPage(async (page) => {
+        await watch(page, site.secure(), "fragmented.mp4", way);
+        await seek(page, FRAMES / 2, 2);
+        await seek(page, 40, 2);
+      });
+    });
+  }
+});
