@@ -21,7 +21,7 @@ pub struct Track {
     pub language: Option<String>,
     /// Codec and kind of media.
     pub codec: Codec,
-    /// The sample entry as the source has it, header included.
+    /// The sample entry as the source has it, header included; sound in QuickTime's form is brought into that of ISO.
     pub sample_entry: Vec<u8>,
     /// The matrix of `tkhd`, as the source has it.
     pub matrix: [u8; 36],

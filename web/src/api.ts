@@ -97,10 +97,10 @@ export async function problemOf(response: Response): Promise<ApiError> {
   return new ApiError("Request refused", fallback);
 }
 
-async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+async function get<T>(path: string, signal?: AbortSignal, cache: RequestCache = "default"): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(path, { headers: { accept: "application/json" }, ...(signal && { signal }) });
+    response = await fetch(path, { headers: { accept: "application/json" }, cache, ...(signal && { signal }) });
   } catch (cause) {
     if (signal?.aborted) throw cause;
     throw new ApiError("The server cannot be reached", "Check that reelway is running and that the network is up.");
@@ -113,8 +113,12 @@ async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   }
 }
 
-export function serverInfo(): Promise<ServerInfo> {
-  return get("/api/v1/server");
+/** Asked of the server itself, past every cache, so that the protocol it came over is that of the connection. */
+export async function serverInfo(): Promise<ServerInfo & { over: string | undefined }> {
+  const path = "/api/v1/server";
+  const info = await get<ServerInfo>(path, undefined, "no-store");
+  const entries = performance.getEntriesByName(new URL(path, location.href).href) as PerformanceResourceTiming[];
+  return { ...info, over: entries.at(-1)?.nextHopProtocol || undefined };
 }
 
 export async function listAssets(signal?: AbortSignal): Promise<Asset[]> {

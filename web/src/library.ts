@@ -237,7 +237,7 @@ function brokenCard(file: BrokenFile): HTMLLIElement {
     h("div", { class: "poster" }, h("span", { class: "initials", "aria-hidden": "true" }, "!")),
     heading(file),
     h("p", { class: "facts" }, ...[formatBytes(file.size), folderOf(file.id)].filter(Boolean).map((fact) => h("span", {}, fact))),
-    h("p", { class: "problem" }, h("strong", {}, "Cannot be played: "), file.problem),
+    h("p", { class: "problem", title: file.problem }, h("strong", {}, "Cannot be played: "), file.problem),
     file.file !== undefined && h("p", {}, h("a", { href: file.file }, "Open the file as it is")),
   );
 }

@@ -60,14 +60,12 @@ function failedToLoad(): View {
 async function describeServer(): Promise<void> {
   const line = document.getElementById("server");
   if (!line) return;
-  const [page] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
-  const over = page?.nextHopProtocol ? `this page came over ${protocolName(page.nextHopProtocol)}` : "";
   try {
-    const { name, version, protocols } = await serverInfo();
+    const { name, version, protocols, over } = await serverInfo();
     const speaks = `speaks ${protocols.map(protocolName).join(", ")}`;
-    line.textContent = [`${name} ${version}`, speaks, over].filter(Boolean).join(" · ");
+    line.textContent = [`${name} ${version}`, speaks, over && `you are on ${protocolName(over)}`].filter(Boolean).join(" · ");
   } catch {
-    line.textContent = over;
+    // The page itself tells what is wrong.
   }
 }
 

@@ -37,19 +37,19 @@ export class WatchView implements View {
     try {
       const asset = (await listAssets(signal)).find(({ id }) => id === this.id);
       if (!asset) this.showNotice("No such video", `There is no “${this.id}” on this server. It may have been moved or renamed.`);
-      else if (isBroken(asset)) this.showNotice("This file cannot be played", asset.problem);
+      else if (isBroken(asset)) this.showNotice("This file cannot be played", asset.problem, { file: asset.file });
       else this.showVideo(asset);
     } catch (error) {
       if (signal.aborted) return;
       const { title, detail } = error instanceof ApiError ? error : { title: "The video did not load", detail: String(error) };
-      this.showNotice(title, detail, () => void this.find());
+      this.showNotice(title, detail, { retry: () => void this.find() });
     }
   }
 
-  private showNotice(title: string, detail: string, retry?: () => void): void {
+  private showNotice(title: string, detail: string, { file, retry }: { file?: string | undefined; retry?: () => void } = {}): void {
     this.root.replaceChildren(
       backLink(),
-      h("section", { class: "notice", role: "status" }, h("h1", {}, title), h("p", {}, detail), retry && button("Try again", retry)),
+      h("section", { class: "notice", role: "status" }, h("h1", {}, title), h("p", {}, detail), file !== undefined && h("p", {}, h("a", { href: file }, "Open the file as it is")), retry && button("Try again", retry)),
     );
   }
 

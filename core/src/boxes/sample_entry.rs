@@ -1,10 +1,10 @@
-//! `stsd` (ISO/IEC 14496-12 8.5.2): sample entries, kept byte for byte, with the few fields that manifests need read out of them.
+//! `stsd` (ISO/IEC 14496-12 8.5.2): sample entries, kept byte for byte (but for QuickTime's sound), with the few fields that manifests need read out of them.
 
 use alloc::{format, vec::Vec};
 
 use super::{BoxHeader, FourCc, children};
 use crate::{
-    coding::Reader,
+    coding::{Reader, Writer},
     error::{Error, Result},
 };
 
@@ -96,6 +96,33 @@ impl<'a> SampleEntry<'a> {
         self.read_audio().map_err(|e| e.within(self.name))
     }
 
+    /// The entry as ISO files have it, where the source is QuickTime's version 1 or 2: the same fields without the extension, and the
+    /// boxes that describe the codec out of their `wave`. Browsers refuse the QuickTime form. `None`: it is in the ISO form already.
+    pub fn iso_audio(&self, channels: u32, sample_rate: u32) -> Result<Option<Vec<u8>>> {
+        let audio = self.audio()?;
+        if audio.version == 0 && find(audio.boxes, *b"wave").is_none() {
+            return Ok(None);
+        }
+        let mut w = Writer::with_capacity(self.bytes.len());
+        w.boxed(&self.name.0, |w| {
+            w.zeros(6);
+            w.u16(1); // data_reference_index
+            w.zeros(8);
+            w.u16(u16::try_from(channels).unwrap_or(u16::MAX));
+            w.u16(16); // samplesize, a template field
+            w.zeros(4);
+            w.u32(u16::try_from(sample_rate).map_or(0, |rate| u32::from(rate) << 16));
+            let inner = find(audio.boxes, *b"wave").into_iter().flat_map(children);
+            for (name, content) in inner.chain(children(audio.boxes)).filter_map(Result::ok) {
+                // QuickTime's own: the nested container, a repetition of the coding name, its terminator, channel layout, a nested dummy.
+                if !matches!(&name.0, b"wave" | b"frma" | b"\0\0\0\0" | b"chan" | b"mp4a") {
+                    w.boxed(&name.0, |w| w.bytes(content.rest()));
+                }
+            }
+        });
+        Ok(Some(w.into_bytes()))
+    }
+
     fn read_audio(&self) -> Result<AudioEntry<'a>> {
         let mut reader = self.content;
         reader.skip(8)?;
@@ -158,4 +185,66 @@ fn read_colour(mut reader: Reader<'_>) -> Option<Colour> {
     }
     let (primaries, transfer, matrix) = (reader.u16().ok()?, reader.u16().ok()?, reader.u16().ok()?);
     Some(Colour { primaries, transfer, matrix, full_range: reader.u8().is_ok_and(|byte| byte & 0x80 != 0) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(w: &mut Writer, version: u16, rate: u32) {
+        w.zeros(6);
+        w.u16(1);
+        w.u16(version);
+        w.zeros(6);
+        w.u16(2);
+        w.u16(16);
+        w.zeros(4);
+        w.u32(rate << 16);
+    }
+
+    fn iso_form(bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut descriptions = Writer::default();
+        descriptions.u32(0);
+        descriptions.u32(1);
+        descriptions.bytes(bytes);
+        let descriptions = descriptions.into_bytes();
+        let entries = read_descriptions(Reader::new(&descriptions, 0)).unwrap();
+        entries[0].iso_audio(2, 48_000).unwrap()
+    }
+
+    #[test]
+    fn quicktime_sound_is_brought_into_the_iso_form() {
+        let mut expected = Writer::default();
+        expected.boxed(b"mp4a", |w| {
+            fields(w, 0, 48_000);
+            w.boxed(b"esds", |w| w.bytes(&[1, 2, 3]));
+            w.boxed(b"btrt", |w| w.zeros(12));
+        });
+        let expected = expected.into_bytes();
+        assert_eq!(iso_form(&expected), None, "nothing to be done");
+        let mut version_1 = Writer::default();
+        version_1.boxed(b"mp4a", |w| {
+            fields(w, 1, 48_000);
+            w.zeros(16);
+            w.boxed(b"wave", |w| {
+                w.boxed(b"frma", |w| w.bytes(b"mp4a"));
+                w.boxed(b"mp4a", |w| w.zeros(4));
+                w.boxed(b"esds", |w| w.bytes(&[1, 2, 3]));
+                w.boxed(&[0; 4], |_| {});
+            });
+            w.boxed(b"chan", |w| w.zeros(16));
+            w.boxed(b"btrt", |w| w.zeros(12));
+        });
+        assert_eq!(iso_form(&version_1.into_bytes()), Some(expected.clone()));
+        let mut version_2 = Writer::default();
+        version_2.boxed(b"mp4a", |w| {
+            fields(w, 2, 1);
+            w.zeros(4 + 8);
+            w.u32(2);
+            w.zeros(20);
+            w.boxed(b"esds", |w| w.bytes(&[1, 2, 3]));
+            w.boxed(b"btrt", |w| w.zeros(12));
+        });
+        assert_eq!(iso_form(&version_2.into_bytes()), Some(expected));
+    }
 }

@@ -10,7 +10,7 @@ use crate::{
         sample_entry::read_descriptions,
         sample_table::{SampleSizes, SampleTableBoxes},
     },
-    codec,
+    codec::{self, Media},
     error::{Error, Result},
     sample::{SampleTable, SampleTableBuilder},
     time::Timescale,
@@ -39,8 +39,12 @@ pub fn read_track(boxes: &TrackBox<'_>, movie: Timescale, size: u64) -> Result<R
             Error::malformed(format!("samples name description {index}, there are {}", entries.len())).by("ISO/IEC 14496-12 8.7.4")
         })?;
         let codec = codec::describe(entry, boxes.handler).map_err(|e| e.within(FourCc(*b"stsd")))?;
+        let iso = match &codec.media {
+            Media::Audio(audio) => entry.iso_audio(audio.channels, audio.sample_rate).map_err(|e| e.within(FourCc(*b"stsd")))?,
+            Media::Video(_) => None,
+        };
         let (samples, truncated) = read_samples(tables, size)?;
-        Ok((codec, Vec::from(entry.bytes), samples, truncated))
+        Ok((codec, iso.unwrap_or_else(|| Vec::from(entry.bytes)), samples, truncated))
     };
     let (codec, sample_entry, samples, truncated) = build().map_err(in_table)?;
     let track = Track {

@@ -46,6 +46,10 @@ impl From<std::io::Error> for Fault {
     }
 }
 
+/// What the web app may do (CSP 3): play what players put together, and nothing that does not come from here.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; \
+                           connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// Serves a folder of media and the web app.
 pub struct Origin {
     assets: Arc<Assets>,
@@ -63,8 +67,15 @@ impl Origin {
         if *method == Method::OPTIONS {
             return options();
         }
+        let page = matches!(resource, Resource::Page(_));
         match self.represent(resource).await {
-            Ok(representation) => respond(method, fields, representation),
+            Ok(representation) => {
+                let mut response = respond(method, fields, representation);
+                if page {
+                    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+                }
+                response
+            }
             Err(Fault::NotFound) => not_found(),
             Err(Fault::Media(detail)) => problem(StatusCode::UNPROCESSABLE_ENTITY, &detail),
             Err(Fault::Io(error)) => {

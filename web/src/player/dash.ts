@@ -17,8 +17,11 @@ export function openDash({ video, url, startAt, host }: EngineOptions): Engine {
   let kind: "video" | "audio" = "video";
   let renditions: Rendition[] = [];
   let shown: Rendition | undefined;
+  /** dash.js leaves a listener on the element when it is destroyed; what the next engine sets off there must not reach it. */
+  let alive = true;
 
   player.on("streamInitialized", () => {
+    if (!alive) return;
     kind = player.getRepresentationsByType("video").length > 0 ? "video" : "audio";
     renditions = player.getRepresentationsByType(kind).map(rendition);
     host.changed();
@@ -33,6 +36,10 @@ export function openDash({ video, url, startAt, host }: EngineOptions): Engine {
     const { error } = event;
     if (typeof error === "string") host.failed(describe(0, error, undefined));
     else if (!HARMLESS.has(error.code)) host.failed(describe(error.code, error.message, error.data));
+  });
+  // Its own check for the end pauses the video just before the browser would say that it ended, and then it never does.
+  player.on("playbackEnded", () => {
+    if (alive && !video.ended) void video.play().catch(() => undefined);
   });
   player.on("playbackError", () => {
     const { error } = video;
@@ -55,7 +62,10 @@ export function openDash({ video, url, startAt, host }: EngineOptions): Engine {
       // Forced, or what is buffered already would play out in the old quality first.
       if (id !== undefined) player.setRepresentationForTypeById(kind, id, true);
     },
-    destroy: () => player.destroy(),
+    destroy() {
+      alive = false;
+      player.destroy();
+    },
   };
 }
 

@@ -192,6 +192,17 @@ export class Player {
       once,
     );
     this.video.addEventListener("playing", () => (session.startupMs ??= since()), once);
+    this.video.addEventListener("loadeddata", () => this.checkPicture(session), once);
+  }
+
+  /** Where the picture has no decoder, browsers and dash.js play the sound alone, over black, and call that a success. */
+  private checkPicture(session: Session): void {
+    const picture = this.asset.tracks.find(({ kind }) => kind === "video");
+    if (!picture || this.video.videoWidth > 0) return;
+    // Nothing worth keeping has begun.
+    session.ready = false;
+    const detail = `This browser has no decoder for ${codecName(picture.codec)}, which its picture comes in.`;
+    void this.fail(session, { title: "No decoder for this video", detail, note: picture.codec });
   }
 
   /** Where nothing will play without a click, being able to play is what counts as started. */

@@ -9,9 +9,10 @@ export class ProtocolWatch {
     const start = new URL(prefix, location.href).href;
     const since = performance.now();
     this.observer = new PerformanceObserver((list) => {
-      for (const entry of list.getEntries() as PerformanceResourceTiming[]) {
-        // Empty means from a cache, or that another origin does not let it be seen.
-        if (entry.startTime >= since && entry.nextHopProtocol && entry.name.startsWith(start)) this.latest = entry.nextHopProtocol;
+      for (const entry of list.getEntries() as (PerformanceResourceTiming & { deliveryType?: string })[]) {
+        // What came from a cache carries the protocol of the day that it was stored. Empty: another origin does not let it be seen.
+        if (entry.startTime < since || !entry.nextHopProtocol || entry.deliveryType === "cache") continue;
+        if (entry.name.startsWith(start)) this.latest = entry.nextHopProtocol;
       }
     });
     this.observer.observe({ type: "resource" });
