@@ -1,0 +1,237 @@
+//! Filling a table: by columns from the runs of a progressive file, or sample by sample from fragments.
+
+use alloc::{format, vec::Vec};
+
+use super::{
+    CHUNK, Sample, SampleTable,
+    table::{Chunk, CompositionRun, DecodeRun, Sizes},
+};
+use crate::error::{Error, Result};
+
+/// Fills a [`SampleTable`]: each column on its own from the runs of a progressive file, or sample by sample from fragments.
+#[derive(Clone, Debug, Default)]
+pub struct SampleTableBuilder {
+    table: SampleTable,
+    /// Decoding time of the next sample.
+    end: u64,
+    /// End of the data of the last chunk, and the number of samples in it.
+    data: (u64, u32),
+}
+
+impl SampleTableBuilder {
+    /// One size for all `count` samples.
+    pub fn constant_size(&mut self, size: u32, count: u32) {
+        self.table.sizes = Sizes::Constant { size, count };
+    }
+
+    /// The size of each sample.
+    pub fn sizes(&mut self, sizes: impl Iterator<Item = u32>) {
+        self.table.sizes = Sizes::Each(sizes.collect());
+    }
+
+    /// Makes room for `chunks` calls of [`chunk`](Self::chunk) and `compositions` of [`composition_run`](Self::composition_run).
+    pub fn reserve(&mut self, chunks: usize, compositions: usize) {
+        self.table.chunks.reserve(chunks);
+        self.table.composition.reserve(compositions);
+    }
+
+    /// The next `count` samples from sample `first` on last `delta` ticks each; adds up the decoding times.
+    pub fn decode_run(&mut self, first: u32, count: u32, delta: u32) {
+        if self.table.decode.last().is_none_or(|last| last.delta != delta) {
+            self.table.decode.push(DecodeRun { first, delta, start: self.end });
+        }
+        self.end = self.end.saturating_add(u64::from(count) * u64::from(delta));
+    }
+
+    /// From sample `first` on, composition is `offset` ticks after decoding.
+    pub fn composition_run(&mut self, first: u32, offset: i32) {
+        if self.table.composition.last().map_or(0, |last| last.offset) != offset {
+            if self.table.composition.is_empty() && first > 0 {
+                self.table.composition.push(CompositionRun { first: 0, offset: 0 });
+            }
+            self.table.composition.push(CompositionRun { first, offset });
+        }
+    }
+
+    /// The `count` samples from `first` on stand at byte `offset` and behind it. Returns the end of their data.
+    pub fn chunk(&mut self, first: u32, count: u32, offset: u64) -> u64 {
+        // Where all sizes are the same a position is one multiplication away, so no steps are needed.
+        let longest = if matches!(self.table.sizes, Sizes::Each(_)) { CHUNK } else { u32::MAX };
+        let (mut first, mut offset) = (first, offset);
+        let end = first.saturating_add(count);
+        while first < end {
+            self.table.chunks.push(Chunk { first, offset });
+            let step = first.saturating_add(longest).min(end);
+            offset = offset.saturating_add(self.table.bytes_of(first..step));
+            first = step;
+        }
+        offset
+    }
+
+    /// Only the samples of these numbers, from 0 and ascending, are sync samples.
+    pub fn sync(&mut self, numbers: Vec<u32>) {
+        self.table.sync = Some(numbers);
+    }
+
+    /// Decoding time of the next sample, in ticks.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Number of samples so far.
+    pub fn len(&self) -> u32 {
+        self.table.len()
+    }
+
+    /// Whether there is no sample yet.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Adds one sample at the end.
+    ///
+    /// The sample before lasts until this one is decoded, whatever it said: a gap or an overlap between fragments is kept by the only
+    /// means that a run of samples has. A decoding time before that of the last sample is [`Error::malformed`].
+    pub fn push(&mut self, sample: &Sample) -> Result<()> {
+        let number = self.table.len();
+        if number == u32::MAX {
+            return Err(Error::unsupported("more than 2^32 samples in a track"));
+        }
+        if number == 0 {
+            self.end = sample.decode_time;
+        } else if sample.decode_time != self.end {
+            self.last_lasts_until(sample.decode_time)?;
+        }
+        self.decode_run(number, 1, sample.duration);
+        self.composition_run(number, sample.composition_offset);
+        if sample.offset != self.data.0 || self.data.1 == CHUNK || number == 0 {
+            self.table.chunks.push(Chunk { first: number, offset: sample.offset });
+            self.data.1 = 0;
+        }
+        self.data = (sample.range().end, self.data.1 + 1);
+        self.push_sync(number, sample.sync);
+        match &mut self.table.sizes {
+            Sizes::Each(sizes) => sizes.push(sample.size),
+            Sizes::Constant { size, count } => {
+                let mut sizes: Vec<u32> = core::iter::repeat_n(*size, usize::try_from(*count).unwrap_or(0)).collect();
+                sizes.push(sample.size);
+                self.table.sizes = Sizes::Each(sizes);
+            }
+        }
+        Ok(())
+    }
+
+    fn push_sync(&mut self, number: u32, sync: bool) {
+        match (&mut self.table.sync, sync) {
+            (Some(numbers), true) => numbers.push(number),
+            (None, false) => self.table.sync = Some((0..number).collect()),
+            _ => {}
+        }
+    }
+
+    fn last_lasts_until(&mut self, time: u64) -> Result<()> {
+        let last = self.table.len().saturating_sub(1);
+        let Some(run) = self.table.decode.last_mut() else { return Ok(()) };
+        let start = run.start.saturating_add(u64::from(run.delta) * u64::from(last - run.first));
+        let delta = time.checked_sub(start).ok_or_else(|| {
+            Error::malformed(format!("decoding goes back from tick {start} to tick {time}")).by("ISO/IEC 14496-12 8.8.12")
+        })?;
+        let delta = u32::try_from(delta).map_err(|_| Error::unsupported(format!("a gap of {delta} ticks between two samples")))?;
+        self.end = time;
+        if run.first == last {
+            run.delta = delta;
+        } else {
+            self.table.decode.push(DecodeRun { first: last, delta, start });
+        }
+        Ok(())
+    }
+
+    /// The table.
+    pub fn finish(self) -> SampleTable {
+        let mut table = self.table;
+        table.decode.shrink_to_fit();
+        table.composition.shrink_to_fit();
+        table.chunks.shrink_to_fit();
+        if let Sizes::Each(sizes) = &mut table.sizes {
+            sizes.shrink_to_fit();
+        }
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(samples: &[Sample]) -> SampleTable {
+        let mut builder = SampleTableBuilder::default();
+        for sample in samples {
+            builder.push(sample).unwrap();
+        }
+        builder.finish()
+    }
+
+    fn samples(count: u32) -> Vec<Sample> {
+        let mut offset = 1000;
+        (0..count)
+            .map(|n| {
+                let sample = Sample {
+                    decode_time: 500 + u64::from(n) * 40,
+                    duration: 40,
+                    composition_offset: [0, 80, -40][n as usize % 3],
+                    sync: n % 50 == 0,
+                    offset,
+                    size: n % 7,
+                };
+                offset += u64::from(sample.size) + if n % 10 == 9 { 13 } else { 0 };
+                sample
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_goes_in_comes_out_from_any_place() {
+        let samples = samples(2000);
+        let table = table(&samples);
+        assert_eq!(table.iter().collect::<Vec<_>>(), samples);
+        for start in [0, 1, 255, 256, 257, 999, 1999, 2000] {
+            assert_eq!(table.range(start..start + 300).collect::<Vec<_>>(), samples[start as usize..(start as usize + 300).min(2000)]);
+        }
+        for start in [0, 1, 777, 1999] {
+            let times: Vec<_> = samples[start..].iter().map(|sample| (sample.composition_time(), sample.duration)).collect();
+            assert_eq!(table.times(u32::try_from(start).unwrap()..2000).collect::<Vec<_>>(), times);
+        }
+        assert_eq!(table.span(0..2000), Some((500, 500 + 2000 * 40 + 80)));
+        assert_eq!(table.span(7..7), None);
+        assert_eq!(table.bytes(), samples.iter().map(|s| u64::from(s.size)).sum::<u64>());
+        assert_eq!(table.duration(), 2000 * 40);
+        assert_eq!(table.sync_samples().map(|(n, _)| n).collect::<Vec<_>>(), (0..2000).step_by(50).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_gap_between_fragments_lengthens_the_sample_before_it() {
+        let mut samples = samples(3);
+        samples[2].decode_time += 100;
+        let table = table(&samples);
+        assert_eq!(table.get(1).unwrap().duration, 140);
+        assert_eq!(table.get(2).unwrap(), samples[2]);
+    }
+
+    #[test]
+    fn decoding_never_goes_back() {
+        let mut samples = samples(3);
+        samples[2].decode_time = 530;
+        let mut builder = SampleTableBuilder::default();
+        builder.push(&samples[0]).unwrap();
+        builder.push(&samples[1]).unwrap();
+        assert!(builder.push(&samples[2]).is_err());
+    }
+
+    #[test]
+    fn samples_are_found_by_decoding_time() {
+        let table = table(&samples(100));
+        for (time, expected) in [(0, 0), (500, 0), (501, 1), (540, 1), (500 + 40 * 99, 99), (u64::MAX, 100)] {
+            assert_eq!(table.first_decoded_from(time), expected, "at {time}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Samples, and the compact table that holds those of a track.
+
+mod builder;
+mod table;
+
+use core::ops::Range;
+
+pub use builder::SampleTableBuilder;
+pub use table::{CHUNK, SampleTable, Samples};
+
+/// One sample: when it is decoded and composed, how long it lasts, where its bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Decoding time in ticks of the track.
+    pub decode_time: u64,
+    /// Ticks of the track until the next sample is decoded.
+    pub duration: u32,
+    /// Composition time less decoding time, in ticks of the track.
+    pub composition_offset: i32,
+    /// Whether decoding can begin here.
+    pub sync: bool,
+    /// Byte of the input where it begins.
+    pub offset: u64,
+    /// Bytes.
+    pub size: u32,
+}
+
+impl Sample {
+    /// Composition time in ticks of the track, before the edit list.
+    pub fn composition_time(&self) -> i64 {
+        i64::try_from(self.decode_time).unwrap_or(i64::MAX).saturating_add(self.composition_offset.into())
+    }
+
+    /// The bytes of the sample in the input.
+    pub fn range(&self) -> Range<u64> {
+        self.offset..self.offset.saturating_add(self.size.into())
+    }
+}
