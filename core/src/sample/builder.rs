@@ -4,7 +4,7 @@ use alloc::{format, vec::Vec};
 
 use super::{
     CHUNK, Sample, SampleTable,
-    table::{Chunk, CompositionRun, DecodeRun, Sizes},
+    table::{Composition, CompositionRun, DecodeRun, Sizes},
 };
 use crate::error::{Error, Result};
 
@@ -32,7 +32,9 @@ impl SampleTableBuilder {
     /// Makes room for `chunks` calls of [`chunk`](Self::chunk) and `compositions` of [`composition_run`](Self::composition_run).
     pub fn reserve(&mut self, chunks: usize, compositions: usize) {
         self.table.chunks.reserve(chunks);
-        self.table.composition.reserve(compositions);
+        if let Composition::Runs(runs) = &mut self.table.composition {
+            runs.reserve(compositions);
+        }
     }
 
     /// The next `count` samples from sample `first` on last `delta` ticks each; adds up the decoding times.
@@ -45,11 +47,12 @@ impl SampleTableBuilder {
 
     /// From sample `first` on, composition is `offset` ticks after decoding.
     pub fn composition_run(&mut self, first: u32, offset: i32) {
-        if self.table.composition.last().map_or(0, |last| last.offset) != offset {
-            if self.table.composition.is_empty() && first > 0 {
-                self.table.composition.push(CompositionRun { first: 0, offset: 0 });
+        let Composition::Runs(runs) = &mut self.table.composition else { return };
+        if runs.last().map_or(0, |last| last.offset) != offset {
+            if runs.is_empty() && first > 0 {
+                runs.push(CompositionRun { first: 0, offset: 0 });
             }
-            self.table.composition.push(CompositionRun { first, offset });
+            runs.push(CompositionRun { first, offset });
         }
     }
 
@@ -60,7 +63,7 @@ impl SampleTableBuilder {
         let (mut first, mut offset) = (first, offset);
         let end = first.saturating_add(count);
         while first < end {
-            self.table.chunks.push(Chunk { first, offset });
+            self.table.chunks.push(first, offset);
             let step = first.saturating_add(longest).min(end);
             offset = offset.saturating_add(self.table.bytes_of(first..step));
             first = step;
@@ -105,7 +108,7 @@ impl SampleTableBuilder {
         self.decode_run(number, 1, sample.duration);
         self.composition_run(number, sample.composition_offset);
         if sample.offset != self.data.0 || self.data.1 == CHUNK || number == 0 {
-            self.table.chunks.push(Chunk { first: number, offset: sample.offset });
+            self.table.chunks.push(number, sample.offset);
             self.data.1 = 0;
         }
         self.data = (sample.range().end, self.data.1 + 1);
@@ -150,7 +153,19 @@ impl SampleTableBuilder {
     pub fn finish(self) -> SampleTable {
         let mut table = self.table;
         table.decode.shrink_to_fit();
-        table.composition.shrink_to_fit();
+        let count = usize::try_from(table.len()).unwrap_or(usize::MAX);
+        if let Composition::Runs(runs) = &mut table.composition {
+            if size_of_val(runs.as_slice()) > count.saturating_mul(size_of::<i32>()) {
+                let ends = runs.iter().skip(1).map(|run| run.first).chain([table.sizes.count()]);
+                let mut offsets = Vec::with_capacity(count);
+                for (run, end) in runs.iter().zip(ends) {
+                    offsets.resize(usize::try_from(end).unwrap_or(usize::MAX).min(count), run.offset);
+                }
+                table.composition = Composition::Each(offsets);
+            } else {
+                runs.shrink_to_fit();
+            }
+        }
         table.chunks.shrink_to_fit();
         if let Sizes::Each(sizes) = &mut table.sizes {
             sizes.shrink_to_fit();
@@ -206,6 +221,17 @@ mod tests {
         assert_eq!(table.bytes(), samples.iter().map(|s| u64::from(s.size)).sum::<u64>());
         assert_eq!(table.duration(), 2000 * 40);
         assert_eq!(table.sync_samples().map(|(n, _)| n).collect::<Vec<_>>(), (0..2000).step_by(50).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_sample_takes_less_than_twenty_bytes_however_files_interleave() {
+        let mut samples = samples(10_000);
+        for (number, sample) in samples.iter_mut().enumerate() {
+            sample.offset = (1 << 40) + number as u64 * 1_000_000;
+        }
+        let table = table(&samples);
+        assert!(table.memory() < 20 * samples.len(), "{} bytes for {} samples", table.memory(), samples.len());
+        assert_eq!(table.iter().collect::<Vec<_>>(), samples);
     }
 
     #[test]

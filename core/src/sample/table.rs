@@ -8,13 +8,14 @@ use super::Sample;
 /// The samples of a track, in decoding order.
 ///
 /// Times are runs, found by binary search; positions are kept a chunk, at most [`CHUNK`] samples long, so that any sample is reached in
-/// a bounded number of steps.
+/// a bounded number of steps. Where every sample is a chunk and a run of its own, as ffmpeg interleaves pictures that are reordered, a
+/// sample takes 18 bytes.
 #[derive(Clone, Debug, Default)]
 pub struct SampleTable {
     pub(super) sizes: Sizes,
     pub(super) decode: Vec<DecodeRun>,
-    pub(super) composition: Vec<CompositionRun>,
-    pub(super) chunks: Vec<Chunk>,
+    pub(super) composition: Composition,
+    pub(super) chunks: Chunks,
     /// Numbers of the sync samples from 0, ascending; `None`: all are.
     pub(super) sync: Option<Vec<u32>>,
 }
@@ -26,6 +27,16 @@ pub const CHUNK: u32 = 256;
 pub(super) enum Sizes {
     Constant { size: u32, count: u32 },
     Each(Vec<u32>),
+}
+
+impl Sizes {
+    /// Number of samples.
+    pub fn count(&self) -> u32 {
+        match self {
+            Self::Constant { count, .. } => *count,
+            Self::Each(sizes) => u32::try_from(sizes.len()).unwrap_or(u32::MAX), // the builder stops before
+        }
+    }
 }
 
 impl Default for Sizes {
@@ -49,20 +60,98 @@ pub(super) struct CompositionRun {
     pub offset: i32,
 }
 
-/// From sample `first` on, samples follow each other from byte `offset`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Chunk {
-    pub first: u32,
-    pub offset: u64,
+/// Composition offsets: as runs, or for each sample where that takes less.
+#[derive(Clone, Debug)]
+pub(super) enum Composition {
+    Runs(Vec<CompositionRun>),
+    Each(Vec<i32>),
+}
+
+impl Default for Composition {
+    fn default() -> Self {
+        Self::Runs(Vec::new())
+    }
+}
+
+impl Composition {
+    /// The run that sample `number` is in, as a place to go on from.
+    fn place(&self, number: u32) -> usize {
+        match self {
+            Self::Runs(runs) => runs.partition_point(|run| run.first <= number).saturating_sub(1),
+            Self::Each(_) => 0,
+        }
+    }
+
+    /// The offset of sample `number`; `place` is moved on to its run, from that of a sample before it.
+    fn offset(&self, number: u32, place: &mut usize) -> i32 {
+        match self {
+            Self::Runs(runs) => {
+                while runs.get(*place + 1).is_some_and(|run| run.first <= number) {
+                    *place += 1;
+                }
+                runs.get(*place).map_or(0, |run| run.offset)
+            }
+            Self::Each(offsets) => usize::try_from(number).ok().and_then(|index| offsets.get(index).copied()).unwrap_or(0),
+        }
+    }
+
+    /// Whether all samples have one offset.
+    fn is_constant(&self) -> bool {
+        matches!(self, Self::Runs(runs) if runs.len() <= 1)
+    }
+}
+
+/// From sample `first` on, samples follow each other from a byte of the input: three columns, so that nothing is lost to alignment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chunks {
+    first: Vec<u32>,
+    low: Vec<u32>,
+    high: Vec<u16>,
+}
+
+/// Positions from here on, 256 TiB, are all the same: behind the end of any file.
+const FAR: u64 = (1 << 48) - 1;
+
+impl Chunks {
+    pub fn reserve(&mut self, count: usize) {
+        self.first.reserve(count);
+        self.low.reserve(count);
+        self.high.reserve(count);
+    }
+
+    pub fn shrink_to_fit(&mut self) {
+        self.first.shrink_to_fit();
+        self.low.shrink_to_fit();
+        self.high.shrink_to_fit();
+    }
+
+    pub fn push(&mut self, first: u32, offset: u64) {
+        let [high_1, high_0, low @ ..] = offset.min(FAR).to_be_bytes().last_chunk().copied().unwrap_or([0; 6]);
+        self.first.push(first);
+        self.low.push(u32::from_be_bytes(low));
+        self.high.push(u16::from_be_bytes([high_1, high_0]));
+    }
+
+    /// The chunk that sample `number` is in.
+    fn place(&self, number: u32) -> usize {
+        self.first.partition_point(|first| *first <= number).saturating_sub(1)
+    }
+
+    /// First sample and position of a chunk.
+    fn get(&self, index: usize) -> Option<(u32, u64)> {
+        let (low, high) = (self.low.get(index)?, self.high.get(index)?);
+        Some((*self.first.get(index)?, (u64::from(*high) << 32) | u64::from(*low)))
+    }
+
+    fn memory(&self) -> usize {
+        size_of_val(self.first.as_slice()) + size_of_val(self.low.as_slice()) + size_of_val(self.high.as_slice())
+    }
 }
 
 impl SampleTable {
     /// Number of samples.
     pub fn len(&self) -> u32 {
-        match &self.sizes {
-            Sizes::Constant { count, .. } => *count,
-            Sizes::Each(sizes) => u32::try_from(sizes.len()).unwrap_or(u32::MAX), // the builder stops before
-        }
+        self.sizes.count()
     }
 
     /// Whether there is no sample.
@@ -93,8 +182,11 @@ impl SampleTable {
         };
         sizes
             + size_of_val(self.decode.as_slice())
-            + size_of_val(self.composition.as_slice())
-            + size_of_val(self.chunks.as_slice())
+            + match &self.composition {
+                Composition::Runs(runs) => size_of_val(runs.as_slice()),
+                Composition::Each(offsets) => size_of_val(offsets.as_slice()),
+            }
+            + self.chunks.memory()
             + self.sync.as_deref().map_or(0, size_of_val)
     }
 
@@ -146,10 +238,10 @@ impl SampleTable {
         let end = numbers.end.min(self.len());
         let next = numbers.start.min(end);
         let decode = self.decode.partition_point(|run| run.first <= next).saturating_sub(1);
-        let composition = self.composition.partition_point(|run| run.first <= next).saturating_sub(1);
-        let chunk = self.chunks.partition_point(|chunk| chunk.first <= next).saturating_sub(1);
+        let composition = self.composition.place(next);
+        let chunk = self.chunks.place(next);
         let sync = self.sync.as_deref().map_or(0, |sync| sync.partition_point(|number| *number < next));
-        let offset = self.chunks.get(chunk).map_or(0, |chunk| chunk.offset.saturating_add(self.bytes_of(chunk.first..next)));
+        let offset = self.chunks.get(chunk).map_or(0, |(first, offset)| offset.saturating_add(self.bytes_of(first..next)));
         Samples { table: self, next, end, decode, composition, chunk, sync, offset }
     }
 
@@ -159,16 +251,13 @@ impl SampleTable {
         let end = numbers.end.min(self.len());
         let next = numbers.start.min(end);
         let mut decode = self.decode.iter().skip(self.decode.partition_point(|run| run.first <= next).saturating_sub(1)).peekable();
-        let mut composition =
-            self.composition.iter().skip(self.composition.partition_point(|run| run.first <= next).saturating_sub(1)).peekable();
-        let (mut run, mut offset) = (decode.next().copied(), composition.next().map_or(0, |run| run.offset));
+        let mut composition = self.composition.place(next);
+        let mut run = decode.next().copied();
         (next..end).map_while(move |number| {
             if let Some(next) = decode.next_if(|run| run.first <= number) {
                 run = Some(*next);
             }
-            if let Some(next) = composition.next_if(|run| run.first <= number) {
-                offset = next.offset;
-            }
+            let offset = self.composition.offset(number, &mut composition);
             let DecodeRun { first, delta, start } = run?;
             let decode_time = start.saturating_add(u64::from(delta) * u64::from(number - first));
             Some((i64::try_from(decode_time).unwrap_or(i64::MAX).saturating_add(offset.into()), delta))
@@ -183,7 +272,7 @@ impl SampleTable {
                 Some(span.map_or((time, end), |(first, last)| (first.min(time), last.max(end))))
             })
         };
-        if self.composition.len() <= 1 {
+        if self.composition.is_constant() {
             // Composed in decoding order: the first and the last tell.
             let last = numbers.end.min(self.len()).saturating_sub(1).max(numbers.start);
             return fold(&mut self.times(numbers.start..numbers.start.saturating_add(1)).chain(self.times(last..numbers.end)));
@@ -249,12 +338,9 @@ impl Iterator for Samples<'_> {
         while table.decode.get(self.decode + 1).is_some_and(|run| run.first <= number) {
             self.decode += 1;
         }
-        while table.composition.get(self.composition + 1).is_some_and(|run| run.first <= number) {
-            self.composition += 1;
-        }
-        if let Some(chunk) = table.chunks.get(self.chunk + 1).filter(|chunk| chunk.first <= number) {
+        if let Some((_, offset)) = table.chunks.get(self.chunk + 1).filter(|(first, _)| *first <= number) {
             self.chunk += 1;
-            self.offset = chunk.offset;
+            self.offset = offset;
         }
         let run = table.decode.get(self.decode)?;
         let sync = match &table.sync {
@@ -269,7 +355,7 @@ impl Iterator for Samples<'_> {
         let sample = Sample {
             decode_time: run.start.saturating_add(u64::from(run.delta) * u64::from(number - run.first)),
             duration: run.delta,
-            composition_offset: table.composition.get(self.composition).map_or(0, |run| run.offset),
+            composition_offset: table.composition.offset(number, &mut self.composition),
             sync,
             offset: self.offset,
             size,
