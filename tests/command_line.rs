@@ -114,10 +114,21 @@ fn packages_are_complete() -> Result<()> {
     let there = |name: &str| folder.path().join(name).exists();
     let ran = run(&["package", "a.mp4", "-o", "some/where"], folder.path())?;
     ensure!(ran.code == Some(0) && ran.err.is_empty() && ran.out.is_empty(), "{ran:?}");
-    for name in ["master.m3u8", "manifest.mpd", "v1/init.mp4", "v1/media.m3u8", "v1/1.m4s", "v1/2.m4s", "a1/init.mp4", "a1/1.m4s"] {
+    for name in [
+        "master.m3u8",
+        "manifest.mpd",
+        "v1/init.mp4",
+        "v1/media.m3u8",
+        "v1/iframes.m3u8",
+        "v1/1.m4s",
+        "v1/2.m4s",
+        "a1/init.mp4",
+        "a1/1.m4s",
+    ] {
         ensure!(there(&format!("some/where/{name}")), "no {name}");
     }
     let ran = run(&["package", "a.mp4", "-o", "hls", "--no-dash", "--segment", "1s"], folder.path())?;
+    ensure!(!there("some/where/a1/iframes.m3u8"), "I-frames of sound");
     ensure!(ran.code == Some(0) && there("hls/master.m3u8") && !there("hls/manifest.mpd") && there("hls/v1/9.m4s"), "{ran:?}");
     let ran = run(&["package", "a.mp4", "-o", "dash", "--no-hls"], folder.path())?;
     ensure!(ran.code == Some(0) && there("dash/manifest.mpd") && !there("dash/master.m3u8") && !there("dash/v1/media.m3u8"), "{ran:?}");

@@ -10,19 +10,16 @@ pub const REFUSED: &[(&str, &str)] = &[
     ("media3__sample_fragmented_sideloaded_track.mp4", "no 'moov' box"),
     ("mp4ff__2xSencNoMdat.mp4", "no 'moov' box"),
     ("mp4ff__examples_combine-segs_testdata_V300_init.mp4", "the movie has no samples"),
+    ("mp4ff__av1_multitile_init.mp4", "the movie has no samples"),
     ("mp4parser__redbull_100kbit_dash.mp4", "the movie has no samples"),
     ("mp4rs__minimal_init.mp4", "the movie has no samples"),
-    // Broken on purpose: an empty avcC (and a second chunk behind the end of the file); 'mvhd' spelled 'm\x01hd'.
+    ("shakaplayer__audio-ac-4.mp4", "the movie has no samples"),
+    // Broken on purpose: an empty avcC (and a second chunk behind the end of the file).
     ("mediabunny__annex-b.mp4", "1 bytes are needed here, 0 are left (in moov/trak/mdia/minf/stbl/stsd/avc1/avcC"),
-    ("moz__no_timescale.mp4", "box 'mvhd' is missing"),
     // Encrypted.
     ("media3__sample_av1c_fragmented_clearkey.mp4", "sample entry 'encv': the track is encrypted"),
     ("moz__av1-clearkey-cbcs-video.mp4", "sample entry 'encv': the track is encrypted"),
     // Codecs that are not carried.
-    ("media3__sample_ac3_fragmented.mp4", "sample entry 'ac-3': this codec is not carried"),
-    ("media3__sample_ac4.mp4", "sample entry 'ac-4': this codec is not carried"),
-    ("media3__sample_ac4_fragmented.mp4", "sample entry 'ac-4': this codec is not carried"),
-    ("media3__sample_eac3joc_fragmented.mp4", "sample entry 'ec-3': this codec is not carried"),
     ("media3__sample_fpcm_32be.mp4", "sample entry 'fpcm': this codec is not carried"),
     ("media3__sample_fpcm_64be.mp4", "sample entry 'fpcm': this codec is not carried"),
     ("media3__sample_fpcm_64le.mp4", "sample entry 'fpcm': this codec is not carried"),
@@ -32,21 +29,11 @@ pub const REFUSED: &[(&str, &str)] = &[
     ("media3__sample_mhm1_bl_cicp1.mp4", "sample entry 'mhm1': this codec is not carried"),
     ("media3__sample_mhm1_bl_configchange.mp4", "sample entry 'mhm1': this codec is not carried"),
     ("media3__sample_mhm1_lcbl_cicp1_fragmented.mp4", "sample entry 'mhm1': this codec is not carried"),
-    ("media3__sample_mp2_audio.mp4", "sample entry 'mp4a': object type 0x6B is not carried"),
-    ("media3__sample_opus.mp4", "sample entry 'Opus': this codec is not carried"),
     ("media3__sample_vvc.mp4", "sample entry 'vvc1': this codec is not carried"),
     ("media3__sowt_pcm_variable_sample_size.mp4", "sample entry 'sowt': this codec is not carried"),
-    ("media3__video_dovi_3840x2160_30fps_dav1_10.mp4", "sample entry 'dav1': this codec is not carried"),
-    ("mediabunny__ac3.mp4", "sample entry 'ac-3': this codec is not carried"),
     ("moz__amr_nb_1f.3gp", "sample entry 'samr': this codec is not carried"),
     ("moz__bbb_sunflower_QCIF_30fps_h263_noaudio_1f.3gp", "sample entry 's263': this codec is not carried"),
-    ("moz__opus_audioinit.mp4", "sample entry 'Opus': this codec is not carried"),
-    ("moz__opus_audioinit_two_desc.mp4", "sample entry 'Opus': this codec is not carried"),
-    ("moz__tiny_av1.mp4", "sample entry 'av01': this codec is not carried"),
     ("mp4ff__audio_dec.mp4", "sample entry 'wma ': this codec is not carried"),
-    ("mp4ff__av1_multitile_init.mp4", "sample entry 'av01': this codec is not carried"),
-    ("mp4ff__opus.mp4", "sample entry 'Opus': this codec is not carried"),
-    ("shakaplayer__audio-ac-4.mp4", "sample entry 'ac-4': this codec is not carried"),
     ("mp4ff__stpp_combined.mp4", "handler 'subt': neither video nor audio"),
     ("mp4ff__stpp_prog.mp4", "handler 'subt': neither video nor audio"),
 ];
@@ -66,7 +53,17 @@ pub const OTHER_EDITS: &[(&str, &str)] = &[
     // The edit begins in the middle of a picture. ffmpeg begins with the next picture instead and moves all times by the difference; by
     // ISO/IEC 14496-12 8.6.6 the rest of the picture is shown.
     ("media3__iibbibb_editlist_videoonly.mp4", "v1"),
+    // There is no movie header, so ffmpeg knows no movie ticks and passes over the edit list; its media time is in ticks of the track.
+    ("moz__no_timescale.mp4", "v1"),
 ];
 
 /// Renditions that do not begin with a sync sample, because their source does not.
 pub const FIRST_NOT_SYNC: &[(&str, &str)] = &[];
+
+/// Files whose headers mp4parse 0.17 does not read, and why. Their boxes are compared all the same.
+pub const NOT_BY_MP4PARSE: &[(&str, &str)] =
+    &[("media3__video_dovi_3840x2160_30fps_dav1_10.mp4", "takes 'av1C' in 'av01' alone, where Dolby Vision has it in 'dav1' too")];
+
+/// Sound in which not every sample is a sync sample, as the boxes of source and output both say. ffmpeg believes that of sample tables
+/// alone: in a fragment it takes every sample of sound for one.
+pub const NOT_ALL_SYNC: &[(&str, &str)] = &[("media3__sample_ac4.mp4", "a1")];

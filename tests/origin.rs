@@ -153,7 +153,18 @@ async fn what_is_made_on_demand_is_what_is_packaged() -> Result<()> {
             ensure!(site.get(&format!("/vod/{url}/{file}")).await? == *expected, "{file}: other bytes");
         }
         ensure!(site.get(&format!("/media/{url}")).await? == movie.write(), "{name}: other bytes");
-        for missing in ["v1/0.m4s", "v1/99.m4s", "v2/1.m4s", "v1/01.m4s", "a9/init.mp4", "t1/media.m3u8", "v1/media.mpd", "v1"] {
+        for missing in [
+            "v1/0.m4s",
+            "v1/99.m4s",
+            "v2/1.m4s",
+            "v1/01.m4s",
+            "a9/init.mp4",
+            "t1/media.m3u8",
+            "a1/iframes.m3u8",
+            "v2/iframes.m3u8",
+            "v1/media.mpd",
+            "v1",
+        ] {
             let answer = site.ask(Method::GET, &format!("/vod/{url}/{missing}"), &[]).await?;
             ensure!(answer.status == StatusCode::NOT_FOUND, "{missing}: {}", answer.status);
         }

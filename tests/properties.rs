@@ -24,10 +24,11 @@ fn part<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
 fn publish(vod: &Vod, source: &[u8], rendition: &str, segments: usize) -> Result<Vec<u8>, Error> {
     let mut bytes = vod.header(rendition)?;
     for number in 1..=u32::try_from(segments).unwrap_or(u32::MAX) {
-        let fragment = vod.segment(rendition, number)?;
-        bytes.extend(&fragment.head);
-        for extent in &fragment.extents {
-            bytes.extend(part(source, extent));
+        for fragment in vod.segment(rendition, number)? {
+            bytes.extend(&fragment.head);
+            for extent in &fragment.extents {
+                bytes.extend(part(source, extent));
+            }
         }
     }
     Ok(bytes)
@@ -206,6 +207,7 @@ proptest! {
             let _ = (vod.multivariant_playlist(), vod.mpd());
             for (rendition, _) in vod.renditions() {
                 let _ = vod.media_playlist(&rendition.name);
+                let _ = vod.i_frame_playlist(&rendition.name);
                 publish(&vod, &file, &rendition.name, rendition.timeline.segments.len())
                     .map_err(|error| TestCaseError::fail(error.to_string()))?;
             }

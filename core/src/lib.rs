@@ -20,14 +20,15 @@
 //! }
 //! let vod = Vod::new(demuxer.finish()?, 4000);
 //! println!("{}", vod.multivariant_playlist());
-//! let first = vod.segment("v1", 1)?;
-//! println!("{} bytes of head, then {:?} of the file", first.head.len(), first.extents);
+//! for fragment in vod.segment("v1", 1)? {
+//!     println!("{} bytes of head, then {:?} of the file", fragment.head.len(), fragment.extents);
+//! }
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! A module uses only those above it in this list: [`error`], [`time`], [`coding`]; [`boxes`]; [`codec`], [`sample`], [`track`];
-//! [`demux`], [`segment`], [`timeline`]; [`presentation`]; [`hls`], [`dash`]; [`vod`].
+//! [`demux`], [`segment`], [`timeline`]; [`i_frames`], [`presentation`]; [`hls`], [`dash`]; [`vod`].
 
 #![no_std]
 #![deny(
@@ -51,6 +52,7 @@ pub mod dash;
 pub mod demux;
 pub mod error;
 pub mod hls;
+pub mod i_frames;
 pub mod presentation;
 pub mod sample;
 pub mod segment;

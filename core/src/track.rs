@@ -77,3 +77,13 @@ pub(crate) fn test_track(timescale: u32, count: u32, delta: u32, sync: impl Fn(u
         samples: samples.finish(),
     }
 }
+
+/// The same for rules on video.
+#[cfg(test)]
+pub(crate) fn test_video(timescale: u32, count: u32, delta: u32, sync: impl Fn(u32) -> bool) -> Track {
+    use crate::codec::{Media, Video};
+    let mut track = test_track(timescale, count, delta, sync);
+    let media = Media::Video(Video { width: 1280, height: 720, pixel_aspect: (4, 2), colour: None });
+    track.codec = Codec { string: "avc1.64001F".into(), media };
+    track
+}

@@ -8,7 +8,8 @@ use crate::{
     demux::Movie,
     error::{Error, Result},
     hls,
-    presentation::{Presentation, Rendition},
+    i_frames::{IFrame, i_frames},
+    presentation::{Bandwidth, Presentation, Rendition},
     segment::{
         boundary::{self, Cut},
         chunk::{self, Fragment},
@@ -70,12 +71,30 @@ impl Vod {
 
     /// The HLS multivariant playlist.
     pub fn multivariant_playlist(&self) -> String {
-        hls::multivariant_playlist(&self.presentation)
+        hls::multivariant_playlist(&self.presentation, |rendition| {
+            let frames = self.i_frames(&rendition.name).ok().filter(|frames| !frames.is_empty())?;
+            let pieces: Vec<(u64, u64)> = frames.iter().map(|frame| (frame.bytes.end - frame.bytes.start, frame.duration)).collect();
+            Some(Bandwidth::of(&pieces, rendition.timeline.timescale))
+        })
     }
 
     /// The HLS media playlist of a rendition.
     pub fn media_playlist(&self, rendition: &str) -> Result<String> {
         self.rendition(rendition).map(|(rendition, _)| hls::media_playlist(rendition, self.presentation.start))
+    }
+
+    /// The HLS playlist of the I-frames of a rendition of video.
+    pub fn i_frame_playlist(&self, rendition: &str) -> Result<String> {
+        let frames = self.i_frames(rendition)?;
+        self.rendition(rendition).map(|(rendition, _)| hls::i_frame_playlist(&frames, rendition.timeline.timescale))
+    }
+
+    fn i_frames(&self, rendition: &str) -> Result<Vec<IFrame>> {
+        let (rendition, track) = self.rendition(rendition)?;
+        if !rendition.is_video() {
+            return Err(Error::misuse("sound has no I-frames"));
+        }
+        Ok(i_frames(track, &rendition.timeline, self.presentation.start))
     }
 
     /// The DASH manifest.
@@ -88,11 +107,11 @@ impl Vod {
         self.rendition(rendition).map(|(_, track)| header::cmaf_header(track))
     }
 
-    /// Segment `number`, counted from 1, of a rendition.
-    pub fn segment(&self, rendition: &str, number: u32) -> Result<Fragment> {
+    /// Segment `number`, counted from 1, of a rendition: fragments that follow each other.
+    pub fn segment(&self, rendition: &str, number: u32) -> Result<Vec<Fragment>> {
         let (rendition, track) = self.rendition(rendition)?;
         let segment = rendition.timeline.segment(number).ok_or_else(|| Error::misuse("there is no such segment"))?;
-        Ok(chunk::segment(track, segment.samples.clone(), number))
+        Ok(chunk::segment(track, segment.samples.clone()))
     }
 
     /// The renditions, each with the track that it is made from.

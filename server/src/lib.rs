@@ -12,3 +12,4 @@ pub mod origin;
 pub mod package;
 pub mod report;
 pub mod storage;
+pub mod verify;

@@ -17,7 +17,7 @@ const WINDOW: usize = 1 << 20;
 /// What is written beside the segments.
 #[derive(Clone, Copy, Debug)]
 pub struct Manifests {
-    /// `master.m3u8` and a `media.m3u8` for each rendition.
+    /// `master.m3u8`, a `media.m3u8` for each rendition and an `iframes.m3u8` for each of video.
     pub hls: bool,
     /// `manifest.mpd`.
     pub dash: bool,
@@ -59,7 +59,9 @@ pub fn package(
     for rendition in renditions {
         let folder = folder.join(&rendition.name);
         fs::create_dir_all(&folder).map_err(|source| PackageError::Write { path: folder.clone(), source })?;
-        remove(&folder.join("media.m3u8"))?;
+        for name in ["media.m3u8", "iframes.m3u8"] {
+            remove(&folder.join(name))?;
+        }
         write(&folder.join("init.mp4"), &vod.header(&rendition.name)?)?;
     }
     let last = renditions.iter().map(|rendition| rendition.timeline.segments.len()).max().unwrap_or(0);
@@ -68,15 +70,18 @@ pub fn package(
         let mut outputs = Vec::with_capacity(renditions.len());
         for rendition in renditions.iter().filter(|rendition| rendition.timeline.segment(number).is_some()) {
             let path = folder.join(&rendition.name).join(format!("{number}.m4s"));
-            let fragment = vod.segment(&rendition.name, number)?;
-            outputs.push(Output::create(path, fragment)?);
+            outputs.push(Output::create(path, vod.segment(&rendition.name, number)?)?);
         }
         copy(source, &outputs, &mut window, &mut progress)?;
     }
     source.check().map_err(PackageError::Read)?;
     if manifests.hls {
         for rendition in renditions {
-            write_whole(&folder.join(&rendition.name).join("media.m3u8"), vod.media_playlist(&rendition.name)?.as_bytes())?;
+            let folder = folder.join(&rendition.name);
+            write_whole(&folder.join("media.m3u8"), vod.media_playlist(&rendition.name)?.as_bytes())?;
+            if rendition.is_video() {
+                write_whole(&folder.join("iframes.m3u8"), vod.i_frame_playlist(&rendition.name)?.as_bytes())?;
+            }
         }
         write_whole(&folder.join("master.m3u8"), vod.multivariant_playlist().as_bytes())?;
     }
@@ -90,18 +95,22 @@ pub fn package(
 struct Output {
     path: PathBuf,
     file: File,
-    fragment: Fragment,
+    fragments: Vec<Fragment>,
 }
 
 impl Output {
-    fn create(path: PathBuf, fragment: Fragment) -> Result<Self, PackageError> {
+    fn create(path: PathBuf, fragments: Vec<Fragment>) -> Result<Self, PackageError> {
         let create = || {
             let file = File::create(&path)?;
-            file.write_all_at(&fragment.head, 0)?;
+            let mut position = 0;
+            for fragment in &fragments {
+                file.write_all_at(&fragment.head, position)?;
+                position += fragment.len();
+            }
             Ok(file)
         };
         match create() {
-            Ok(file) => Ok(Self { path, file, fragment }),
+            Ok(file) => Ok(Self { path, file, fragments }),
             Err(source) => Err(PackageError::Write { path, source }),
         }
     }
@@ -124,15 +133,18 @@ struct Stretch {
 /// each read goes straight to the bytes of its output.
 fn copy(source: &SourceFile, outputs: &[Output], window: &mut [u8], progress: &mut impl FnMut(u64)) -> Result<(), PackageError> {
     let mut stretches = Vec::new();
-    for (output, Output { fragment, .. }) in outputs.iter().enumerate() {
-        let mut position = fragment.head.len() as u64;
-        for extent in &fragment.extents {
-            let mut offset = extent.start;
-            while offset < extent.end {
-                let length = usize::try_from(extent.end - offset).unwrap_or(usize::MAX).min(window.len());
-                stretches.push(Stretch { offset, length, output, position });
-                offset += length as u64;
-                position += length as u64;
+    for (output, Output { fragments, .. }) in outputs.iter().enumerate() {
+        let mut position = 0;
+        for fragment in fragments {
+            position += fragment.head.len() as u64;
+            for extent in &fragment.extents {
+                let mut offset = extent.start;
+                while offset < extent.end {
+                    let length = usize::try_from(extent.end - offset).unwrap_or(usize::MAX).min(window.len());
+                    stretches.push(Stretch { offset, length, output, position });
+                    offset += length as u64;
+                    position += length as u64;
+                }
             }
         }
     }

@@ -16,8 +16,10 @@ export async function planOf({ Opener }, size, read) {
   }));
   const last = tracks.at(-1);
   if (last === undefined) throw new Error("no track");
-  const { head, extents } = plan.segment(last.rendition, last.segments);
-  const parts = [head, ...(await Promise.all(extents.map(({ start, end }) => read(start, end))))];
+  const parts = [];
+  for (const { head, extents } of plan.segment(last.rendition, last.segments)) {
+    parts.push(head, ...(await Promise.all(extents.map(({ start, end }) => read(start, end)))));
+  }
   const segment = parts.flatMap((part) => [...part]);
   return { tracks, asked, hls: plan.multivariantPlaylist(), mpd: plan.mpd(), header: [...plan.header(last.rendition)], segment };
 }

@@ -1,6 +1,8 @@
 //! Playlists and MPDs, read by the letter of their specifications.
 
-use anyhow::{Context, Result, ensure};
+use std::ops::Range;
+
+use anyhow::{Context, Result, bail, ensure};
 
 /// A media playlist (RFC 8216bis 4.4.3).
 #[derive(Clone, Debug, Default)]
@@ -40,6 +42,39 @@ impl MediaPlaylist {
         ensure!(tags.last() == Some(&"#EXT-X-ENDLIST"), "no #EXT-X-ENDLIST at the end");
         Ok(playlist)
     }
+}
+
+/// An entry of an I-frame playlist (RFC 8216bis 4.4.3.6).
+#[derive(Clone, Debug)]
+pub struct IFrame {
+    /// `EXTINF`, in microseconds.
+    pub duration: u64,
+    /// `EXT-X-BYTERANGE`.
+    pub bytes: Range<usize>,
+    /// The segment.
+    pub uri: String,
+}
+
+/// The entries of an I-frame playlist.
+pub fn i_frames(text: &str) -> Result<Vec<IFrame>> {
+    let (head, list) = text.split_once("#EXTINF:").unwrap_or((text, ""));
+    for tag in ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-PLAYLIST-TYPE:VOD", "#EXT-X-I-FRAMES-ONLY", "#EXT-X-MAP:URI=\"init.mp4\""] {
+        ensure!(head.lines().any(|line| line == tag), "no {tag}");
+    }
+    ensure!(text.ends_with("#EXT-X-ENDLIST\n"), "no #EXT-X-ENDLIST at the end");
+    let target = head.lines().find_map(|line| line.strip_prefix("#EXT-X-TARGETDURATION:")).context("no target duration")?;
+    let target = target.parse::<u64>()?;
+    let entries = list.trim_end_matches("#EXT-X-ENDLIST\n").split("#EXTINF:").filter(|entry| !entry.is_empty());
+    let read = |entry: &str| {
+        let lines: Vec<&str> = entry.lines().collect();
+        let [duration, range, uri] = lines.as_slice() else { bail!("an entry of {} lines", lines.len()) };
+        let (length, start) = range.strip_prefix("#EXT-X-BYTERANGE:").and_then(|range| range.split_once('@')).context("no byte range")?;
+        let (length, start) = (length.parse::<usize>()?, start.parse::<usize>()?);
+        let duration = micros(duration.strip_suffix(',').context("4.4.4.1: no comma")?)?;
+        ensure!((duration + 500_000) / 1_000_000 <= target, "{duration} µs in a target of {target} s");
+        Ok(IFrame { duration, bytes: start..start + length, uri: (*uri).to_owned() })
+    };
+    entries.map(read).collect()
 }
 
 /// The media playlists that a multivariant playlist names: variants (4.4.6.2) and renditions (4.4.6.1).

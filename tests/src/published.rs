@@ -1,5 +1,7 @@
 //! The samples of a file as the crate mp4-atom reads its boxes: nothing here shares a line with our own reader.
 
+use std::ops::Range;
+
 use anyhow::{Context, Result, bail, ensure};
 use mp4_atom::{
     Co64, Ctts, Decode, DecodeAtom, Elst, Header, Mdhd, Mfhd, Stco, Stsc, Stss, Stsz, StszSamples, Stts, Tfdt, Tfhd, Tkhd, Trex, Trun,
@@ -165,20 +167,25 @@ impl Published {
         let whole = [&[header.to_vec()], segments].concat().concat();
         let track = Track::read(&whole, 1)?;
         let media_time = read_edit(header)?;
-        let mut end = header.len() as u64;
-        let mut samples = track.samples.iter().copied().peekable();
+        let (mut end, mut told) = (header.len() as u64, 0u32);
+        let mut samples = track.samples.iter().copied();
         let mut lists = Vec::new();
         for (number, bytes) in (1..).zip(segments) {
-            let payload = end + check_segment(bytes, number).with_context(|| format!("segment {number}"))?;
-            end += bytes.len() as u64;
+            let chunks = read_segment(bytes).with_context(|| format!("segment {number}"))?;
             let mut list = Vec::new();
-            let mut next = payload;
-            while let Some(sample) = samples.next_if(|sample| sample.offset >= payload && sample.offset + u64::from(sample.size) <= end) {
-                ensure!(sample.offset == next, "segment {number}: a sample at byte {}, not at {next}", sample.offset);
-                next += u64::from(sample.size);
-                list.push(sample);
+            for Chunk { sequence, samples: count, payload } in chunks {
+                // Ascending over all segments, whichever of them are made.
+                ensure!(Some(sequence) == told.checked_add(1), "segment {number}: sequence number {sequence} after {told} samples");
+                told += count;
+                let (mut next, payload_end) = (end + payload.start, end + payload.end);
+                for sample in samples.by_ref().take(usize::try_from(count)?) {
+                    ensure!(sample.offset == next, "segment {number}: a sample at byte {}, not at {next}", sample.offset);
+                    next += u64::from(sample.size);
+                    list.push(sample);
+                }
+                ensure!(next == payload_end && count > 0, "segment {number}: {count} samples end at byte {next}, mdat at {payload_end}");
             }
-            ensure!(next == end && !list.is_empty(), "segment {number}: {} samples end at byte {next}, the segment at {end}", list.len());
+            end += bytes.len() as u64;
             lists.push(list);
         }
         ensure!(samples.next().is_none(), "samples in no segment");
@@ -214,21 +221,31 @@ fn read_edit(header: &[u8]) -> Result<i64> {
     }
 }
 
-/// The frame of a segment; returns where its payload begins.
-fn check_segment(bytes: &[u8], number: u32) -> Result<u64> {
+/// A chunk of a segment.
+struct Chunk {
+    sequence: u32,
+    samples: u32,
+    /// Where its payload is in the segment.
+    payload: Range<u64>,
+}
+
+/// The frame of a segment: `styp`, then chunks.
+fn read_segment(bytes: &[u8]) -> Result<Vec<Chunk>> {
     let boxes = boxes(bytes)?;
     let kinds: Vec<String> = boxes.iter().map(|(header, _)| header.kind.to_string()).collect();
-    let ([_, (_, moof), (_, mdat)], ["styp", "moof", "mdat"]) =
-        (boxes.as_slice(), kinds.iter().map(String::as_str).collect::<Vec<_>>().as_slice())
-    else {
-        bail!("boxes {kinds:?}")
+    let (pairs, rest) = boxes.get(1..).unwrap_or_default().as_chunks::<2>();
+    ensure!(kinds.first().is_some_and(|kind| kind == "styp") && !pairs.is_empty() && rest.is_empty(), "boxes {kinds:?}");
+    let chunk = |[(moof_header, moof), (mdat_header, mdat)]: &[(Header, &[u8]); 2]| {
+        ensure!(*moof_header.kind.as_ref() == *b"moof" && *mdat_header.kind.as_ref() == *b"mdat", "boxes {kinds:?}");
+        let sequence = first::<Mfhd>(moof, *b"mfhd")?.context("no mfhd")?.sequence_number;
+        let fragments = all(moof, *b"traf")?;
+        let [(_, traf)] = fragments.as_slice() else { bail!("{} track fragments", fragments.len()) };
+        ensure!(all(traf, *b"trun")?.len() == 1 && inside(traf, *b"tfdt")?.is_some(), "not one run and one decoding time");
+        let samples = u32::try_from(first::<Trun>(traf, *b"trun")?.context("no trun")?.samples.len())?;
+        let start = place(bytes, mdat);
+        Ok(Chunk { sequence, samples, payload: start..start + mdat.len() as u64 })
     };
-    let sequence = first::<Mfhd>(moof, *b"mfhd")?.context("no mfhd")?.sequence_number;
-    ensure!(sequence == number, "sequence number {sequence}");
-    let fragments = all(moof, *b"traf")?;
-    let [(_, traf)] = fragments.as_slice() else { bail!("{} track fragments", fragments.len()) };
-    ensure!(all(traf, *b"trun")?.len() == 1 && inside(traf, *b"tfdt")?.is_some(), "not one run and one decoding time");
-    Ok(place(bytes, mdat))
+    pairs.iter().map(chunk).collect()
 }
 
 /// Where `part` begins in `whole`, of which it is a part.

@@ -69,6 +69,23 @@ const RECIPES: &[Recipe] = &[
         "two_languages.mp4",
         "@V @A @B -t 8 -map 0 -map 1 -map 2 @X264 -g 50 @AAC -metadata:s:a:0 language=eng -metadata:s:a:1 language=fra",
     ),
+    ffmpeg("av1.mp4", "@V @A -t 6 -c:v libsvtav1 -preset 12 -g 50 -b:v 200k -svtav1-params scd=0 @AAC"),
+    ffmpeg(
+        "av1_hdr10.mp4",
+        "@V -t 3 -pix_fmt yuv420p10le -c:v libsvtav1 -preset 12 -g 25 -color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc",
+    ),
+    ffmpeg("vp9_opus.mp4", "@V @A -t 6 -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 50 -b:v 200k -c:a libopus -b:a 64k"),
+    ffmpeg("vp9_444.mp4", "@V -t 3 -pix_fmt yuv444p -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 25 -b:v 200k"),
+    ffmpeg("opus_surround.mp4", "@A -t 4 -ac 6 -c:a libopus -b:a 192k"),
+    ffmpeg("flac.mp4", "@V @B -t 5 @X264 -g 50 -c:a flac -strict -2"),
+    ffmpeg("flac_96k.mp4", "@A -t 3 -ar 96000 -ac 6 -c:a flac -strict -2"),
+    ffmpeg("ac3.mp4", "@V @A -t 5 @X264 -g 50 -ac 6 -c:a ac3 -b:a 384k"),
+    ffmpeg("eac3.mp4", "@V @A -t 5 @X264 -g 50 -ac 6 -c:a eac3 -b:a 256k"),
+    ffmpeg("mp3.mp4", "@V @B -t 5 @X264 -g 50 -c:a libmp3lame -b:a 128k"),
+    ffmpeg("mp3_24k.mp4", "@A -t 4 -ar 24000 -c:a libmp3lame -b:a 64k"),
+    ffmpeg("alac.m4a", "@B -t 5 -ac 2 -c:a alac"),
+    ffmpeg("alac.mov", "-i @alac.m4a -c copy"),
+    ffmpeg("several_codecs.mp4", "@V @A @B -t 5 -map 0 -map 1 -map 2 -map 1 @X264 -g 50 -c:a:0 aac -c:a:1 libmp3lame -c:a:2 eac3"),
     ffmpeg("moov_in_front.mp4", "-i @bframes.mp4 -c copy -movflags +faststart"),
     ffmpeg("rotated.mp4", "-i @bframes.mp4 -c copy -metadata:s:v rotate=90"),
     ffmpeg("hev1.mp4", "-i @hvc1.mp4 -c copy -tag:v hev1"),
@@ -94,7 +111,7 @@ const RECIPES: &[Recipe] = &[
 ];
 
 /// Changes whenever [`RECIPES`] make other files under the same names.
-const EDITION: &str = "synthetic-1";
+const EDITION: &str = "synthetic-2";
 
 /// All synthetic files, made now where they are missing; `None`, said in a line, without ffmpeg.
 pub fn files() -> Result<Option<Vec<PathBuf>>> {

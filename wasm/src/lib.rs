@@ -19,7 +19,7 @@ mod plan;
 use reelway_core::{Demuxer, Vod};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-pub use plan::{Plan, Range, Segment, Track};
+pub use plan::{Fragment, Plan, Range, Track};
 
 use error::{JsResult, throw};
 

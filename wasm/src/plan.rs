@@ -1,4 +1,4 @@
-//! The plan of a file: its tracks, its manifests, and the head and ranges of every segment.
+//! The plan of a file: its tracks, its manifests, and the heads and ranges of every segment.
 
 use reelway_core::{Vod, codec::Media};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -56,10 +56,10 @@ pub struct Track {
     pub bitrate: f64,
 }
 
-/// A segment: `head`, followed by `extents` of the file.
+/// A fragment of a segment: `head`, followed by `extents` of the file.
 #[wasm_bindgen(getter_with_clone)]
 #[derive(Clone, Debug)]
-pub struct Segment {
+pub struct Fragment {
     /// The bytes that are made.
     pub head: Vec<u8>,
     /// The ranges of the file that follow them, in order.
@@ -128,6 +128,16 @@ impl Plan {
         self.vod.media_playlist(rendition).map_err(throw)
     }
 
+    /// The HLS playlist of the I-frames of a rendition of video.
+    ///
+    /// # Errors
+    ///
+    /// There is no such rendition, or it is sound.
+    #[wasm_bindgen(js_name = iFramePlaylist)]
+    pub fn i_frame_playlist(&self, rendition: &str) -> JsResult<String> {
+        self.vod.i_frame_playlist(rendition).map_err(throw)
+    }
+
     /// The DASH manifest.
     pub fn mpd(&self) -> String {
         self.vod.mpd()
@@ -142,13 +152,13 @@ impl Plan {
         self.vod.header(rendition).map_err(throw)
     }
 
-    /// Segment `number`, from 1, of a rendition.
+    /// Segment `number`, from 1, of a rendition: its fragments, one behind the other.
     ///
     /// # Errors
     ///
     /// There is no such rendition or segment.
-    pub fn segment(&self, rendition: &str, number: u32) -> JsResult<Segment> {
-        let fragment = self.vod.segment(rendition, number).map_err(throw)?;
-        Ok(Segment { head: fragment.head, extents: fragment.extents.into_iter().map(Range::from).collect() })
+    pub fn segment(&self, rendition: &str, number: u32) -> JsResult<Vec<Fragment>> {
+        let fragments = self.vod.segment(rendition, number).map_err(throw)?.into_iter();
+        Ok(fragments.map(|part| Fragment { head: part.head, extents: part.extents.into_iter().map(Range::from).collect() }).collect())
     }
 }

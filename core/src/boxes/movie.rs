@@ -21,8 +21,8 @@ const MAX_TRACKS: usize = 256;
 /// `moov` (ISO/IEC 14496-12 8.2.1).
 #[derive(Debug)]
 pub struct MovieBox<'a> {
-    /// Ticks a second of the movie timeline, in which edits are measured.
-    pub timescale: Timescale,
+    /// Ticks a second of the movie timeline, in which edits are measured; `None` where `mvhd` is missing, as real files have it.
+    pub timescale: Option<Timescale>,
     /// The tracks, in file order; those that could not be read say why.
     pub tracks: Vec<TrackBox<'a>>,
     /// `mvex`/`trex`: defaults for the fragments of each track; `None`: the movie has no fragments.
@@ -96,7 +96,6 @@ impl<'a> MovieBox<'a> {
                 _ => {}
             }
         }
-        let timescale = timescale.ok_or_else(|| missing("mvhd", content, "ISO/IEC 14496-12 8.2.2"))?;
         Ok(Self { timescale, tracks, extends })
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use super::{Audio, Codec, Media};
+use super::{Codec, bits::Bits, required, sound};
 use crate::{
     boxes::sample_entry::SampleEntry,
     coding::Reader,
@@ -13,20 +13,20 @@ const ES_DESCRIPTOR: u8 = 3;
 const DECODER_CONFIG: u8 = 4;
 const DECODER_SPECIFIC: u8 = 5;
 
-/// `objectTypeIndication` of MPEG-4 audio, and of the MPEG-2 AAC profiles that old files carry.
+/// `objectTypeIndication` of MPEG-4 audio.
 const MPEG4_AUDIO: u8 = 0x40;
-const MPEG2_AAC: [u8; 3] = [0x66, 0x67, 0x68];
+/// Of what is carried with no configuration, so that the sample entry alone tells channels and rate: the profiles of MPEG-2 AAC, MPEG-2
+/// and MPEG-1 audio (MP3 among them), AC-3, Enhanced AC-3.
+const WITHOUT_CONFIG: [u8; 7] = [0x66, 0x67, 0x68, 0x69, 0x6b, 0xa5, 0xa6];
 
 /// Describes a sample entry `mp4a`.
 pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
     let audio = entry.audio()?;
-    let mut esds = audio.find(*b"esds").ok_or_else(|| {
-        Error::malformed("box 'esds' is missing").at(entry.content.position()).within(entry.name).by("ISO/IEC 14496-14 5.6")
-    })?;
+    let mut esds = required(entry, audio.find(*b"esds"), "esds", "ISO/IEC 14496-14 5.6")?;
     let decoder = decoder_config(&mut esds).map_err(|e| e.within(entry.name))?;
     let config = match decoder.object_type {
         MPEG4_AUDIO => decoder.specific.map(AudioSpecificConfig::read).transpose().map_err(|e| e.within(entry.name))?,
-        object_type if MPEG2_AAC.contains(&object_type) => None,
+        object_type if WITHOUT_CONFIG.contains(&object_type) => None,
         other => return Err(Error::unsupported(format!("sample entry 'mp4a': object type {other:#04X} is not carried"))),
     };
     let string = match (decoder.object_type, &config) {
@@ -41,7 +41,7 @@ pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
     };
     let channels = config.as_ref().and_then(|config| config.channels).unwrap_or(audio.channels);
     let sample_rate = config.map_or(audio.sample_rate, |config| config.sample_rate);
-    Ok(Codec { string, media: Media::Audio(Audio { channels, sample_rate }) })
+    Ok(sound(string, channels, sample_rate))
 }
 
 struct DecoderConfig<'a> {
@@ -111,9 +111,9 @@ const PARAMETRIC_STEREO: u8 = 29;
 
 impl AudioSpecificConfig {
     fn read(specific: Reader<'_>) -> Result<Self> {
-        let mut bits = Bits { bytes: specific, buffer: 0, filled: 0 };
-        let object_type = bits.object_type()?;
-        let mut sample_rate = bits.sample_rate()?;
+        let mut bits = Bits::new(specific);
+        let object_type = object_type(&mut bits)?;
+        let mut sample_rate = frequency(&mut bits)?;
         let mut channels = match bits.take(4)? {
             7 | 12 | 14 => Some(8),
             11 => Some(7),
@@ -123,7 +123,7 @@ impl AudioSpecificConfig {
         };
         // Explicit, hierarchical signalling: the outer type names what decoders give out.
         if matches!(object_type, SBR | PARAMETRIC_STEREO) {
-            sample_rate = bits.sample_rate()?;
+            sample_rate = frequency(&mut bits)?;
             if object_type == PARAMETRIC_STEREO {
                 channels = Some(2);
             }
@@ -132,45 +132,28 @@ impl AudioSpecificConfig {
     }
 }
 
-struct Bits<'a> {
-    bytes: Reader<'a>,
-    buffer: u64,
-    filled: u32,
+fn object_type(bits: &mut Bits<'_>) -> Result<u8> {
+    let value = match bits.take(5)? {
+        31 => 32 + bits.take(6)?,
+        value => value,
+    };
+    Ok(u8::try_from(value).unwrap_or(u8::MAX))
 }
 
-impl Bits<'_> {
-    /// The next `count` bits, at most 32.
-    fn take(&mut self, count: u32) -> Result<u32> {
-        while self.filled < count {
-            self.buffer = (self.buffer << 8) | u64::from(self.bytes.u8()?);
-            self.filled += 8;
-        }
-        self.filled -= count;
-        let value = (self.buffer >> self.filled) & ((1 << count) - 1);
-        Ok(u32::try_from(value).unwrap_or(u32::MAX))
-    }
-
-    fn object_type(&mut self) -> Result<u8> {
-        let value = match self.take(5)? {
-            31 => 32 + self.take(6)?,
-            value => value,
-        };
-        Ok(u8::try_from(value).unwrap_or(u8::MAX))
-    }
-
-    fn sample_rate(&mut self) -> Result<u32> {
-        match self.take(4)? {
-            15 => self.take(24),
-            index => usize::try_from(index).ok().and_then(|index| SAMPLE_RATES.get(index).copied()).ok_or_else(|| {
-                Error::malformed("a reserved sampling frequency index").at(self.bytes.position()).by("ISO/IEC 14496-3 1.6.3.3")
-            }),
-        }
+fn frequency(bits: &mut Bits<'_>) -> Result<u32> {
+    match bits.take(4)? {
+        15 => bits.take(24),
+        index => usize::try_from(index)
+            .ok()
+            .and_then(|index| SAMPLE_RATES.get(index).copied())
+            .ok_or_else(|| Error::malformed("a reserved sampling frequency index").at(bits.position()).by("ISO/IEC 14496-3 1.6.3.3")),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{boxes::sample_entry::read_descriptions, coding::Writer};
 
     #[test]
     fn audio_specific_configs() {
@@ -178,15 +161,45 @@ mod tests {
             (&[0x11, 0x90][..], 2, 48_000, Some(2)),
             (&[0x12, 0x08], 2, 44_100, Some(1)),
             (&[0x11, 0xb0], 2, 48_000, Some(6)),
-            (&[0x2b, 0x92, 0x08, 0x00], 5, 44_100, Some(2)),  // HE-AAC, 22 050 Hz core
-            (&[0xeb, 0x8a, 0x08, 0x00], 29, 44_100, Some(2)), // HE-AAC v2, mono core
-            (&[0xf9, 0x48, 0x10], 42, 44_100, Some(2)),       // xHE-AAC: escape 31, 32 + 10, index 4
+            (&[0x2b, 0x92, 0x08, 0x00], 5, 44_100, Some(2)),        // HE-AAC, 22 050 Hz core
+            (&[0xeb, 0x8a, 0x08, 0x00], 29, 44_100, Some(2)),       // HE-AAC v2, mono core
+            (&[0xf9, 0x48, 0x24, 0x21, 0x1c], 42, 44_100, Some(1)), // moz__sine-3s-xhe-aac-44khz-mono.mp4: escape 31, 32 + 10, index 4
+            (&[0xf9, 0x46, 0x40, 0x00], 42, 48_000, Some(2)),
         ] {
             let config = AudioSpecificConfig::read(Reader::new(bytes, 0)).unwrap();
-            assert_eq!(config.object_type, object_type, "{bytes:02x?}");
-            if object_type != 42 {
-                assert_eq!((config.sample_rate, config.channels), (sample_rate, channels), "{bytes:02x?}");
-            }
+            assert_eq!(config, AudioSpecificConfig { object_type, sample_rate, channels }, "{bytes:02x?}");
         }
+    }
+
+    /// Descriptors as ffmpeg writes them, with the object types of other kinds of sound put in.
+    #[test]
+    fn object_types() {
+        let describe = |object_type: u8| {
+            let mut w = Writer::default();
+            w.u32(0);
+            w.u32(1);
+            w.boxed(b"mp4a", |w| {
+                w.zeros(6);
+                w.u16(1);
+                w.zeros(8);
+                w.u16(2);
+                w.u16(16);
+                w.zeros(4);
+                w.u32(44_100 << 16);
+                w.full_box(b"esds", 0, 0, |w| {
+                    w.bytes(&[3, 0x80, 0x80, 0x80, 0x1b, 0, 1, 0, 4, 0x80, 0x80, 0x80, 0x0d, object_type, 0x15, 0, 0, 0, 0]);
+                    w.bytes(&[0, 1, 0xf4, 0x6c, 0, 1, 0xf4, 6, 0x80, 0x80, 0x80, 1, 2]);
+                });
+            });
+            let bytes = w.into_bytes();
+            describe(&read_descriptions(Reader::new(&bytes, 0)).unwrap()[0])
+        };
+        for (object_type, expected) in
+            [(0x66, "mp4a.66"), (0x67, "mp4a.67"), (0x69, "mp4a.69"), (0x6b, "mp4a.6B"), (0xa5, "mp4a.A5"), (0xa6, "mp4a.A6")]
+        {
+            assert_eq!(describe(object_type).unwrap(), sound(expected, 2, 44_100));
+        }
+        assert!(describe(0x40).unwrap_err().message().contains("AudioSpecificConfig is missing"));
+        assert_eq!(describe(0xa9).unwrap_err().message(), "sample entry 'mp4a': object type 0xA9 is not carried");
     }
 }

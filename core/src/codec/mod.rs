@@ -1,8 +1,17 @@
 //! What a manifest has to say of a codec: the RFC 6381 string and the few facts beside it. One file a codec family.
 
 pub mod aac;
+pub mod ac3;
+pub mod ac4;
+pub mod alac;
+pub mod av1;
 pub mod avc;
+mod bits;
+pub mod dolby_vision;
+pub mod flac;
 pub mod hevc;
+pub mod opus;
+pub mod vpx;
 
 use alloc::{format, string::String};
 
@@ -59,7 +68,16 @@ pub fn describe(entry: &SampleEntry<'_>, handler: FourCc) -> Result<Codec> {
     match (&handler.0, &entry.name.0) {
         (b"vide", b"avc1" | b"avc3") => avc::describe(entry),
         (b"vide", b"hvc1" | b"hev1") => hevc::describe(entry),
+        (b"vide", b"av01") => av1::describe(entry),
+        (b"vide", b"vp08" | b"vp09") => vpx::describe(entry),
+        (b"vide", b"dvh1" | b"dvhe" | b"dav1" | b"dva1" | b"dvav") => dolby_vision::describe(entry),
         (b"soun", b"mp4a") => aac::describe(entry),
+        (b"soun", b"Opus") => opus::describe(entry),
+        (b"soun", b"fLaC") => flac::describe(entry),
+        (b"soun", b"alac") => alac::describe(entry),
+        (b"soun", b"ac-3") => ac3::describe(entry),
+        (b"soun", b"ec-3") => ac3::describe_enhanced(entry),
+        (b"soun", b"ac-4") => ac4::describe(entry),
         (_, b"encv" | b"enca") => Err(Error::unsupported(format!("sample entry '{}': the track is encrypted", entry.name))),
         (b"vide" | b"soun", _) => Err(Error::unsupported(format!("sample entry '{}': this codec is not carried", entry.name))),
         _ => Err(Error::unsupported(format!("handler '{handler}': neither video nor audio"))),
@@ -71,4 +89,19 @@ fn video(entry: &SampleEntry<'_>, string: String) -> Result<Codec> {
     let pixel_aspect = visual.pixel_aspect.filter(|(h, v)| *h > 0 && *v > 0).unwrap_or((1, 1));
     let (width, height) = (visual.width.into(), visual.height.into());
     Ok(Codec { string, media: Media::Video(Video { width, height, pixel_aspect, colour: visual.colour }) })
+}
+
+fn sound(string: impl Into<String>, channels: u32, sample_rate: u32) -> Codec {
+    Codec { string: string.into(), media: Media::Audio(Audio { channels, sample_rate }) }
+}
+
+/// What was found in an entry, or the error that the box which must hold it is not there.
+fn required<T>(entry: &SampleEntry<'_>, found: Option<T>, name: &str, clause: &'static str) -> Result<T> {
+    found.ok_or_else(|| Error::malformed(format!("box '{name}' is missing")).at(entry.content.position()).within(entry.name).by(clause))
+}
+
+/// Names the configuration box of an entry in an error.
+fn in_config(entry: &SampleEntry<'_>, name: [u8; 4]) -> impl Fn(Error) -> Error {
+    let entry = entry.name;
+    move |error| error.within(FourCc(name)).within(entry)
 }

@@ -13,10 +13,16 @@ use crate::{
 /// Exact for leading empty edits (presentation starts later) followed by one stretch of media (it starts at that media time).
 /// Consecutive edits that continue each other are one stretch. Where the stretch ends before the media does, the samples behind it
 /// stay: no sample of the source is ever dropped. Everything else would need samples twice or in another order: refused.
-pub fn shift(edits: &[Edit], movie: Timescale, media: Timescale) -> Result<i64> {
+pub fn shift(edits: &[Edit], movie: Option<Timescale>, media: Timescale) -> Result<i64> {
     let refuse = |number: usize, why: &str| {
         let error = Error::unsupported(format!("edit {number} of {} {why}", edits.len())).by("ISO/IEC 14496-12 8.6.6");
         Err(error.within(FourCc(*b"elst")).within(FourCc(*b"edts")))
+    };
+    // Lengths of edits are ticks of the movie; one stretch from a media time on needs none.
+    let length = |ticks| movie.map(|movie| rescale_length(ticks, movie, media));
+    let unknown = || {
+        let error = Error::malformed("box 'mvhd' is missing: the lengths of edits cannot be told").by("ISO/IEC 14496-12 8.2.2");
+        error.within(FourCc(*b"elst")).within(FourCc(*b"edts"))
     };
     let mut empty = 0u64;
     let mut media_time = None;
@@ -35,15 +41,16 @@ pub fn shift(edits: &[Edit], movie: Timescale, media: Timescale) -> Result<i64> 
         }
         if media_time.is_some() {
             // The end of a stretch is measured in movie ticks: it is known to one of them.
-            let tolerance = rescale_length(1, movie, media).max(1);
+            let tolerance = length(1).ok_or_else(unknown)?.max(1);
             if next.is_none_or(|next: u64| next.abs_diff(start) > tolerance) {
                 return refuse(number, "does not continue the one before it");
             }
         }
         media_time.get_or_insert(start);
-        next = (edit.duration > 0).then(|| start.saturating_add(rescale_length(edit.duration, movie, media)));
+        next = (edit.duration > 0).then(|| start.saturating_add(length(edit.duration).unwrap_or(0)));
     }
-    let late = i64::try_from(rescale_length(empty, movie, media)).unwrap_or(i64::MAX);
+    let late = if empty == 0 { 0 } else { length(empty).ok_or_else(unknown)? };
+    let late = i64::try_from(late).unwrap_or(i64::MAX);
     Ok(late.saturating_sub(i64::try_from(media_time.unwrap_or(0)).unwrap_or(i64::MAX)))
 }
 
@@ -74,7 +81,9 @@ mod tests {
             (&[edit(0, Some(0)), edit(1000, Some(48_000))], None),
             (&[Edit { duration: 10, media_time: Some(0), rate: 0 }], None),
         ] {
-            assert_eq!(shift(edits, movie, media).ok(), expected, "{edits:?}");
+            assert_eq!(shift(edits, Some(movie), media).ok(), expected, "{edits:?}");
         }
+        assert_eq!(shift(&[edit(1000, Some(1024))], None, media).ok(), Some(-1024), "no movie ticks are needed");
+        assert!(shift(&[edit(1000, EMPTY), edit(1000, Some(0))], None, media).is_err());
     }
 }

@@ -27,8 +27,8 @@ pub struct ReadTrack {
     pub truncated: Option<Error>,
 }
 
-/// Reads a track of a movie whose ticks are of scale `movie`, in a file of `size` bytes.
-pub fn read_track(boxes: &TrackBox<'_>, movie: Timescale, size: u64) -> Result<ReadTrack> {
+/// Reads a track of a movie whose ticks are of scale `movie`, if it tells one, in a file of `size` bytes.
+pub fn read_track(boxes: &TrackBox<'_>, movie: Option<Timescale>, size: u64) -> Result<ReadTrack> {
     let tables = &boxes.sample_table;
     let in_table = |error: Error| error.within(FourCc(*b"stbl")).within(FourCc(*b"minf")).within(FourCc(*b"mdia"));
     let build = || {

@@ -1,8 +1,10 @@
 //! HLS playlists (RFC 8216bis).
 
+mod i_frames;
 mod media;
 mod multivariant;
 
+pub use i_frames::i_frame_playlist;
 pub use media::media_playlist;
 pub use multivariant::multivariant_playlist;
 

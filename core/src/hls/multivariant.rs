@@ -6,7 +6,7 @@ use core::fmt::Write;
 use super::Quoted;
 use crate::{
     codec::Media,
-    presentation::{Presentation, Rendition},
+    presentation::{Bandwidth, Presentation, Rendition},
 };
 
 /// Where media playlists stand, from the multivariant playlist.
@@ -14,8 +14,10 @@ fn uri(rendition: &Rendition) -> String {
     format!("{}/media.m3u8", rendition.name)
 }
 
-/// The multivariant playlist of `presentation`: a variant for each video, each with every group of sound.
-pub fn multivariant_playlist(presentation: &Presentation) -> String {
+/// The multivariant playlist of `presentation`: a variant for each video, each with every group of sound, then the playlists of I-frames.
+///
+/// `i_frames` tells the bit rates of the I-frames of a video, if it has a playlist of them.
+pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Rendition) -> Option<Bandwidth>) -> String {
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     if presentation.videos().next().is_none() {
         for sound in presentation.sounds() {
@@ -39,7 +41,28 @@ pub fn multivariant_playlist(presentation: &Presentation) -> String {
             write_variant(&mut text, video, Some(group));
         }
     }
+    let i_frames: Vec<(&Rendition, Bandwidth)> = presentation.videos().filter_map(|video| Some((video, i_frames(video)?))).collect();
+    if !i_frames.is_empty() {
+        text.push('\n');
+    }
+    for (video, bandwidth) in i_frames {
+        write_i_frames(&mut text, video, bandwidth);
+    }
     text
+}
+
+/// A playlist of I-frames (4.4.6.3): the attributes of a variant, but those of sound and rate.
+fn write_i_frames(text: &mut String, rendition: &Rendition, bandwidth: Bandwidth) {
+    let Bandwidth { peak, average } = bandwidth;
+    let codecs = Quoted(&rendition.codec.string);
+    let _ = write!(text, "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS={codecs}");
+    if let Media::Video(video) = &rendition.codec.media {
+        let _ = write!(text, ",RESOLUTION={}x{}", video.width, video.height);
+    }
+    if let Some(range) = rendition.video_range() {
+        let _ = write!(text, ",VIDEO-RANGE={range}");
+    }
+    let _ = writeln!(text, ",URI={}", Quoted(&format!("{}/iframes.m3u8", rendition.name)));
 }
 
 /// Sounds that a player may switch between: those of one codec (4.4.6.2.1: a group has one CODECS of every format in it).
@@ -127,6 +150,10 @@ v1/media.m3u8
 #EXT-X-STREAM-INF:BANDWIDTH=575,AVERAGE-BANDWIDTH=575,CODECS="avc1.64001F,mp4a.40.5",RESOLUTION=1280x720,FRAME-RATE=25.000,VIDEO-RANGE=SDR,CLOSED-CAPTIONS=NONE,AUDIO="audio2"
 v1/media.m3u8
 "#;
-        assert_eq!(multivariant_playlist(&test_presentation()), expected);
+        assert_eq!(multivariant_playlist(&test_presentation(), |_| None), expected);
+        let i_frames = "\n#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=99,AVERAGE-BANDWIDTH=88,CODECS=\"avc1.64001F\",RESOLUTION=1280x720,\
+                        VIDEO-RANGE=SDR,URI=\"v1/iframes.m3u8\"\n";
+        let with = multivariant_playlist(&test_presentation(), |_| Some(Bandwidth { peak: 99, average: 88 }));
+        assert_eq!(with, format!("{expected}{i_frames}"));
     }
 }

@@ -58,15 +58,21 @@ impl SampleTableBuilder {
 
     /// The `count` samples from `first` on stand at byte `offset` and behind it. Returns the end of their data.
     pub fn chunk(&mut self, first: u32, count: u32, offset: u64) -> u64 {
-        // Where all sizes are the same a position is one multiplication away, so no steps are needed.
-        let longest = if matches!(self.table.sizes, Sizes::Each(_)) { CHUNK } else { u32::MAX };
+        let sizes = match &self.table.sizes {
+            // Where all sizes are the same a position is one multiplication away, so no steps are needed.
+            Sizes::Constant { size, .. } => {
+                self.table.chunks.push(first, offset);
+                return offset.saturating_add(u64::from(*size) * u64::from(count));
+            }
+            Sizes::Each(sizes) => sizes,
+        };
+        let index = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let sizes = sizes.get(index(first)..index(first.saturating_add(count))).unwrap_or_default();
         let (mut first, mut offset) = (first, offset);
-        let end = first.saturating_add(count);
-        while first < end {
+        for step in sizes.chunks(index(CHUNK)) {
             self.table.chunks.push(first, offset);
-            let step = first.saturating_add(longest).min(end);
-            offset = offset.saturating_add(self.table.bytes_of(first..step));
-            first = step;
+            offset = offset.saturating_add(step.iter().map(|size| u64::from(*size)).sum());
+            first = first.saturating_add(CHUNK);
         }
         offset
     }

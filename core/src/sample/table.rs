@@ -126,10 +126,10 @@ impl Chunks {
     }
 
     pub fn push(&mut self, first: u32, offset: u64) {
-        let [high_1, high_0, low @ ..] = offset.min(FAR).to_be_bytes().last_chunk().copied().unwrap_or([0; 6]);
+        let offset = offset.min(FAR);
         self.first.push(first);
-        self.low.push(u32::from_be_bytes(low));
-        self.high.push(u16::from_be_bytes([high_1, high_0]));
+        self.low.push(u32::try_from(offset & 0xffff_ffff).unwrap_or(0));
+        self.high.push(u16::try_from(offset >> 32).unwrap_or(0));
     }
 
     /// The chunk that sample `number` is in.
@@ -218,6 +218,49 @@ impl SampleTable {
         all.chain(listed.filter_map(|number| Some((number, self.get(number)?))))
     }
 
+    /// The numbers of the sync samples that are in `numbers`, in order.
+    pub fn sync_numbers(&self, numbers: Range<u32>) -> impl Iterator<Item = u32> + '_ {
+        let end = numbers.end.min(self.len());
+        let all = if self.sync.is_none() { numbers.start..end } else { 0..0 };
+        let listed = self.sync.as_deref().unwrap_or_default();
+        let first = listed.partition_point(|number| *number < numbers.start);
+        all.chain(listed.iter().skip(first).copied().take_while(move |number| *number < end))
+    }
+
+    /// The duration of all samples in `numbers`, if it is the same; like the two below found without looking at each where runs tell.
+    pub fn constant_duration(&self, numbers: Range<u32>) -> Option<u32> {
+        let first = self.decode.partition_point(|run| run.first <= numbers.start).saturating_sub(1);
+        let mut runs = self.decode.iter().skip(first).take_while(|run| run.first < numbers.end).map(|run| run.delta);
+        let delta = runs.next()?;
+        runs.all(|other| other == delta).then_some(delta)
+    }
+
+    /// The size of all samples in `numbers`, if it is the same.
+    pub fn constant_size(&self, numbers: Range<u32>) -> Option<u32> {
+        match &self.sizes {
+            Sizes::Constant { size, .. } => Some(*size),
+            Sizes::Each(sizes) => {
+                let range = usize::try_from(numbers.start).ok()?..usize::try_from(numbers.end).ok()?;
+                let (size, rest) = sizes.get(range)?.split_first()?;
+                rest.iter().all(|other| other == size).then_some(*size)
+            }
+        }
+    }
+
+    /// Whether any sample in `numbers` is composed at another time than it is decoded.
+    pub fn is_reordered(&self, numbers: Range<u32>) -> bool {
+        match &self.composition {
+            Composition::Runs(runs) => {
+                let first = runs.partition_point(|run| run.first <= numbers.start).saturating_sub(1);
+                runs.iter().skip(first).take_while(|run| run.first < numbers.end).any(|run| run.offset != 0)
+            }
+            Composition::Each(offsets) => {
+                let range = usize::try_from(numbers.start).unwrap_or(usize::MAX)..usize::try_from(numbers.end).unwrap_or(usize::MAX);
+                offsets.get(range).unwrap_or_default().iter().any(|offset| *offset != 0)
+            }
+        }
+    }
+
     /// The sample `number`, counted from 0.
     pub fn get(&self, number: u32) -> Option<Sample> {
         self.range(number..number.saturating_add(1)).next()
@@ -229,7 +272,8 @@ impl SampleTable {
         let Some(found) = self.decode.get(run) else { return 0 };
         let Some(within) = time.checked_sub(found.start) else { return found.first };
         let end = self.decode.get(run.saturating_add(1)).map_or(self.len(), |next| next.first);
-        let steps = if found.delta == 0 { 0 } else { within.div_ceil(found.delta.into()) };
+        // Samples that last no time are all decoded when the run starts.
+        let steps = if found.delta == 0 { u64::from(within > 0) * u64::MAX } else { within.div_ceil(found.delta.into()) };
         u32::try_from(steps).map_or(end, |steps| found.first.saturating_add(steps).min(end))
     }
 

@@ -9,15 +9,16 @@ use crate::{
         DATA_OFFSET, DEFAULT_BASE_IS_MOOF, DEFAULT_DURATION, DEFAULT_FLAGS, DEFAULT_SIZE, FIRST_SAMPLE_FLAGS, NON_SYNC_FLAGS,
         SAMPLE_COMPOSITION, SAMPLE_DURATION, SAMPLE_FLAGS, SAMPLE_SIZE, SYNC_FLAGS,
     },
+    codec::Media,
     coding::Writer,
     sample::Sample,
     track::Track,
 };
 
-/// A piece of a rendition: bytes that were made, then ranges of the input.
+/// A piece of a segment: bytes that were made, then ranges of the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fragment {
-    /// `styp`, `moof` and the header of `mdat`.
+    /// `moof` and the header of `mdat`; at the start of a segment `styp` before them.
     pub head: Vec<u8>,
     /// The payload: ranges of the input, in the order in which they follow the head; neighbours are joined.
     pub extents: Vec<Range<u64>>,
@@ -35,51 +36,104 @@ impl Fragment {
     }
 }
 
-/// A CMAF segment of one chunk with the samples `numbers` of `track`, counted from 0.
+/// The most key frames of a segment that have a chunk of their own: more than four seconds hold at any real rate. What a file says of
+/// time costs nothing, so it must not buy heads without end.
+const MOST_KEYS: usize = 1024;
+
+/// The chunks of a CMAF segment with the samples `numbers` of `track`: for each, which samples it holds.
 ///
-/// `sequence` is the number of the movie fragment, ascending from 1 (ISO/IEC 14496-12 8.8.5).
-pub fn segment(track: &Track, numbers: Range<u32>, sequence: u32) -> Fragment {
-    let run = Run::of(track, numbers.clone());
-    let payload: u64 = run.extents.iter().map(|extent| extent.end - extent.start).sum();
-    let mut w = Writer::with_capacity(160 + run.samples_len(&numbers));
-    w.boxed(b"styp", |w| {
-        w.bytes(b"cmfs");
-        w.u32(0);
-        w.bytes(b"cmfscmffcmflmsdh");
-    });
+/// Every key frame of video is a chunk alone, so that it can be had by byte range without a byte of any other frame (RFC 8216bis
+/// 4.4.3.6); what follows it is another. Other media are one chunk.
+pub fn chunks(track: &Track, numbers: Range<u32>) -> impl Iterator<Item = Range<u32>> + '_ {
+    let video = matches!(track.codec.media, Media::Video(_));
+    let keys = track.samples.sync_numbers(if video { numbers.clone() } else { 0..0 }).take(MOST_KEYS);
+    let mut next = numbers.start;
+    // A key frame ends the chunk before it and the one that it is.
+    let ends = keys.flat_map(|key| [key, key.saturating_add(1)]).chain([numbers.end]);
+    ends.filter_map(move |end| {
+        let chunk = next..end;
+        next = next.max(end);
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}
+
+/// A CMAF segment with the samples `numbers` of `track`, counted from 0, chunk by chunk.
+pub fn segment(track: &Track, numbers: Range<u32>) -> Vec<Fragment> {
+    let first = numbers.start;
+    chunks(track, numbers).map(|chunk| fragment(track, &chunk, chunk.start == first)).collect()
+}
+
+/// Where the chunks of the segment with the samples `numbers` stand in it: for each its samples and its bytes.
+///
+/// The bytes of a chunk alone are `moof` and `mdat`; those of `styp` before them belong to no chunk.
+pub fn places(track: &Track, numbers: Range<u32>) -> impl Iterator<Item = (Range<u32>, Range<u64>)> + '_ {
+    let mut end = STYP_LENGTH;
+    chunks(track, numbers).map(move |chunk| {
+        let run = Run::of(track, &chunk);
+        let start = end;
+        end = end.saturating_add(run.head_len(&chunk)).saturating_add(run.payload);
+        (chunk, start..end)
+    })
+}
+
+/// Bytes of `styp` with the brands below.
+const STYP_LENGTH: u64 = 32;
+
+fn fragment(track: &Track, numbers: &Range<u32>, first: bool) -> Fragment {
+    let run = Run::of(track, numbers);
+    let mut extents = Vec::new();
+    for sample in track.samples.range(numbers.clone()) {
+        join(&mut extents, &sample);
+    }
+    // A late start is in the decode times; an early one in the edit list of the header.
+    let decode_time = track.samples.get(numbers.start).map_or(0, |sample| sample.decode_time);
+    let decode_time = decode_time.saturating_add(u64::try_from(track.shift).unwrap_or(0));
+    let mut w = Writer::with_capacity(160 + run.samples_len(numbers));
+    if first {
+        w.boxed(b"styp", |w| {
+            w.bytes(b"cmfs");
+            w.u32(0);
+            w.bytes(b"cmfscmffcmflmsdh");
+        });
+    }
     let moof = w.len();
     let mut offset_field = 0;
     w.boxed(b"moof", |w| {
-        w.full_box(b"mfhd", 0, 0, |w| w.u32(sequence));
+        // Ascending, from 1 (ISO/IEC 14496-12 8.8.5), and the same in whatever order segments are made.
+        w.full_box(b"mfhd", 0, 0, |w| w.u32(numbers.start.saturating_add(1)));
         w.boxed(b"traf", |w| {
             w.full_box(b"tfhd", 0, DEFAULT_BASE_IS_MOOF | run.default_flags(), |w| run.write_defaults(w));
-            w.full_box(b"tfdt", 1, 0, |w| w.u64(run.decode_time));
-            w.full_box(b"trun", 1, run.flags(), |w| offset_field = run.write(w, track, &numbers));
+            w.full_box(b"tfdt", 1, 0, |w| w.u64(decode_time));
+            w.full_box(b"trun", 1, run.flags(), |w| offset_field = run.write(w, track, numbers));
         });
     });
-    let large = payload > u64::from(u32::MAX) - 8;
-    let mdat_header = if large { 16 } else { 8 };
+    let mdat_header = mdat_header(run.payload);
     let data_offset = u32::try_from(w.len() - moof + mdat_header).unwrap_or(u32::MAX);
     w.patch_u32(offset_field, data_offset);
-    if large {
+    if mdat_header > 8 {
         w.u32(1);
         w.bytes(b"mdat");
-        w.u64(payload.saturating_add(16));
+        w.u64(run.payload.saturating_add(16));
     } else {
-        w.u32(u32::try_from(payload.saturating_add(8)).unwrap_or(u32::MAX));
+        w.u32(u32::try_from(run.payload.saturating_add(8)).unwrap_or(u32::MAX));
         w.bytes(b"mdat");
     }
-    Fragment { head: w.into_bytes(), extents: run.extents }
+    Fragment { head: w.into_bytes(), extents }
 }
 
-/// What all samples of a run have in common, found in one walk, so that the run says it once.
+/// Bytes of the header of an `mdat` with this payload.
+fn mdat_header(payload: u64) -> usize {
+    if payload > u64::from(u32::MAX) - 8 { 16 } else { 8 }
+}
+
+/// What all samples of a run have in common, so that the run says it once.
 struct Run {
-    decode_time: u64,
     duration: Option<u32>,
     size: Option<u32>,
     composition: bool,
     flags: SyncPattern,
-    extents: Vec<Range<u64>>,
+    /// Bytes of payload.
+    payload: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,45 +145,39 @@ enum SyncPattern {
 }
 
 impl Run {
-    fn of(track: &Track, numbers: Range<u32>) -> Self {
-        let mut samples = track.samples.range(numbers.clone());
-        let mut extents: Vec<Range<u64>> = Vec::new();
-        let mut run = Self { decode_time: 0, duration: None, size: None, composition: false, flags: SyncPattern::All, extents: Vec::new() };
-        let (mut first_sync, mut other_sync, mut other_non_sync) = (true, false, false);
-        if let Some(first) = samples.next() {
-            // A late start is in the decode times; an early one in the edit list of the header.
-            run.decode_time = first.decode_time.saturating_add(u64::try_from(track.shift).unwrap_or(0));
-            run.duration = Some(first.duration);
-            run.size = Some(first.size);
-            run.composition = first.composition_offset != 0;
-            first_sync = first.sync;
-            join(&mut extents, &first);
-        }
-        for sample in samples {
-            run.duration = run.duration.filter(|duration| *duration == sample.duration);
+    fn of(track: &Track, numbers: &Range<u32>) -> Self {
+        let samples = &track.samples;
+        let single = numbers.len() == 1;
+        let first_sync = samples.sync_numbers(numbers.start..numbers.start.saturating_add(1)).next().is_some();
+        let syncs = samples.sync_numbers(numbers.clone()).count();
+        Self {
+            duration: samples.constant_duration(numbers.clone()),
             // Many samples of no bytes that are told by a count alone are refused by readers, ours among them.
-            run.size = run.size.filter(|size| *size == sample.size && *size > 0);
-            run.composition |= sample.composition_offset != 0;
-            if sample.sync {
-                other_sync = true;
-            } else {
-                other_non_sync = true;
-            }
-            join(&mut extents, &sample);
+            size: samples.constant_size(numbers.clone()).filter(|size| *size > 0 || single),
+            composition: samples.is_reordered(numbers.clone()),
+            flags: match syncs {
+                all if all == numbers.len() => SyncPattern::All,
+                0 => SyncPattern::None,
+                1 if first_sync => SyncPattern::First,
+                _ => SyncPattern::Mixed,
+            },
+            payload: samples.bytes_of(numbers.clone()),
         }
-        run.flags = match (first_sync, other_sync, other_non_sync) {
-            (true, _, false) => SyncPattern::All,
-            (true, false, true) => SyncPattern::First,
-            (false, false, _) => SyncPattern::None,
-            _ => SyncPattern::Mixed,
-        };
-        run.extents = extents;
-        run
     }
 
     fn samples_len(&self, numbers: &Range<u32>) -> usize {
         let fields = 4 * (self.flags() & (SAMPLE_DURATION | SAMPLE_SIZE | SAMPLE_FLAGS | SAMPLE_COMPOSITION)).count_ones();
         usize::try_from(u64::from(numbers.end.saturating_sub(numbers.start)) * u64::from(fields)).unwrap_or(0)
+    }
+
+    /// Bytes of `moof` and the header of `mdat` for the run, without writing them.
+    fn head_len(&self, numbers: &Range<u32>) -> u64 {
+        /// `moof`, `mfhd`, `traf`, `tfhd` with the number of the track, `tfdt`, and `trun` with count and data offset.
+        const FIXED: usize = 8 + 16 + 8 + 16 + 20 + 20;
+        let defaults = (self.default_flags() & (DEFAULT_DURATION | DEFAULT_SIZE | DEFAULT_FLAGS)).count_ones();
+        let first = (self.flags() & FIRST_SAMPLE_FLAGS).count_ones();
+        let fields = usize::try_from(4 * (defaults + first)).unwrap_or(0);
+        (FIXED + fields + self.samples_len(numbers) + mdat_header(self.payload)) as u64
     }
 
     fn default_flags(&self) -> u32 {
@@ -211,5 +259,40 @@ fn join(extents: &mut Vec<Range<u64>>, sample: &Sample) {
         _ if range.is_empty() => {}
         Some(last) if last.end == range.start => last.end = range.end,
         _ => extents.push(range),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::track::{test_track, test_video};
+
+    #[test]
+    fn every_key_frame_of_video_is_a_chunk_alone() {
+        let of = |track: &Track, numbers| chunks(track, numbers).collect::<Vec<_>>();
+        let video = test_video(25, 20, 1, |n| n % 6 == 0);
+        assert_eq!(of(&video, 0..12), [0..1, 1..6, 6..7, 7..12]);
+        assert_eq!(of(&video, 3..13), [3..6, 6..7, 7..12, 12..13], "it begins without one, it ends with one");
+        assert_eq!(of(&video, 4..6), [4..6]);
+        assert_eq!(of(&video, 6..6), []);
+        assert_eq!(of(&test_video(25, 3, 1, |_| true), 0..3), [0..1, 1..2, 2..3]);
+        assert_eq!(of(&test_track(25, 20, 1, |_| true), 2..12), [2..12], "sound");
+        let many = test_video(25, 3000, 1, |_| true);
+        assert_eq!(of(&many, 0..3000).len(), MOST_KEYS + 1);
+    }
+
+    #[test]
+    fn chunks_stand_where_they_are_said_to() {
+        for video in [test_video(25, 20, 1, |n| n % 6 == 0), test_video(25, 20, 1, |n| n > 3 && n % 2 == 0)] {
+            let mut at = STYP_LENGTH;
+            let written = segment(&video, 0..20);
+            let told: Vec<_> = places(&video, 0..20).collect();
+            assert_eq!(told.len(), written.len());
+            for ((_, place), fragment) in told.iter().zip(&written) {
+                let end = if at == STYP_LENGTH { fragment.len() } else { at + fragment.len() };
+                assert_eq!(*place, at..end);
+                at = end;
+            }
+        }
     }
 }

@@ -1,9 +1,10 @@
-//! The command line: `reelway serve`, `package`, `inspect`.
+//! The command line: `reelway serve`, `package`, `inspect`, `verify`.
 
 mod input;
 mod inspect;
 mod package;
 mod serve;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,8 @@ enum Command {
     Package(package::Package),
     /// Tell what a file holds
     Inspect(inspect::Inspect),
+    /// Check a published presentation: playlists, MPDs and the segments that they name
+    Verify(verify::Verify),
 }
 
 /// Runs the command that the arguments of the process name. Exit code 0: done; 1: the input or the environment is at fault, said in one
@@ -32,12 +35,13 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse(); // exits with 2 on wrong usage
     let result = match arguments.command {
-        Command::Serve(serve) => serve.run(),
-        Command::Package(package) => package.run(),
-        Command::Inspect(inspect) => inspect.run(),
+        Command::Serve(serve) => serve.run().map(|()| ExitCode::SUCCESS),
+        Command::Package(package) => package.run().map(|()| ExitCode::SUCCESS),
+        Command::Inspect(inspect) => inspect.run().map(|()| ExitCode::SUCCESS),
+        Command::Verify(verify) => verify.run(),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("reelway: {error:#}");
             ExitCode::FAILURE

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::Content;
+use super::{Content, content::Part};
 use crate::storage::{Piece, gather};
 
 /// Bytes read at a time: a viewer holds at most this much, and larger windows save nothing that can be measured.
@@ -48,8 +48,9 @@ impl http_body::Body for Body {
             if self.rest.is_empty() {
                 return Poll::Ready(None);
             }
-            if self.rest.extents.is_empty() {
-                let bytes = std::mem::take(&mut self.rest).head;
+            if self.rest.is_made()
+                && let Some(bytes) = self.rest.take_made()
+            {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             let content = std::mem::take(&mut self.rest);
@@ -78,27 +79,24 @@ impl http_body::Body for Body {
 fn read_window(mut content: Content) -> io::Result<(Bytes, Content)> {
     let window = content.take(WINDOW);
     let mut bytes = vec![0; usize::try_from(window.len()).map_err(io::Error::other)?];
-    let (head, payload) = bytes.split_at_mut(window.head.len());
-    head.copy_from_slice(&window.head);
-    if let Some(source) = &window.source {
-        read_extents(&window, source, payload)?;
+    let mut free = bytes.as_mut_slice();
+    let mut pieces = Vec::with_capacity(window.parts().len());
+    for part in window.parts() {
+        let length = match part {
+            Part::Made(made) => made.len(),
+            Part::Extent(extent) => usize::try_from(extent.end - extent.start).map_err(io::Error::other)?,
+        };
+        let (target, rest) = std::mem::take(&mut free).split_at_mut(length);
+        free = rest;
+        match part {
+            Part::Made(made) => target.copy_from_slice(made),
+            Part::Extent(extent) => pieces.push(Piece { offset: extent.start, target }),
+        }
+    }
+    if let Some(source) = window.source() {
+        pieces.sort_unstable_by_key(|piece| piece.offset);
+        gather(source.file(), pieces)?;
+        source.check()?;
     }
     Ok((bytes.into(), content))
-}
-
-fn read_extents(window: &Content, source: &crate::storage::SourceFile, payload: &mut [u8]) -> io::Result<()> {
-    let mut free = payload;
-    let mut pieces: Vec<Piece<'_>> = window
-        .extents
-        .iter()
-        .map(|extent| {
-            let length = usize::try_from(extent.end - extent.start).unwrap_or(usize::MAX);
-            let (target, rest) = std::mem::take(&mut free).split_at_mut(length);
-            free = rest;
-            Piece { offset: extent.start, target }
-        })
-        .collect();
-    pieces.sort_unstable_by_key(|piece| piece.offset);
-    gather(source.file(), pieces)?;
-    source.check()
 }

@@ -1,42 +1,110 @@
-//! The bytes of a representation, before anybody reads them: made bytes, then ranges of a file.
+//! The bytes of a representation, before anybody reads them: made bytes and ranges of a file.
 
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use bytes::Bytes;
+use reelway_core::Fragment;
 
 use crate::storage::SourceFile;
 
-/// Bytes that are at hand, followed by ranges of a file.
+/// A piece of content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Bytes that are at hand.
+    Made(Bytes),
+    /// A range of the file.
+    Extent(Range<u64>),
+}
+
+impl Part {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Made(bytes) => bytes.len() as u64,
+            Self::Extent(range) => range.end - range.start,
+        }
+    }
+
+    /// Takes the first `length` bytes off, which it has.
+    fn split_to(&mut self, length: u64) -> Self {
+        match self {
+            Self::Made(bytes) => Self::Made(bytes.split_to(usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len()))),
+            Self::Extent(range) => {
+                let taken = range.start..range.end.min(range.start.saturating_add(length));
+                range.start = taken.end;
+                Self::Extent(taken)
+            }
+        }
+    }
+}
+
+/// Bytes that are at hand and ranges of a file, one behind the other.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
-    /// What comes first.
-    pub head: Bytes,
-    /// Ranges of `source`, in order.
-    pub extents: VecDeque<Range<u64>>,
+    /// The pieces, in order; none is empty.
+    parts: VecDeque<Part>,
     /// Where the ranges are; `None` where there are none.
-    pub source: Option<Arc<SourceFile>>,
+    source: Option<Arc<SourceFile>>,
 }
 
 impl Content {
+    fn new(parts: impl IntoIterator<Item = Part>, source: Option<Arc<SourceFile>>) -> Self {
+        Self { parts: parts.into_iter().filter(|part| part.len() > 0).collect(), source }
+    }
+
     /// Content that is all at hand.
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
-        Self { head: bytes.into(), ..Self::default() }
+        Self::new([Part::Made(bytes.into())], None)
     }
 
     /// A whole file.
     pub fn from_file(source: Arc<SourceFile>) -> Self {
         let all = 0..source.identity().size;
-        Self { head: Bytes::new(), extents: VecDeque::from([all]), source: Some(source) }
+        Self::new([Part::Extent(all)], Some(source))
+    }
+
+    /// Fragments whose payload is in a file.
+    pub fn from_fragments(fragments: Vec<Fragment>, source: Arc<SourceFile>) -> Self {
+        let parts = fragments.into_iter().flat_map(|Fragment { head, extents }| {
+            let extents = extents.into_iter().map(Part::Extent);
+            [Part::Made(head.into())].into_iter().chain(extents)
+        });
+        Self::new(parts, Some(source))
+    }
+
+    /// The pieces, in order.
+    pub fn parts(&self) -> &VecDeque<Part> {
+        &self.parts
+    }
+
+    /// Where the ranges are.
+    pub fn source(&self) -> Option<&SourceFile> {
+        self.source.as_deref()
+    }
+
+    /// Takes off the bytes at its front that are at hand in one piece.
+    pub fn take_made(&mut self) -> Option<Bytes> {
+        match self.parts.pop_front()? {
+            Part::Made(bytes) => Some(bytes),
+            extent @ Part::Extent(_) => {
+                self.parts.push_front(extent);
+                None
+            }
+        }
+    }
+
+    /// Whether all of it is at hand.
+    pub fn is_made(&self) -> bool {
+        self.parts.iter().all(|part| matches!(part, Part::Made(_)))
     }
 
     /// Length in bytes.
     pub fn len(&self) -> u64 {
-        self.head.len() as u64 + self.extents.iter().map(|extent| extent.end - extent.start).sum::<u64>()
+        self.parts.iter().map(Part::len).sum()
     }
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.parts.is_empty()
     }
 
     /// The bytes of `range`, which ends at the end of the content at most.
@@ -49,22 +117,19 @@ impl Content {
     /// Takes the first `length` bytes off, or all if there are fewer.
     #[must_use]
     pub fn take(&mut self, length: u64) -> Self {
-        let in_head = usize::try_from(length).map_or(self.head.len(), |length| length.min(self.head.len()));
-        let head = self.head.split_to(in_head);
-        let mut left = length.saturating_sub(head.len() as u64);
-        let mut extents = VecDeque::new();
+        let mut left = length;
+        let mut taken = VecDeque::new();
         while left > 0
-            && let Some(mut extent) = self.extents.pop_front()
+            && let Some(mut part) = self.parts.pop_front()
         {
-            let taken = extent.start..extent.end.min(extent.start.saturating_add(left));
-            extent.start = taken.end;
-            left -= taken.end - taken.start;
-            if !extent.is_empty() {
-                self.extents.push_front(extent);
+            let piece = part.split_to(left.min(part.len()));
+            left -= piece.len();
+            if part.len() > 0 {
+                self.parts.push_front(part);
             }
-            extents.push_back(taken);
+            taken.push_back(piece);
         }
-        Self { head, extents, source: self.source.clone() }
+        Self { parts: taken, source: self.source.clone() }
     }
 }
 
@@ -73,18 +138,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slices_cover_head_and_extents() {
-        let whole = Content { head: Bytes::from_static(b"head"), extents: VecDeque::from([100..110, 200..210]), source: None };
-        for (range, head, extents) in [
-            (0..24, &b"head"[..], &[100..110, 200..210][..]),
-            (1..3, b"ea", &[]),
-            (3..5, b"d", &[100..101]),
-            (4..14, b"", &[100..110]),
-            (9..15, b"", &[105..110, 200..201]),
-            (23..24, b"", &[209..210]),
+    fn slices_cover_made_bytes_and_extents() {
+        let made = |bytes: &'static [u8]| Part::Made(Bytes::from_static(bytes));
+        let extent = Part::Extent;
+        let whole = Content::new([made(b"head"), extent(100..110), made(b""), made(b"next"), extent(7..7), extent(200..210)], None);
+        for (range, parts) in [
+            (0..28, vec![made(b"head"), extent(100..110), made(b"next"), extent(200..210)]),
+            (1..3, vec![made(b"ea")]),
+            (3..5, vec![made(b"d"), extent(100..101)]),
+            (4..14, vec![extent(100..110)]),
+            (9..15, vec![extent(105..110), made(b"n")]),
+            (17..19, vec![made(b"t"), extent(200..201)]),
+            (27..28, vec![extent(209..210)]),
+            (5..5, vec![]),
         ] {
             let slice = whole.clone().slice(range.clone());
-            assert_eq!((&slice.head[..], &*Vec::from(slice.extents.clone())), (head, extents), "{range:?}");
+            assert_eq!(*slice.parts(), parts, "{range:?}");
             assert_eq!(slice.len(), range.end - range.start);
         }
     }

@@ -32,6 +32,8 @@ pub enum VodPart {
     Mpd,
     /// `REP/media.m3u8`.
     MediaPlaylist(String),
+    /// `REP/iframes.m3u8`.
+    IFramePlaylist(String),
     /// `REP/init.mp4`.
     Header(String),
     /// `REP/N.m4s`, from 1.
@@ -73,6 +75,7 @@ impl Resource {
             [asset @ .., "master.m3u8"] => (asset, VodPart::MultivariantPlaylist),
             [asset @ .., "manifest.mpd"] => (asset, VodPart::Mpd),
             [asset @ .., rendition, "media.m3u8"] => (asset, VodPart::MediaPlaylist(rendition_name(rendition)?)),
+            [asset @ .., rendition, "iframes.m3u8"] => (asset, VodPart::IFramePlaylist(rendition_name(rendition)?)),
             [asset @ .., rendition, "init.mp4"] => (asset, VodPart::Header(rendition_name(rendition)?)),
             [asset @ .., rendition, file] => {
                 let number = counting_number(file.strip_suffix(".m4s")?)?;
@@ -151,7 +154,7 @@ mod tests {
 
     #[test]
     fn paths_name_resources() {
-        use VodPart::{Header, MediaPlaylist, Mpd, MultivariantPlaylist, Segment};
+        use VodPart::{Header, IFramePlaylist, MediaPlaylist, Mpd, MultivariantPlaylist, Segment};
         let movie = || asset(&["a", "b c.mp4"]);
         for (path, expected) in [
             ("/", Some(Resource::Page(String::new()))),
@@ -160,6 +163,7 @@ mod tests {
             ("/vod/a/b%20c.mp4/master.m3u8", Some(Resource::Vod(movie(), MultivariantPlaylist))),
             ("/vod/a/b%20c.mp4/manifest.mpd", Some(Resource::Vod(movie(), Mpd))),
             ("/vod/a/b%20c.mp4/v1/media.m3u8", Some(Resource::Vod(movie(), MediaPlaylist("v1".into())))),
+            ("/vod/a/b%20c.mp4/v1/iframes.m3u8", Some(Resource::Vod(movie(), IFramePlaylist("v1".into())))),
             ("/vod/a/b%20c.mp4/a12/init.mp4", Some(Resource::Vod(movie(), Header("a12".into())))),
             ("/vod/a/b%20c.mp4/v1/7.m4s", Some(Resource::Vod(movie(), Segment("v1".into(), 7)))),
             ("/vod/v1/v1/7.m4s", Some(Resource::Vod(asset(&["v1"]), Segment("v1".into(), 7)))),

@@ -26,10 +26,12 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart) -> Re
         VodPart::MediaPlaylist(name) => {
             (Content::from_bytes(vod.media_playlist(name).map_err(missing)?), HLS, MANIFEST, format!("{name}-l"))
         }
+        VodPart::IFramePlaylist(name) => {
+            (Content::from_bytes(vod.i_frame_playlist(name).map_err(missing)?), HLS, MANIFEST, format!("{name}-f"))
+        }
         VodPart::Header(name) => (Content::from_bytes(vod.header(name).map_err(missing)?), media_type(name), SEGMENT, format!("{name}-i")),
         VodPart::Segment(name, number) => {
-            let fragment = vod.segment(name, *number).map_err(missing)?;
-            let content = Content { head: fragment.head.into(), extents: fragment.extents.into(), source: Some(Arc::new(source)) };
+            let content = Content::from_fragments(vod.segment(name, *number).map_err(missing)?, Arc::new(source));
             (content, media_type(name), SEGMENT, format!("{name}-{number}"))
         }
     };

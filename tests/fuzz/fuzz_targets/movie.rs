@@ -28,13 +28,15 @@ fuzz_target!(|bytes: &[u8]| {
     for (rendition, track) in vod.renditions() {
         vod.header(&rendition.name).unwrap();
         vod.media_playlist(&rendition.name).unwrap();
+        assert_eq!(vod.i_frame_playlist(&rendition.name).is_ok(), rendition.is_video());
         let mut samples = 0;
         for (number, segment) in (1..).zip(&rendition.timeline.segments) {
             assert_eq!(segment.samples.start, samples, "segments leave out no sample");
             samples = segment.samples.end;
-            let fragment = vod.segment(&rendition.name, number).unwrap();
-            assert!(truncated || fragment.extents.iter().all(|extent| extent.start < extent.end && extent.end <= size));
-            let payload: u64 = fragment.extents.iter().map(|extent| extent.end - extent.start).sum();
+            let fragments = vod.segment(&rendition.name, number).unwrap();
+            let extents = || fragments.iter().flat_map(|fragment| &fragment.extents);
+            assert!(truncated || extents().all(|extent| extent.start < extent.end && extent.end <= size));
+            let payload: u64 = extents().map(|extent| extent.end - extent.start).sum();
             assert_eq!(payload, segment.bytes);
         }
         assert_eq!(samples, track.samples.len(), "segments hold every sample");

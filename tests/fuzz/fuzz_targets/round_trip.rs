@@ -23,10 +23,11 @@ fuzz_target!(|bytes: &[u8]| {
     for (rendition, track) in vod.renditions() {
         let mut written = vod.header(&rendition.name).unwrap();
         for (number, _) in (1..).zip(&rendition.timeline.segments) {
-            let fragment = vod.segment(&rendition.name, number).unwrap();
-            written.extend(&fragment.head);
-            for extent in fragment.extents {
-                written.extend(&bytes[extent.start as usize..extent.end as usize]);
+            for fragment in vod.segment(&rendition.name, number).unwrap() {
+                written.extend(&fragment.head);
+                for extent in fragment.extents {
+                    written.extend(&bytes[extent.start as usize..extent.end as usize]);
+                }
             }
         }
         let again = open(&written).expect("what we write can be read");

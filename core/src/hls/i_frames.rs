@@ -1,0 +1,44 @@
+//! The I-frame playlist (RFC 8216bis 4.4.3.6).
+
+use alloc::string::String;
+use core::fmt::Write;
+
+use crate::{
+    i_frames::IFrame,
+    time::{Seconds, Timescale},
+};
+
+/// The playlist of the I-frames `frames` of a complete rendition, whose durations are in ticks of `timescale`.
+///
+/// Each is a byte range of a segment of the rendition; the header is that of the rendition and not in the range.
+pub fn i_frame_playlist(frames: &[IFrame], timescale: Timescale) -> String {
+    let longest = frames.iter().map(|frame| frame.duration).max().unwrap_or(0);
+    let target = Seconds { ticks: longest.max(u64::from(timescale.get())), timescale, places: 0 };
+    let mut text = String::with_capacity(200 + frames.len() * 60);
+    text.push_str("#EXTM3U\n#EXT-X-VERSION:7\n");
+    let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD");
+    text.push_str("#EXT-X-I-FRAMES-ONLY\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\"\n");
+    for IFrame { segment, bytes, duration } in frames {
+        let (length, seconds) = (bytes.end - bytes.start, Seconds { ticks: *duration, timescale, places: 6 });
+        let _ = writeln!(text, "#EXTINF:{seconds},\n#EXT-X-BYTERANGE:{length}@{}\n{segment}.m4s", bytes.start);
+    }
+    text.push_str("#EXT-X-ENDLIST\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_byte_ranges_of_segments() {
+        let frame = |segment, bytes, duration| IFrame { segment, bytes, duration };
+        let frames = [frame(1, 32..1140, 48), frame(1, 9000..9700, 48), frame(2, 32..932, 10)];
+        let expected = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD\n\
+                        #EXT-X-I-FRAMES-ONLY\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\"\n\
+                        #EXTINF:1.920000,\n#EXT-X-BYTERANGE:1108@32\n1.m4s\n\
+                        #EXTINF:1.920000,\n#EXT-X-BYTERANGE:700@9000\n1.m4s\n\
+                        #EXTINF:0.400000,\n#EXT-X-BYTERANGE:900@32\n2.m4s\n#EXT-X-ENDLIST\n";
+        assert_eq!(i_frame_playlist(&frames, Timescale::new(25).unwrap()), expected);
+    }
+}

@@ -1,0 +1,185 @@
+//! A CMAF header, read by the core and once more by mp4parse, the parser that Firefox plays with.
+
+use std::{io::Cursor, rc::Rc};
+
+use mp4parse::{CodecType, SampleEntry};
+use reelway_core::{
+    boxes::{
+        FourCc, children,
+        movie::{Edit, MovieBox, TrackExtends},
+        sample_entry::read_descriptions,
+    },
+    codec::{self, Codec, Media},
+    coding::Reader,
+    error::ErrorKind,
+    time::{Timescale, rescale_length},
+};
+
+use super::Check;
+
+/// The largest header that is read, in bytes: it holds no samples.
+const MAX_HEADER: u64 = 16 << 20;
+const CLAUSE: &str = "ISO/IEC 23000-19 7.3.1";
+
+/// What a header says of the segments that follow it.
+pub struct Header {
+    pub track_id: u32,
+    pub timescale: Timescale,
+    /// The edit list, folded: ticks to add to a composition time.
+    pub shift: i64,
+    /// `None`: not a codec that the core describes.
+    pub codec: Option<Codec>,
+    pub extends: TrackExtends,
+}
+
+impl Header {
+    pub fn is_video(&self) -> bool {
+        self.codec.as_ref().is_some_and(|codec| matches!(codec.media, Media::Video(_)))
+    }
+}
+
+impl Check {
+    /// The header at `path`; its faults are noted the first time.
+    pub fn header(&mut self, path: &str) -> Option<Rc<Header>> {
+        if let Some(known) = self.headers.get(path) {
+            return known.clone();
+        }
+        let header = match self.folder.read(path, MAX_HEADER) {
+            Ok(bytes) => self.read_header(path, &bytes),
+            Err(error) => {
+                self.error(path, format!("the header cannot be read: {error}"), CLAUSE);
+                None
+            }
+        };
+        let header = header.map(Rc::new);
+        self.headers.insert(path.to_owned(), header.clone());
+        header
+    }
+
+    fn read_header(&mut self, path: &str, bytes: &[u8]) -> Option<Header> {
+        let mut movie = None;
+        let mut names = Vec::new();
+        let mut start = 0;
+        for child in children(Reader::new(bytes, 0)) {
+            match child {
+                Ok((name, content)) => {
+                    let end = usize::try_from(content.position()).unwrap_or(usize::MAX).saturating_add(content.remaining());
+                    names.push(name);
+                    if &name.0 == b"moov" {
+                        movie = Some((content, bytes.get(start..end).unwrap_or_default()));
+                    }
+                    start = end;
+                }
+                Err(error) => self.error(path, error.to_string(), error.clause().unwrap_or("ISO/IEC 14496-12 4.2")),
+            }
+        }
+        if names.first().is_none_or(|name| &name.0 != b"ftyp") {
+            self.error(path, "the header does not begin with 'ftyp'", CLAUSE);
+        }
+        let Some((content, moov)) = movie else {
+            self.error(path, "the header has no 'moov'", CLAUSE);
+            return None;
+        };
+        let movie = match MovieBox::read(content) {
+            Ok(movie) => movie,
+            Err(error) => {
+                self.error(path, error.to_string(), error.clause().unwrap_or("ISO/IEC 14496-12 8.2.1"));
+                return None;
+            }
+        };
+        let [track] = movie.tracks.as_slice() else {
+            self.error(path, format!("the header has {} tracks, one is allowed", movie.tracks.len()), CLAUSE);
+            return None;
+        };
+        let extends = movie.extends.unwrap_or_default().into_iter().find(|extends| extends.track_id == track.id);
+        if extends.is_none() {
+            self.error(path, "the track has no 'trex': it can have no segments", "ISO/IEC 14496-12 8.8.3");
+        }
+        let entries = track.sample_table.descriptions.and_then(|content| read_descriptions(content).ok()).unwrap_or_default();
+        if entries.is_empty() {
+            self.error(path, "the track has no sample entry", "ISO/IEC 14496-12 8.5.2");
+        }
+        let codec = match entries.first().map(|entry| codec::describe(entry, track.handler)) {
+            Some(Ok(codec)) => Some(codec),
+            Some(Err(error)) if error.kind() != ErrorKind::Unsupported => {
+                self.error(path, error.to_string(), error.clause().unwrap_or("ISO/IEC 14496-12 8.5.2"));
+                None
+            }
+            _ => None,
+        };
+        if let Some(entry) = entries.first() {
+            self.second_reader(path, moov, entry.name, codec.as_ref());
+        }
+        Some(Header {
+            track_id: track.id,
+            timescale: track.timescale,
+            shift: shift(&track.edits, movie.timescale.unwrap_or(track.timescale), track.timescale),
+            codec,
+            extends: extends.unwrap_or_default(),
+        })
+    }
+
+    /// What Firefox's parser makes of the `moov`. It reads boxes alone; it never builds a sample table here.
+    fn second_reader(&mut self, path: &str, moov: &[u8], entry: FourCc, codec: Option<&Codec>) {
+        // It refuses some sample entries that it has no name for: those say nothing.
+        const KNOWN: [&[u8; 4]; 10] = [b"avc1", b"avc3", b"mp4a", b"vp08", b"vp09", b"av01", b"fLaC", b"Opus", b".mp3", b"alac"];
+        if !KNOWN.contains(&&entry.0) {
+            return;
+        }
+        let context = match mp4parse::read_mp4(&mut Cursor::new(moov)) {
+            Ok(context) => context,
+            Err(error) => return self.error(path, format!("mp4parse, which Firefox plays with, refuses the header: {error:?}"), CLAUSE),
+        };
+        let entry = context.tracks.first().and_then(|track| track.stsd.as_ref()?.descriptions.first());
+        let found = match entry {
+            Some(SampleEntry::Video(video)) => video.codec_type,
+            Some(SampleEntry::Audio(audio)) => audio.codec_type,
+            _ => CodecType::Unknown,
+        };
+        let expected = match codec.and_then(|codec| codec.string.get(..4)) {
+            Some("avc1" | "avc3") => CodecType::H264,
+            Some("vp09") => CodecType::VP9,
+            Some("av01") => CodecType::AV1,
+            Some("fLaC" | "flac") => CodecType::FLAC,
+            Some("Opus" | "opus") => CodecType::Opus,
+            _ => return, // the others are told apart in other ways there
+        };
+        if found != expected {
+            self.error(
+                path,
+                format!("mp4parse, which Firefox plays with, finds {found:?} where {expected:?} is"),
+                "ISO/IEC 14496-12 8.5.2",
+            );
+        }
+    }
+
+    /// The codec of a header, as manifests have to name it.
+    pub fn codec_of(&mut self, path: &str) -> Option<String> {
+        let header = self.header(path)?;
+        header.codec.as_ref().map(|codec| codec.string.clone())
+    }
+}
+
+/// Leading empty edits start the media later; the first that is not empty starts it inside (ISO/IEC 14496-12 8.6.6).
+fn shift(edits: &[Edit], movie: Timescale, media: Timescale) -> i64 {
+    let mut shift = 0i64;
+    for edit in edits {
+        match edit.media_time {
+            None => shift = shift.saturating_add_unsigned(rescale_length(edit.duration, movie, media)),
+            Some(time) => return shift.saturating_sub_unsigned(time),
+        }
+    }
+    shift
+}
+
+impl Check {
+    /// Whether bytes that a manifest names lie inside the file.
+    pub fn range_inside(&mut self, from: &str, path: &str, offset: u64, length: u64, clause: &'static str) -> bool {
+        let size = self.folder.size(path).unwrap_or(0);
+        let inside = offset.checked_add(length).is_some_and(|end| end <= size) && length > 0;
+        if !inside {
+            self.error(from, format!("{length} bytes from byte {offset} of '{path}' are named, it has {size} bytes"), clause);
+        }
+        inside
+    }
+}

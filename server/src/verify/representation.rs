@@ -1,0 +1,320 @@
+//! A Representation and its segments (ISO/IEC 23009-1 5.3.9): by `SegmentTemplate` and `SegmentTimeline`, or as one file.
+
+use roxmltree::Node;
+
+use super::{Check, Place, mpd::elements};
+
+/// Segments of a Representation more than this are not looked at.
+const MOST_SEGMENTS: usize = 1 << 20;
+const TEMPLATE: &str = "ISO/IEC 23009-1 5.3.9.4.2";
+const TIMELINE: &str = "ISO/IEC 23009-1 5.3.9.6.2";
+const BASE: &str = "ISO/IEC 23009-1 5.3.9.2.2";
+
+/// What surrounds a Representation.
+pub struct Context<'a> {
+    /// The file of the MPD.
+    pub name: &'a str,
+    /// `MPD`, `Period`, `AdaptationSet`, `Representation`.
+    pub levels: &'a [Node<'a, 'a>],
+    pub id: &'a str,
+    pub bandwidth: u64,
+    pub codecs: &'a str,
+    /// How long its Period lasts, in microseconds.
+    pub length: Option<u64>,
+    /// `maxSegmentDuration`, in microseconds.
+    pub longest: Option<u64>,
+}
+
+/// A segment as the MPD places it, in ticks of its scale.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    time: u64,
+    duration: u64,
+    scale: u32,
+}
+
+impl Span {
+    /// Whether two begin at the same time, to a tick of the coarser scale.
+    pub fn begins_with(&self, other: &Self) -> bool {
+        let (a, b) = (u128::from(self.time) * u128::from(other.scale), u128::from(other.time) * u128::from(self.scale));
+        a.abs_diff(b) <= u128::from(self.scale.max(other.scale))
+    }
+
+    fn micros(&self, ticks: u64) -> u64 {
+        u64::try_from(u128::from(ticks) * 1_000_000 / u128::from(self.scale)).unwrap_or(u64::MAX)
+    }
+}
+
+impl Context<'_> {
+    /// An attribute of the segment information `element`, from the innermost level that has it.
+    fn inherited(&self, element: &'static str, attribute: &str) -> Option<&str> {
+        self.levels.iter().rev().find_map(|level| elements(*level, element).next()?.attribute(attribute))
+    }
+
+    fn has(&self, element: &'static str) -> bool {
+        self.levels.iter().any(|level| elements(*level, element).next().is_some())
+    }
+
+    fn number(&self, attribute: &str) -> Option<u64> {
+        self.inherited("SegmentTemplate", attribute)?.parse().ok()
+    }
+
+    /// `BaseURL` of each level before `uri` (5.6).
+    fn with_base(&self, uri: &str) -> String {
+        let mut base = String::new();
+        for level in self.levels {
+            let Some(text) = elements(*level, "BaseURL").next().and_then(|url| url.text()) else { continue };
+            let text = text.trim();
+            if text.contains(':') || text.starts_with('/') {
+                base.clear();
+            }
+            base.truncate(base.rfind('/').map_or(0, |slash| slash + 1));
+            base.push_str(text);
+        }
+        if uri.is_empty() {
+            return base;
+        }
+        base.truncate(base.rfind('/').map_or(0, |slash| slash + 1));
+        base + uri
+    }
+
+    /// A template with its identifiers replaced (5.3.9.4.4); `None`: one that does not exist.
+    fn expand(&self, template: &str, number: u64, time: u64) -> Option<String> {
+        let mut text = String::new();
+        let mut parts = template.split('$');
+        text.push_str(parts.next()?);
+        while let Some(identifier) = parts.next() {
+            let (kind, width) = match identifier.split_once("%0") {
+                Some((kind, width)) => (kind, width.strip_suffix('d')?.parse::<usize>().ok().filter(|width| *width <= 32)?),
+                None => (identifier, 1),
+            };
+            let value = match kind {
+                "" => String::from("$"),
+                "RepresentationID" => self.id.to_owned(),
+                "Number" => format!("{number:0width$}"),
+                "Time" => format!("{time:0width$}"),
+                "Bandwidth" => format!("{:0width$}", self.bandwidth),
+                _ => return None,
+            };
+            text.push_str(&value);
+            text.push_str(parts.next()?);
+        }
+        Some(text)
+    }
+}
+
+impl Check {
+    /// Checks the segments of a Representation; returns where the MPD places them.
+    pub fn representation(&mut self, context: &Context<'_>) -> Option<Vec<Span>> {
+        if context.has("SegmentTemplate") {
+            return self.template(context);
+        }
+        if context.has("SegmentBase") {
+            self.single_file(context);
+        } else {
+            let what = format!("Representation '{}' has neither SegmentTemplate nor SegmentBase", context.id);
+            self.error(context.name, what, "ISO/IEC 23009-1 5.3.9.1");
+        }
+        None
+    }
+
+    fn single_file(&mut self, context: &Context<'_>) {
+        let Some(path) = self.locate(context.name, &context.with_base(""), BASE) else { return };
+        let initialization = context
+            .levels
+            .iter()
+            .rev()
+            .find_map(|level| elements(elements(*level, "SegmentBase").next()?, "Initialization").next()?.attribute("range"));
+        for (what, range) in [("indexRange", context.inherited("SegmentBase", "indexRange")), ("Initialization@range", initialization)] {
+            let Some(range) = range else { continue };
+            let ends = range.split_once('-').and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));
+            match ends.filter(|(first, last)| first <= last) {
+                Some((first, last)) => {
+                    self.range_inside(context.name, &path, first, (last - first).saturating_add(1), BASE);
+                }
+                None => self.error(context.name, format!("{what} '{range}' is no range"), BASE),
+            }
+        }
+    }
+
+    fn template(&mut self, context: &Context<'_>) -> Option<Vec<Span>> {
+        let Context { name, id, .. } = *context;
+        let scale = context.number("timescale").unwrap_or(1);
+        let Some(scale) = u32::try_from(scale).ok().filter(|scale| *scale > 0) else {
+            self.error(name, format!("Representation '{id}': timescale {scale}"), BASE);
+            return None;
+        };
+        let header = match context.inherited("SegmentTemplate", "initialization").map(|template| context.expand(template, 0, 0)) {
+            Some(Some(uri)) => self.locate(name, &context.with_base(&uri), TEMPLATE),
+            _ => {
+                self.error(name, format!("Representation '{id}' has no initialization that can be read"), TEMPLATE);
+                None
+            }
+        };
+        if let Some(codec) = header.as_ref().and_then(|header| self.codec_of(header))
+            && codec != context.codecs
+            && !context.codecs.is_empty()
+        {
+            let what = format!("Representation '{id}': codecs is {}, its header says {codec}", context.codecs);
+            self.error(name, what, "ISO/IEC 23009-1 5.3.7.2");
+        }
+        let Some(media) = context.inherited("SegmentTemplate", "media") else {
+            self.error(name, format!("Representation '{id}' has no media template"), TEMPLATE);
+            return None;
+        };
+        let offset = context.number("presentationTimeOffset").unwrap_or(0);
+        let timeline =
+            context.levels.iter().rev().find_map(|level| elements(elements(*level, "SegmentTemplate").next()?, "SegmentTimeline").next());
+        let spans = match timeline {
+            Some(timeline) => self.timeline(context, timeline, scale, offset),
+            None => self.constant(context, scale),
+        };
+        self.lengths(context, &spans, offset, timeline.is_some());
+        let first = context.number("startNumber").unwrap_or(1);
+        let mut places = Vec::with_capacity(spans.len());
+        for (number, span) in (first..).zip(&spans) {
+            let Some(uri) = context.expand(media, number, span.time) else {
+                self.error(name, format!("Representation '{id}': media '{media}' has an identifier that does not exist"), TEMPLATE);
+                return None;
+            };
+            places.push(self.locate(name, &context.with_base(&uri), TEMPLATE));
+        }
+        let behind = first.saturating_add(spans.len() as u64);
+        if media.contains("$Number")
+            && let Some(path) = context.expand(media, behind, 0).and_then(|uri| super::folder::resolve(name, &context.with_base(&uri)).ok())
+            && self.folder.size(&path).is_ok()
+        {
+            self.warning(name, format!("'{path}' is there, but the timeline of '{id}' ends before it"), TIMELINE);
+        }
+        if let Some(header) = header {
+            self.placed(context, &header, &places, &spans, timeline.is_some());
+        }
+        Some(spans)
+    }
+
+    /// `SegmentTimeline`, spelled out.
+    fn timeline(&mut self, context: &Context<'_>, timeline: Node<'_, '_>, scale: u32, offset: u64) -> Vec<Span> {
+        let Context { name, id, .. } = *context;
+        let mut spans: Vec<Span> = Vec::new();
+        let mut next = 0u64;
+        let entries: Vec<Node<'_, '_>> = elements(timeline, "S").collect();
+        for (index, entry) in entries.iter().enumerate() {
+            let number = |node: &Node<'_, '_>, attribute| node.attribute(attribute).and_then(|text: &str| text.parse::<u64>().ok());
+            let Some(duration) = number(entry, "d") else {
+                self.error(name, format!("Representation '{id}': an S has no d"), TIMELINE);
+                continue;
+            };
+            if duration == 0 {
+                self.error(name, format!("Representation '{id}': an S lasts no time"), TIMELINE);
+            }
+            if let Some(time) = number(entry, "t") {
+                if time < next && !spans.is_empty() {
+                    self.error(name, format!("Representation '{id}': S@t {time} is before the end of the S before it, {next}"), TIMELINE);
+                }
+                next = time;
+            }
+            let repeats = match entry.attribute("r") {
+                Some(text) if text.starts_with('-') => {
+                    // To the next S that says its time, else to the end of the Period.
+                    let length = context.length.map(|micros| u128::from(micros) * u128::from(scale) / 1_000_000);
+                    let end = entries.get(index + 1).and_then(|next| number(next, "t"));
+                    let end = end.or_else(|| u64::try_from(length?).ok()?.checked_add(offset)).unwrap_or(next);
+                    end.saturating_sub(next).div_ceil(duration.max(1)).saturating_sub(1)
+                }
+                Some(text) => text.parse().unwrap_or(0),
+                None => 0,
+            };
+            for _ in 0..=repeats {
+                if spans.len() >= MOST_SEGMENTS {
+                    self.error(name, format!("Representation '{id}': more than {MOST_SEGMENTS} segments"), TIMELINE);
+                    return spans;
+                }
+                spans.push(Span { time: next, duration, scale });
+                next = next.saturating_add(duration);
+            }
+        }
+        if spans.is_empty() {
+            self.error(name, format!("Representation '{id}': the SegmentTimeline is empty"), TIMELINE);
+        }
+        spans
+    }
+
+    /// Segments of one nominal duration.
+    fn constant(&mut self, context: &Context<'_>, scale: u32) -> Vec<Span> {
+        let (Some(duration), Some(length)) = (context.number("duration").filter(|duration| *duration > 0), context.length) else {
+            let what = format!("Representation '{}' has no SegmentTimeline, and no duration from which to count segments", context.id);
+            self.error(context.name, what, BASE);
+            return Vec::new();
+        };
+        let ticks = u128::from(length) * u128::from(scale) / 1_000_000;
+        let count = usize::try_from(ticks.div_ceil(u128::from(duration))).unwrap_or(usize::MAX).min(MOST_SEGMENTS);
+        (0..count as u64).map(|index| Span { time: index.saturating_mul(duration), duration, scale }).collect()
+    }
+
+    /// The lengths that the MPD states, against each other.
+    fn lengths(&mut self, context: &Context<'_>, spans: &[Span], offset: u64, exact: bool) {
+        let Context { name, id, .. } = *context;
+        let longest = spans.iter().max_by_key(|span| span.duration);
+        if let (Some(limit), Some(span)) = (context.longest, longest)
+            && span.micros(span.duration) > limit
+        {
+            let what = format!("a segment of '{id}' lasts {} µs, maxSegmentDuration is {limit} µs", span.micros(span.duration));
+            self.error(name, what, "ISO/IEC 23009-1 5.3.1.2");
+        }
+        if let (Some(length), Some(last), Some(longest)) = (context.length, spans.last().filter(|_| exact), longest) {
+            let end = last.micros(last.time.saturating_add(last.duration).saturating_sub(offset));
+            self.reached = self.reached.max(end);
+            if end > length.saturating_add(longest.micros(longest.duration).max(1_000_000)) {
+                let what = format!("the timeline of '{id}' ends at {end} µs, the Period at {length} µs");
+                self.error(name, what, "ISO/IEC 23009-1 5.3.1.2");
+            }
+        }
+    }
+
+    /// The segments themselves against the timeline and against each other.
+    fn placed(&mut self, context: &Context<'_>, header: &str, places: &[Option<String>], spans: &[Span], exact: bool) {
+        let Context { name, id, .. } = *context;
+        let Some(known) = self.header(header) else { return };
+        let (media_scale, mut bytes, mut micros) = (u128::from(known.timescale.get()), 0u128, 0u128);
+        let mut before = None;
+        let mut starts_late = None;
+        for (index, (path, span)) in places.iter().zip(spans).enumerate() {
+            let found = path.clone().and_then(|path| self.segment(Place { header: header.to_owned(), path, range: None }));
+            let (Some(path), Some(segment)) = (path, found) else {
+                before = None;
+                continue;
+            };
+            bytes += u128::from(segment.bytes);
+            micros += u128::from(span.micros(span.duration));
+            if let Some(last) = before.replace(segment.clone()) {
+                self.continues(&last, &segment, path);
+            }
+            if !exact {
+                continue;
+            }
+            // What is presented before zero is decoded and not shown: the first segment then begins at zero.
+            let scale = u128::from(span.scale);
+            let ticks = |time: i64| u128::from(u64::try_from(time).unwrap_or(0)) * scale / media_scale;
+            let tolerance = scale.div_ceil(media_scale).max(1);
+            let start = ticks(segment.earliest);
+            if start.abs_diff(u128::from(span.time)) > tolerance {
+                starts_late.get_or_insert(index);
+                let what = format!("segment {} of '{id}' is placed at {}, its earliest presentation time is {start}", index + 1, span.time);
+                self.error(name, what, TIMELINE);
+            }
+            if index + 1 == spans.len() && starts_late.is_none() {
+                let end = ticks(segment.end);
+                let stated = u128::from(span.time) + u128::from(span.duration);
+                if end.abs_diff(stated) > tolerance.max(scale / 10) {
+                    let what = format!("the last segment of '{id}' ends at {stated} in the timeline, its samples at {end}");
+                    self.error(name, what, TIMELINE);
+                }
+            }
+        }
+        let rate = bytes * 8_000_000 / micros.max(1);
+        if micros > 0 && u128::from(context.bandwidth) < rate - rate / 10 {
+            let what = format!("Representation '{id}': bandwidth is {}, its segments take {rate} on average", context.bandwidth);
+            self.error(name, what, "ISO/IEC 23009-1 5.3.5.2");
+        }
+    }
+}
