@@ -105,8 +105,8 @@ fn write_media(text: &mut String, group: &Group<'_>, sound: &Rendition, default:
 
 fn write_variant(text: &mut String, rendition: &Rendition, group: Option<&Group<'_>>) {
     let sounds = group.map_or(&[][..], |group| &group.sounds);
-    let peak: u64 = rendition.bandwidth.peak + sounds.iter().map(|sound| sound.bandwidth.peak).max().unwrap_or(0);
-    let average: u64 = rendition.bandwidth.average + sounds.iter().map(|sound| sound.bandwidth.average).max().unwrap_or(0);
+    let peak: u64 = rendition.bandwidth.peak.saturating_add(sounds.iter().map(|sound| sound.bandwidth.peak).max().unwrap_or(0));
+    let average: u64 = rendition.bandwidth.average.saturating_add(sounds.iter().map(|sound| sound.bandwidth.average).max().unwrap_or(0));
     let mut codecs = rendition.codec.string.clone();
     if let Some(sound) = sounds.first() {
         let _ = write!(codecs, ",{}", sound.codec.string);
@@ -155,5 +155,14 @@ v1/media.m3u8
                         VIDEO-RANGE=SDR,URI=\"v1/iframes.m3u8\"\n";
         let with = multivariant_playlist(&test_presentation(), |_| Some(Bandwidth { peak: 99, average: 88 }));
         assert_eq!(with, format!("{expected}{i_frames}"));
+    }
+
+    #[test]
+    fn absurd_bit_rates_of_a_file_that_lies_are_as_large_as_can_be() {
+        let mut presentation = test_presentation();
+        for rendition in &mut presentation.renditions {
+            rendition.bandwidth = crate::presentation::Bandwidth { peak: u64::MAX, average: u64::MAX };
+        }
+        assert!(multivariant_playlist(&presentation).contains("BANDWIDTH=18446744073709551615,AVERAGE-BANDWIDTH=18446744073709551615,"));
     }
 }
