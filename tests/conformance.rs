@@ -18,6 +18,7 @@ use mp4parse::{CodecType, SampleEntry};
 use reelway::{
     package::{Manifests, package},
     storage::SourceFile,
+    verify::{Severity, verify_folder},
 };
 use reelway_core::{
     Vod,
@@ -118,6 +119,10 @@ fn check(path: &Path, work: &Path, schema: Option<&Schema>) -> Result<Outcome> {
     }
     let vod = Vod::new(movie, SEGMENT_MILLIS);
     package(&source, &vod, work, Manifests { hls: true, dash: true }, |_| {})?;
+    // What `reelway verify` says of what `reelway package` writes. Warnings may be those of the source: sound that ends before its pictures.
+    let faults = verify_folder(work)?.into_iter().filter(|fault| fault.severity == Severity::Error);
+    let faults: Vec<String> = faults.map(|fault| fault.to_string()).collect();
+    ensure!(faults.is_empty(), "{}", faults.join("; "));
 
     let bytes = fs::read(path)?;
     let probed = Probed::new(path);

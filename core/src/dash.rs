@@ -174,7 +174,7 @@ mod tests {
             "type=\"static\"",
             "mediaPresentationDuration=\"PT10.505S\" maxSegmentDuration=\"PT4.012S\"",
             "<AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\">",
-            "<Representation id=\"v1\" codecs=\"avc1.64001F\" bandwidth=\"200\" width=\"1280\" height=\"720\" frameRate=\"25\" sar=\"2:1\">",
+            "<Representation id=\"v1\" codecs=\"avc1.64001F\" bandwidth=\"1192\" width=\"1280\" height=\"720\" frameRate=\"25\" sar=\"2:1\">",
             "<S t=\"0\" d=\"100\" r=\"1\"/>\n            <S d=\"50\"/>",
             "<AdaptationSet id=\"3\" contentType=\"audio\" mimeType=\"audio/mp4\" lang=\"deu\"",
             // Late by half a second: told by the first t.

@@ -32,13 +32,11 @@ const MOST: usize = 1 << 20;
 pub fn i_frames(track: &Track, timeline: &Timeline, start: (u64, Timescale)) -> Vec<IFrame> {
     let segments = (1..).zip(&timeline.segments);
     let chunks = segments.flat_map(|(number, segment)| chunk::places(track, segment.samples.clone()).map(move |place| (number, place)));
-    let keys = chunks.filter_map(|(segment, (samples, bytes))| {
-        let sample = track.samples.get(samples.start).filter(|sample| sample.sync && samples.len() == 1)?;
-        let time = u64::try_from(track.presentation_time(&sample)).unwrap_or(0);
-        Some((segment, bytes, time))
+    let keys = chunks.filter(|(_, place)| place.key_frame).filter_map(|(segment, place)| {
+        let (time, _) = track.samples.times(place.samples).next()?;
+        Some((segment, place.bytes, u64::try_from(time.saturating_add(track.shift)).unwrap_or(0)))
     });
-    let is_video = matches!(track.codec.media, crate::codec::Media::Video(_));
-    let mut keys = keys.take(if is_video { MOST } else { 0 }).peekable();
+    let mut keys = keys.take(MOST).peekable();
     let mut found = Vec::new();
     let mut told = rescale_length(start.0, start.1, track.timescale);
     while let Some((segment, bytes, _)) = keys.next() {

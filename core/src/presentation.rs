@@ -27,7 +27,7 @@ pub struct Rendition {
     pub bandwidth: Bandwidth,
 }
 
-/// Bit rates in bits a second, payload only: heads add about one part in a thousand.
+/// Bit rates in bits a second, of all bytes of the segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bandwidth {
     /// The largest bit rate of any contiguous set of segments that lasts between 0.5 and 1.5 target durations (RFC 8216bis 4.4.6.2).
@@ -46,9 +46,9 @@ pub struct Presentation {
 }
 
 impl Rendition {
-    /// The rendition of `track` that is called `name` and cut as `timeline` tells.
-    pub fn new(name: String, track: &Track, timeline: Timeline) -> Self {
-        let pieces: Vec<(u64, u64)> = timeline.segments.iter().map(|segment| (segment.bytes, segment.duration)).collect();
+    /// The rendition of `track` that is called `name` and cut as `timeline` tells, in a presentation that begins at `start`.
+    pub fn new(name: String, track: &Track, timeline: Timeline, start: (u64, Timescale)) -> Self {
+        let pieces: Vec<(u64, u64)> = timeline.lasting(start).map(|(segment, ticks)| (segment.bytes, ticks)).collect();
         let bandwidth = Bandwidth::of(&pieces, timeline.timescale);
         let frame_rate = matches!(track.codec.media, Media::Video(_)).then(|| track.frame_rate()).flatten();
         Self { name, codec: track.codec.clone(), language: track.language.clone(), frame_rate, timeline, bandwidth }
@@ -57,13 +57,6 @@ impl Rendition {
     /// Whether it holds video.
     pub fn is_video(&self) -> bool {
         matches!(self.codec.media, Media::Video(_))
-    }
-
-    /// The longest segment in whole seconds, rounded to the nearest, at least 1 (RFC 8216bis 4.4.3.1).
-    pub fn target_duration(&self) -> u64 {
-        let scale = u64::from(self.timeline.timescale.get());
-        let longest = self.timeline.segments.iter().map(|segment| segment.duration).max().unwrap_or(0);
-        (longest.saturating_add(scale / 2) / scale).max(1)
     }
 
     /// How the brightness of the pictures is coded, as HLS names it (RFC 8216bis 4.4.6.2, VIDEO-RANGE).
@@ -118,7 +111,7 @@ impl Presentation {
         let (mut videos, mut sounds) = (Vec::new(), Vec::new());
         for (track, timeline) in tracks {
             let (kind, list) = if matches!(track.codec.media, Media::Video(_)) { ('v', &mut videos) } else { ('a', &mut sounds) };
-            list.push(Rendition::new(format!("{kind}{}", list.len() + 1), track, timeline));
+            list.push(Rendition::new(format!("{kind}{}", list.len() + 1), track, timeline, start));
         }
         videos.append(&mut sounds);
         Self { renditions: videos, start }

@@ -3,7 +3,11 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::{segment::boundary::Cut, time::Timescale, track::Track};
+use crate::{
+    segment::{boundary::Cut, chunk},
+    time::{Timescale, rescale_length},
+    track::Track,
+};
 
 /// One segment: which samples, and which stretch of the presentation they cover.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +18,7 @@ pub struct Segment {
     pub start: u64,
     /// Ticks until the next segment starts, or until the last sample ends.
     pub duration: u64,
-    /// Bytes of payload.
+    /// Bytes: heads and payload.
     pub bytes: u64,
 }
 
@@ -47,7 +51,7 @@ impl Timeline {
             end = end.max(last.saturating_add(track.shift));
             let previous = segments.last().map_or(0, |segment| segment.start);
             let start = u64::try_from(start).unwrap_or(0).max(previous);
-            let bytes = track.samples.bytes_of(samples.clone());
+            let bytes = chunk::length(track, samples.clone());
             segments.push(Segment { samples, start, duration: 0, bytes });
         }
         let mut next = u64::try_from(end).unwrap_or(0);
@@ -61,6 +65,18 @@ impl Timeline {
     /// The tick at which the last segment ends.
     pub fn end(&self) -> u64 {
         self.segments.last().map_or(0, Segment::end)
+    }
+
+    /// The segments with the ticks that each lasts where nothing but the sum of durations tells time, as in a playlist of HLS: the first
+    /// from `start`, where the presentation begins, each other from the end of the one before. Sound that begins late then stays beside its
+    /// pictures in every player.
+    pub fn lasting(&self, start: (u64, Timescale)) -> impl Iterator<Item = (&Segment, u64)> {
+        let mut end = rescale_length(start.0, start.1, self.timescale);
+        self.segments.iter().map(move |segment| {
+            let ticks = segment.end().saturating_sub(end);
+            end = end.max(segment.end());
+            (segment, ticks)
+        })
     }
 
     /// Segment `number`, counted from 1.

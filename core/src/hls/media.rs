@@ -5,22 +5,18 @@ use core::fmt::Write;
 
 use crate::{
     presentation::Rendition,
-    time::{Seconds, Timescale, rescale_length},
+    time::{Seconds, Timescale},
 };
 
 /// The media playlist of a complete `rendition` in a presentation that begins at `start`.
 ///
-/// A playlist has no times but the sum of its durations, so the first segment lasts from the start of the presentation: sound that
-/// begins late then stays beside its pictures in every player.
+/// Durations are those of [`lasting`](crate::timeline::Timeline::lasting).
 pub fn media_playlist(rendition: &Rendition, start: (u64, Timescale)) -> String {
     let timescale = rendition.timeline.timescale;
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n");
-    let mut end = rescale_length(start.0, start.1, timescale);
     let mut longest = 0;
     let mut list = String::with_capacity(rendition.timeline.segments.len() * 28);
-    for (number, segment) in (1..).zip(&rendition.timeline.segments) {
-        let ticks = segment.end().saturating_sub(end);
-        end = segment.end();
+    for (number, (_, ticks)) in (1u32..).zip(rendition.timeline.lasting(start)) {
         longest = longest.max(ticks);
         let _ = writeln!(list, "#EXTINF:{},\n{number}.m4s", Seconds { ticks, timescale, places: 6 });
     }

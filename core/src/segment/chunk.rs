@@ -63,17 +63,32 @@ pub fn segment(track: &Track, numbers: Range<u32>) -> Vec<Fragment> {
     chunks(track, numbers).map(|chunk| fragment(track, &chunk, chunk.start == first)).collect()
 }
 
-/// Where the chunks of the segment with the samples `numbers` stand in it: for each its samples and its bytes.
-///
-/// The bytes of a chunk alone are `moof` and `mdat`; those of `styp` before them belong to no chunk.
-pub fn places(track: &Track, numbers: Range<u32>) -> impl Iterator<Item = (Range<u32>, Range<u64>)> + '_ {
+/// A chunk in its segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its samples.
+    pub samples: Range<u32>,
+    /// Its bytes, from the start of the segment: `moof` and `mdat`. Those of `styp` before them belong to no chunk.
+    pub bytes: Range<u64>,
+    /// Whether it is a key frame of video alone.
+    pub key_frame: bool,
+}
+
+/// Where the chunks of the segment with the samples `numbers` stand in it.
+pub fn places(track: &Track, numbers: Range<u32>) -> impl Iterator<Item = Place> + '_ {
+    let video = matches!(track.codec.media, Media::Video(_));
     let mut end = STYP_LENGTH;
     chunks(track, numbers).map(move |chunk| {
         let run = Run::of(track, &chunk);
         let start = end;
         end = end.saturating_add(run.head_len(&chunk)).saturating_add(run.payload);
-        (chunk, start..end)
+        Place { key_frame: video && chunk.len() == 1 && run.flags == SyncPattern::All, samples: chunk, bytes: start..end }
     })
+}
+
+/// Bytes of the segment with the samples `numbers` of `track`: what [`segment`] gives, told without making it.
+pub fn length(track: &Track, numbers: Range<u32>) -> u64 {
+    places(track, numbers).last().map_or(0, |place| place.bytes.end)
 }
 
 /// Bytes of `styp` with the brands below.
@@ -148,8 +163,9 @@ impl Run {
     fn of(track: &Track, numbers: &Range<u32>) -> Self {
         let samples = &track.samples;
         let single = numbers.len() == 1;
-        let first_sync = samples.sync_numbers(numbers.start..numbers.start.saturating_add(1)).next().is_some();
-        let syncs = samples.sync_numbers(numbers.clone()).count();
+        let mut syncs = samples.sync_numbers(numbers.clone());
+        let first = syncs.next();
+        let syncs = usize::from(first.is_some()) + syncs.count();
         Self {
             duration: samples.constant_duration(numbers.clone()),
             // Many samples of no bytes that are told by a count alone are refused by readers, ours among them.
@@ -158,7 +174,7 @@ impl Run {
             flags: match syncs {
                 all if all == numbers.len() => SyncPattern::All,
                 0 => SyncPattern::None,
-                1 if first_sync => SyncPattern::First,
+                1 if first == Some(numbers.start) => SyncPattern::First,
                 _ => SyncPattern::Mixed,
             },
             payload: samples.bytes_of(numbers.clone()),
@@ -288,9 +304,10 @@ mod tests {
             let written = segment(&video, 0..20);
             let told: Vec<_> = places(&video, 0..20).collect();
             assert_eq!(told.len(), written.len());
-            for ((_, place), fragment) in told.iter().zip(&written) {
+            assert_eq!(length(&video, 0..20), written.iter().map(Fragment::len).sum());
+            for (place, fragment) in told.iter().zip(&written) {
                 let end = if at == STYP_LENGTH { fragment.len() } else { at + fragment.len() };
-                assert_eq!(*place, at..end);
+                assert_eq!(place.bytes, at..end);
                 at = end;
             }
         }
