@@ -21,11 +21,10 @@ use reelway::{
     verify::{Severity, verify_folder},
 };
 use reelway_core::{
-    Vod,
+    Options, Vod,
     presentation::Rendition,
     time::{Timescale, rescale_length},
     track::Track,
-    vod::SEGMENT_MILLIS,
 };
 use reelway_tests::{
     ffmpeg::{self, Packet, Stream, View},
@@ -117,8 +116,8 @@ fn check(path: &Path, work: &Path, schema: Option<&Schema>) -> Result<Outcome> {
         let known = LEFT_OUT.iter().any(|(file, reason)| *file == name && left_out.reason.to_string().contains(reason));
         ensure!(!in_scope || known, "track {} is left out: {}", left_out.id, left_out.reason);
     }
-    let vod = Vod::new(movie, SEGMENT_MILLIS);
-    package(&source, &vod, work, Manifests { hls: true, dash: true }, |_| {})?;
+    let vod = Vod::new(vec![movie], &Options::default())?;
+    package(&[source], &vod, work, Manifests { hls: true, dash: true }, |_| {})?;
     // What `reelway verify` says of what `reelway package` writes. Warnings may be those of the source: sound that ends before its pictures.
     let faults = verify_folder(work)?.into_iter().filter(|fault| fault.severity == Severity::Error);
     let faults: Vec<String> = faults.map(|fault| fault.to_string()).collect();

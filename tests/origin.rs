@@ -21,7 +21,7 @@ use reelway::{
     package::{Manifests, package},
     storage::SourceFile,
 };
-use reelway_core::{Vod, vod::SEGMENT_MILLIS};
+use reelway_core::{Options, Vod};
 use reelway_tests::movie::{Movie, Sample};
 
 /// A media folder and an origin that serves it.
@@ -107,8 +107,8 @@ impl Answer {
 fn packaged(source: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let folder = tempfile::tempdir()?;
     let file = SourceFile::new(File::open(source)?)?;
-    let vod = Vod::new(file.read_movie()??, SEGMENT_MILLIS);
-    package(&file, &vod, folder.path(), Manifests { hls: true, dash: true }, |_| {})?;
+    let vod = Vod::new(vec![file.read_movie()??], &Options::default())?;
+    package(&[file], &vod, folder.path(), Manifests { hls: true, dash: true }, |_| {})?;
     let mut files = Vec::new();
     for entry in fs::read_dir(folder.path())? {
         let path = entry?.path();

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use proptest::{collection::vec, option, prelude::*, sample::Index};
-use reelway_core::{Demuxer, Error, Movie as Found, Vod, sample::Sample as Indexed};
+use reelway_core::{Demuxer, Error, Movie as Found, Options, Vod, sample::Sample as Indexed};
 use reelway_tests::movie::{Kind, Movie, Sample, Track};
 
 /// Reads a file in memory.
@@ -13,6 +13,10 @@ fn demux(bytes: &[u8]) -> Result<Found, Error> {
         demuxer.handle(range.start, part(bytes, &range))?;
     }
     demuxer.finish()
+}
+
+fn cut(index: Found, segment_millis: u64) -> Result<Vod, Error> {
+    Vod::new(vec![index], &Options::segments_of(segment_millis))
 }
 
 fn part<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
@@ -103,7 +107,7 @@ fn priming_is_no_segment_of_its_own() -> anyhow::Result<()> {
     let samples = vec![sound(512), sound(3000), sound(512)];
     let track = Track { kind: Kind::Audio, timescale: 1000, samples, chunks: vec![3], edits: vec![(0, Some(512))] };
     let movie = Movie { timescale: 1000, tracks: vec![track], moov_first: true, seed: 1 };
-    let vod = Vod::new(demux(&movie.write())?, 553);
+    let vod = cut(demux(&movie.write())?, 553)?;
     for (rendition, _) in vod.renditions() {
         for segment in &rendition.timeline.segments {
             anyhow::ensure!(segment.duration > 0, "{segment:?}");
@@ -119,9 +123,9 @@ proptest! {
     #[test]
     fn what_is_published_is_what_was_written(movie in movie(), target in prop_oneof![Just(4000u64), 100u64..5000]) {
         let file = movie.write();
-        let vod = Vod::new(demux(&file).map_err(|error| TestCaseError::fail(error.to_string()))?, target);
-        prop_assert_eq!(vod.movie().tracks.len(), movie.tracks.len());
-        prop_assert!(vod.movie().truncated.is_none());
+        let vod = demux(&file).and_then(|index| cut(index, target)).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert_eq!(vod.renditions().count(), movie.tracks.len());
+        prop_assert!(vod.inputs().iter().all(|index| index.truncated.is_none()));
         for (rendition, track) in vod.renditions() {
             let number = usize::try_from(track.id).unwrap_or(0) - 1;
             let written = movie.tracks.get(number).ok_or_else(|| TestCaseError::fail("a track of another number"))?;
@@ -158,7 +162,7 @@ proptest! {
     /// The timeline names the segments in order, without overlap, and covers every sample once.
     #[test]
     fn timelines_cover_all_samples_once(movie in movie(), target in 100u64..5000) {
-        let vod = Vod::new(demux(&movie.write()).map_err(|error| TestCaseError::fail(error.to_string()))?, target);
+        let vod = demux(&movie.write()).and_then(|index| cut(index, target)).map_err(|error| TestCaseError::fail(error.to_string()))?;
         for (rendition, track) in vod.renditions() {
             let (mut sample, mut time) = (0, None);
             for segment in &rendition.timeline.segments {
@@ -182,7 +186,7 @@ proptest! {
     ) {
         let mut file = movie.write();
         if fragmented {
-            let vod = Vod::new(demux(&file).map_err(|error| TestCaseError::fail(error.to_string()))?, 1000);
+            let vod = demux(&file).and_then(|index| cut(index, 1000)).map_err(|error| TestCaseError::fail(error.to_string()))?;
             let first = vod.presentation().renditions.first().map(|first| (first.name.clone(), first.timeline.segments.len()));
             let (name, segments) = first.unwrap_or_default();
             file = publish(&vod, &file, &name, segments).map_err(|error| TestCaseError::fail(error.to_string()))?;
@@ -203,7 +207,7 @@ proptest! {
         }
         if let Ok(index) = demux(&file) {
             prop_assert!(index.memory() <= 64 * file.len() + 4096, "an index of {} bytes for a file of {}", index.memory(), file.len());
-            let vod = Vod::new(index, 1000);
+            let vod = cut(index, 1000).map_err(|error| TestCaseError::fail(error.to_string()))?;
             let _ = (vod.multivariant_playlist(), vod.mpd());
             for (rendition, _) in vod.renditions() {
                 let _ = vod.media_playlist(&rendition.name);

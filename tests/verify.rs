@@ -12,14 +12,15 @@ use reelway::{
     storage::SourceFile,
     verify::{Severity, verify_folder},
 };
-use reelway_core::Vod;
+use reelway_core::{Options, Vod};
 use reelway_tests::{files, movie::Movie, parallel, program::run, synthetic};
 
 /// Publishes the file at `input` in `folder`; `None`: it is refused, which other tests judge.
 fn publish(input: &Path, folder: &Path, millis: u64) -> Result<Option<()>> {
     let source = SourceFile::new(File::open(input)?)?;
     let Ok(movie) = source.read_movie()? else { return Ok(None) };
-    package(&source, &Vod::new(movie, millis), folder, Manifests { hls: true, dash: true }, |_| ())?;
+    let vod = Vod::new(vec![movie], &Options::segments_of(millis))?;
+    package(&[source], &vod, folder, Manifests { hls: true, dash: true }, |_| ())?;
     Ok(Some(()))
 }
 

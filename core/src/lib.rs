@@ -12,13 +12,13 @@
 //!
 //! ```
 //! # fn package(size: u64, read: impl Fn(core::ops::Range<u64>) -> Vec<u8>) -> reelway_core::Result<()> {
-//! use reelway_core::{Demuxer, Vod};
+//! use reelway_core::{Demuxer, Options, Vod};
 //!
 //! let mut demuxer = Demuxer::new(size);
 //! while let Some(range) = demuxer.required() {
 //!     demuxer.handle(range.start, &read(range.clone()))?;
 //! }
-//! let vod = Vod::new(demuxer.finish()?, 4000);
+//! let vod = Vod::new(vec![demuxer.finish()?], &Options::default())?;
 //! println!("{}", vod.multivariant_playlist());
 //! for fragment in vod.segment("v1", 1)? {
 //!     println!("{} bytes of head, then {:?} of the file", fragment.head.len(), fragment.extents);
@@ -65,4 +65,4 @@ pub use demux::{Demuxer, Movie};
 pub use error::{Error, ErrorKind, Result};
 pub use presentation::Presentation;
 pub use segment::chunk::Fragment;
-pub use vod::Vod;
+pub use vod::{Options, Vod};

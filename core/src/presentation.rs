@@ -4,7 +4,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use crate::{
     boxes::sample_entry::Colour,
-    codec::{Codec, Media},
+    codec::{Codec, Kind, Media},
     time::{FrameRate, Timescale},
     timeline::Timeline,
     track::Track,
@@ -13,6 +13,8 @@ use crate::{
 /// A rendition: a CMAF track with its segments (HLS: a rendition or variant; DASH: a Representation).
 #[derive(Clone, Debug)]
 pub struct Rendition {
+    /// What it is made from.
+    pub source: Source,
     /// Its place in URLs: `v1`, `v2`, ... for video, `a1`, ... for sound, in source order.
     pub name: String,
     /// Codec and kind of media.
@@ -27,6 +29,15 @@ pub struct Rendition {
     pub bandwidth: Bandwidth,
 }
 
+/// A track of one of the inputs that a presentation is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Index of the input.
+    pub input: usize,
+    /// Index of the track in [`Movie::tracks`](crate::Movie::tracks) of the input.
+    pub track: usize,
+}
+
 /// Bit rates in bits a second, of all bytes of the segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bandwidth {
@@ -39,24 +50,30 @@ pub struct Bandwidth {
 /// Renditions that share a timeline.
 #[derive(Clone, Debug)]
 pub struct Presentation {
-    /// The renditions: video first, then sound.
+    /// The renditions, sorted by kind: video first, then sound.
     pub renditions: Vec<Rendition>,
     /// Where it begins on the timeline of its renditions, as ticks and their scale.
     pub start: (u64, Timescale),
 }
 
 impl Rendition {
-    /// The rendition of `track` that is called `name` and cut as `timeline` tells, in a presentation that begins at `start`.
-    pub fn new(name: String, track: &Track, timeline: Timeline, start: (u64, Timescale)) -> Self {
+    /// The rendition of `track`, which is what `source` names, that is called `name` and cut as `timeline` tells, in a presentation that
+    /// begins at `start`.
+    pub fn new(name: String, source: Source, track: &Track, timeline: Timeline, start: (u64, Timescale)) -> Self {
         let pieces: Vec<(u64, u64)> = timeline.lasting(start).map(|(segment, ticks)| (segment.bytes, ticks)).collect();
         let bandwidth = Bandwidth::of(&pieces, timeline.timescale);
-        let frame_rate = matches!(track.codec.media, Media::Video(_)).then(|| track.frame_rate()).flatten();
-        Self { name, codec: track.codec.clone(), language: track.language.clone(), frame_rate, timeline, bandwidth }
+        let frame_rate = (track.kind() == Kind::Video).then(|| track.frame_rate()).flatten();
+        Self { source, name, codec: track.codec.clone(), language: track.language.clone(), frame_rate, timeline, bandwidth }
+    }
+
+    /// Of which kind its media is.
+    pub fn kind(&self) -> Kind {
+        self.codec.media.kind()
     }
 
     /// Whether it holds video.
     pub fn is_video(&self) -> bool {
-        matches!(self.codec.media, Media::Video(_))
+        self.kind() == Kind::Video
     }
 
     /// How the brightness of the pictures is coded, as HLS names it (RFC 8216bis 4.4.6.2, VIDEO-RANGE).
@@ -106,25 +123,32 @@ impl Bandwidth {
 }
 
 impl Presentation {
-    /// The presentation of `tracks`, each with its timeline. Names are given by kind, in order.
-    pub fn new<'a>(tracks: impl Iterator<Item = (&'a Track, Timeline)>, start: (u64, Timescale)) -> Self {
-        let (mut videos, mut sounds) = (Vec::new(), Vec::new());
-        for (track, timeline) in tracks {
-            let (kind, list) = if matches!(track.codec.media, Media::Video(_)) { ('v', &mut videos) } else { ('a', &mut sounds) };
-            list.push(Rendition::new(format!("{kind}{}", list.len() + 1), track, timeline, start));
+    /// The presentation of `tracks`, each with its timeline. Kinds follow each other; names are given by kind, in order.
+    pub fn new<'a>(tracks: impl IntoIterator<Item = (Source, &'a Track, Timeline)>, start: (u64, Timescale)) -> Self {
+        let mut tracks: Vec<_> = tracks.into_iter().collect();
+        tracks.sort_by_key(|(_, track, _)| track.kind());
+        let mut renditions: Vec<Rendition> = Vec::with_capacity(tracks.len());
+        let mut number = 0;
+        for (source, track, timeline) in tracks {
+            let follows = renditions.last().is_some_and(|last| last.kind() == track.kind());
+            number = if follows { number + 1 } else { 1 };
+            renditions.push(Rendition::new(format!("{}{number}", track.kind().letter()), source, track, timeline, start));
         }
-        videos.append(&mut sounds);
-        Self { renditions: videos, start }
+        Self { renditions, start }
     }
 
     /// The renditions of video.
     pub fn videos(&self) -> impl Iterator<Item = &Rendition> {
-        self.renditions.iter().filter(|rendition| rendition.is_video())
+        self.of_kind(Kind::Video)
     }
 
     /// The renditions of sound.
     pub fn sounds(&self) -> impl Iterator<Item = &Rendition> {
-        self.renditions.iter().filter(|rendition| !rendition.is_video())
+        self.of_kind(Kind::Audio)
+    }
+
+    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Rendition> {
+        self.renditions.iter().filter(move |rendition| rendition.kind() == kind)
     }
 
     /// Milliseconds from the start to the end of the longest rendition.
@@ -152,11 +176,12 @@ pub(crate) fn test_presentation() -> Presentation {
         track
     };
     let sounds = [sound(Some("eng"), "mp4a.40.2", -1024), sound(Some("deu"), "mp4a.40.2", 24_000), sound(None, "mp4a.40.5", 0)];
-    let timelines = sounds.iter().map(|track| {
+    let timelines = (1..).zip(&sounds).map(|(index, track)| {
         let cuts = boundary::near(track, cuts.iter().skip(1).map(|cut| cut.time), video.timescale);
-        (track, Timeline::new(track, &cuts))
+        (Source { input: 0, track: index }, track, Timeline::new(track, &cuts))
     });
-    Presentation::new(timelines.chain([(&video, Timeline::new(&video, &cuts))]), (0, Timescale::MILLIS))
+    let video_timeline = Timeline::new(&video, &cuts);
+    Presentation::new(timelines.chain([(Source { input: 0, track: 0 }, &video, video_timeline)]), (0, Timescale::MILLIS))
 }
 
 #[cfg(test)]

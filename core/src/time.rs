@@ -1,6 +1,6 @@
 //! Time as integer ticks. This is the only place that rounds.
 
-use core::{fmt, num::NonZeroU32};
+use core::{cmp::Ordering, fmt, num::NonZeroU32};
 
 /// Ticks a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,11 @@ pub fn rescale_length(ticks: u64, from: Timescale, to: Timescale) -> u64 {
     let from = u128::from(from.get());
     let scaled = (2 * u128::from(ticks) * u128::from(to.get()) + from) / (2 * from);
     u64::try_from(scaled).unwrap_or(u64::MAX)
+}
+
+/// Which of two times comes first, exactly; each is ticks and their scale.
+pub fn compare(a: (u64, Timescale), b: (u64, Timescale)) -> Ordering {
+    (u128::from(a.0) * u128::from(b.1.get())).cmp(&(u128::from(b.0) * u128::from(a.1.get())))
 }
 
 /// A length of time as decimal seconds, written with a fixed number of places, the last one rounded.
@@ -137,6 +142,17 @@ mod tests {
             assert_eq!(rescale(ticks, scale(from), scale(to)), expected, "{ticks} of {from} in {to}");
         }
         assert_eq!(rescale_length(u64::MAX, scale(1), scale(1000)), u64::MAX);
+    }
+
+    #[test]
+    fn times_are_compared_exactly() {
+        for (a, b, expected) in [
+            ((1, 3), (333_333_333, 1_000_000_000), Ordering::Greater),
+            ((1, 30), (3003, 90_090), Ordering::Equal),
+            ((u64::MAX, 1), (u64::MAX, u32::MAX), Ordering::Greater),
+        ] {
+            assert_eq!(compare((a.0, scale(a.1)), (b.0, scale(b.1))), expected, "{a:?} {b:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use alloc::{string::String, vec::Vec};
 
 use crate::{
-    codec::Codec,
+    codec::{Codec, Kind},
     sample::{Sample, SampleTable},
     time::{FrameRate, Timescale},
 };
@@ -37,6 +37,11 @@ pub struct Track {
 }
 
 impl Track {
+    /// Of which kind its media is.
+    pub fn kind(&self) -> Kind {
+        self.codec.media.kind()
+    }
+
     /// When `sample` is presented, in ticks of the presentation timeline. Negative: before its start, to be decoded but not shown.
     pub fn presentation_time(&self, sample: &Sample) -> i64 {
         sample.composition_time().saturating_add(self.shift)

@@ -1,21 +1,21 @@
-//! On demand: from the index of a file to its manifests, its headers and any of its segments.
+//! On demand: from the indexes of one or several files to the manifests of their presentation, its headers and any of its segments.
 
 use alloc::{string::String, vec::Vec};
 
 use crate::{
-    codec::Media,
+    codec::Kind,
     dash,
     demux::Movie,
     error::{Error, Result},
     hls,
     i_frames::{IFrame, i_frames},
-    presentation::{Bandwidth, Presentation, Rendition},
+    presentation::{Bandwidth, Presentation, Rendition, Source},
     segment::{
         boundary::{self, Cut},
         chunk::{self, Fragment},
         header,
     },
-    time::Timescale,
+    time::{self, Timescale},
     timeline::Timeline,
     track::Track,
 };
@@ -23,50 +23,76 @@ use crate::{
 /// The segment duration that is aimed at unless something else is asked for, in milliseconds.
 pub const SEGMENT_MILLIS: u64 = 4000;
 
-/// A file as a presentation: manifests are text at once, headers and segments are made when they are asked for.
+/// How a presentation is made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The segment duration that is aimed at, in milliseconds.
+    pub segment_millis: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::segments_of(SEGMENT_MILLIS)
+    }
+}
+
+impl Options {
+    /// Segments of about this many milliseconds; all else as usual.
+    pub fn segments_of(segment_millis: u64) -> Self {
+        Self { segment_millis }
+    }
+}
+
+/// One or several files as a presentation: manifests are text at once, headers and segments are made when they are asked for.
 #[derive(Clone, Debug)]
 pub struct Vod {
-    movie: Movie,
+    inputs: Vec<Movie>,
     presentation: Presentation,
-    /// For each rendition, in the order of the presentation, the index of its track in the movie.
-    tracks: Vec<usize>,
 }
 
 impl Vod {
-    /// Cuts all tracks of `movie`: the first video at its sync samples, every other track as near to it as its samples allow.
-    /// Without video each track is cut by itself. `segment_millis` is the duration aimed at.
-    pub fn new(movie: Movie, segment_millis: u64) -> Self {
-        let is_video = |track: &Track| matches!(track.codec.media, Media::Video(_));
-        let lead = movie.tracks.iter().find(|track| is_video(track));
+    /// Cuts all tracks of `inputs`, which share one timeline: each video at its sync samples, every other track as near to the first
+    /// video as its samples allow. Without video each track is cut by itself.
+    ///
+    /// # Errors
+    ///
+    /// There is no input.
+    pub fn new(inputs: Vec<Movie>, options: &Options) -> Result<Self> {
+        let start = inputs.iter().map(Movie::start).min_by(|a, b| time::compare(*a, *b));
+        let start = start.ok_or_else(|| Error::misuse("a presentation is made of one input at least"))?;
+        let sources = inputs.iter().enumerate().flat_map(|(input, movie)| {
+            let tracks = movie.tracks.iter().enumerate();
+            tracks.map(move |(track, found)| (Source { input, track }, found))
+        });
+        let is_video = |track: &Track| track.kind() == Kind::Video;
+        let lead = sources.clone().map(|(_, track)| track).find(|track| is_video(track));
         let lead_cuts: Option<(Vec<Cut>, Timescale)> =
-            lead.map(|track| (boundary::at_sync_samples(track, segment_millis), track.timescale));
-        let timelines: Vec<Timeline> = movie
-            .tracks
-            .iter()
-            .map(|track| {
-                let cuts = match &lead_cuts {
-                    _ if is_video(track) => boundary::at_sync_samples(track, segment_millis),
-                    Some((cuts, timescale)) => boundary::near(track, cuts.iter().skip(1).map(|cut| cut.time), *timescale),
-                    None => boundary::at_multiples(track, segment_millis),
-                };
-                Timeline::new(track, &cuts)
-            })
-            .collect();
-        let indices = 0..movie.tracks.len();
-        let (mut tracks, sounds): (Vec<usize>, Vec<usize>) = indices.partition(|index| movie.tracks.get(*index).is_some_and(is_video));
-        tracks.extend(sounds);
-        let presentation = Presentation::new(movie.tracks.iter().zip(timelines), movie.start());
-        Self { movie, presentation, tracks }
+            lead.map(|track| (boundary::at_sync_samples(track, options.segment_millis), track.timescale));
+        let timelines = sources.map(|(source, track)| {
+            let cuts = match &lead_cuts {
+                _ if is_video(track) => boundary::at_sync_samples(track, options.segment_millis),
+                Some((cuts, timescale)) => boundary::near(track, cuts.iter().skip(1).map(|cut| cut.time), *timescale),
+                None => boundary::at_multiples(track, options.segment_millis),
+            };
+            (source, track, Timeline::new(track, &cuts))
+        });
+        let presentation = Presentation::new(timelines, start);
+        Ok(Self { inputs, presentation })
     }
 
-    /// The index it was made from.
-    pub fn movie(&self) -> &Movie {
-        &self.movie
+    /// The indexes it was made from.
+    pub fn inputs(&self) -> &[Movie] {
+        &self.inputs
     }
 
     /// What the manifests are written from.
     pub fn presentation(&self) -> &Presentation {
         &self.presentation
+    }
+
+    /// The input and the track that a rendition is made from.
+    pub fn source(&self, rendition: &str) -> Result<Source> {
+        self.rendition(rendition).map(|(rendition, _)| rendition.source)
     }
 
     /// The HLS multivariant playlist.
@@ -92,7 +118,7 @@ impl Vod {
     fn i_frames(&self, rendition: &str) -> Result<Vec<IFrame>> {
         let (rendition, track) = self.rendition(rendition)?;
         if !rendition.is_video() {
-            return Err(Error::misuse("sound has no I-frames"));
+            return Err(Error::misuse("only video has I-frames"));
         }
         Ok(i_frames(track, &rendition.timeline, self.presentation.start))
     }
@@ -107,7 +133,8 @@ impl Vod {
         self.rendition(rendition).map(|(_, track)| header::cmaf_header(track))
     }
 
-    /// Segment `number`, counted from 1, of a rendition: fragments that follow each other.
+    /// Segment `number`, counted from 1, of a rendition: fragments that follow each other, whose extents are ranges of the input that
+    /// [`source`](Self::source) names.
     pub fn segment(&self, rendition: &str, number: u32) -> Result<Vec<Fragment>> {
         let (rendition, track) = self.rendition(rendition)?;
         let segment = rendition.timeline.segment(number).ok_or_else(|| Error::misuse("there is no such segment"))?;
@@ -116,14 +143,17 @@ impl Vod {
 
     /// The renditions, each with the track that it is made from.
     pub fn renditions(&self) -> impl Iterator<Item = (&Rendition, &Track)> {
-        let tracks = self.tracks.iter().filter_map(|index| self.movie.tracks.get(*index));
-        self.presentation.renditions.iter().zip(tracks)
+        self.presentation.renditions.iter().filter_map(|rendition| {
+            let Source { input, track } = rendition.source;
+            Some((rendition, self.inputs.get(input)?.tracks.get(track)?))
+        })
     }
 
     /// Heap memory that it takes, in bytes.
     pub fn memory(&self) -> usize {
         let segments: usize = self.presentation.renditions.iter().map(|rendition| rendition.timeline.segments.len()).sum();
-        self.movie.memory() + segments * size_of::<crate::timeline::Segment>() + self.presentation.renditions.len() * size_of::<Rendition>()
+        let inputs: usize = self.inputs.iter().map(|movie| movie.memory() + size_of::<Movie>()).sum();
+        inputs + segments * size_of::<crate::timeline::Segment>() + self.presentation.renditions.len() * size_of::<Rendition>()
     }
 
     fn rendition(&self, name: &str) -> Result<(&Rendition, &Track)> {

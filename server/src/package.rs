@@ -34,19 +34,24 @@ pub enum PackageError {
         /// Why.
         source: io::Error,
     },
-    /// The input.
-    #[error("cannot read the input: {0}")]
-    Read(io::Error),
+    /// An input.
+    #[error("cannot read {name}: {source}")]
+    Read {
+        /// What messages call the input.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
     /// The index does not hold what it announced.
     #[error(transparent)]
     Media(#[from] reelway_core::Error),
 }
 
-/// Writes `vod`, whose payload is in `source`, into `folder`. `progress` is called with the bytes of payload written since the last call.
+/// Writes `vod`, whose payload is in `sources`, a file for each input, into `folder`. `progress` is called with the bytes of payload written since the last call.
 ///
 /// Manifests are written last and put in place whole: a folder with a manifest is complete.
 pub fn package(
-    source: &SourceFile,
+    sources: &[SourceFile],
     vod: &Vod,
     folder: &Path,
     manifests: Manifests,
@@ -66,15 +71,21 @@ pub fn package(
     }
     let last = renditions.iter().map(|rendition| rendition.timeline.segments.len()).max().unwrap_or(0);
     let mut window = vec![0; WINDOW];
+    let inputs: Vec<Input<'_>> = vod.inputs().iter().zip(sources).map(|(movie, source)| Input { name: &movie.name, source }).collect();
     for number in 1..=u32::try_from(last).unwrap_or(u32::MAX) {
         let mut outputs = Vec::with_capacity(renditions.len());
         for rendition in renditions.iter().filter(|rendition| rendition.timeline.segment(number).is_some()) {
             let path = folder.join(&rendition.name).join(format!("{number}.m4s"));
-            outputs.push(Output::create(path, vod.segment(&rendition.name, number)?)?);
+            outputs.push((rendition.source.input, Output::create(path, vod.segment(&rendition.name, number)?)?));
         }
-        copy(source, &outputs, &mut window, &mut progress)?;
+        for (index, input) in inputs.iter().enumerate() {
+            let outputs: Vec<&Output> = outputs.iter().filter(|(input, _)| *input == index).map(|(_, output)| output).collect();
+            copy(input, &outputs, &mut window, &mut progress)?;
+        }
     }
-    source.check().map_err(PackageError::Read)?;
+    for input in &inputs {
+        input.source.check().map_err(|error| input.unreadable(error))?;
+    }
     if manifests.hls {
         for rendition in renditions {
             let folder = folder.join(&rendition.name);
@@ -89,6 +100,18 @@ pub fn package(
         write_whole(&folder.join("manifest.mpd"), vod.mpd().as_bytes())?;
     }
     Ok(())
+}
+
+/// A file that payload is read from.
+struct Input<'a> {
+    name: &'a str,
+    source: &'a SourceFile,
+}
+
+impl Input<'_> {
+    fn unreadable(&self, source: io::Error) -> PackageError {
+        PackageError::Read { name: self.name.to_owned(), source }
+    }
 }
 
 /// A segment being written.
@@ -129,9 +152,9 @@ struct Stretch {
     position: u64,
 }
 
-/// Copies the payload of `outputs`. Segments of the same number lie interleaved in most files: they are read together, in file order, and
+/// Copies the payload of `outputs`, all of which are made from `input`. Segments of the same number lie interleaved in most files: they are read together, in file order, and
 /// each read goes straight to the bytes of its output.
-fn copy(source: &SourceFile, outputs: &[Output], window: &mut [u8], progress: &mut impl FnMut(u64)) -> Result<(), PackageError> {
+fn copy(input: &Input<'_>, outputs: &[&Output], window: &mut [u8], progress: &mut impl FnMut(u64)) -> Result<(), PackageError> {
     let mut stretches = Vec::new();
     for (output, Output { fragments, .. }) in outputs.iter().enumerate() {
         let mut position = 0;
@@ -160,7 +183,7 @@ fn copy(source: &SourceFile, outputs: &[Output], window: &mut [u8], progress: &m
             })
             .count();
         let (batch, after) = rest.split_at_mut(count);
-        copy_batch(source, outputs, batch, window)?;
+        copy_batch(input, outputs, batch, window)?;
         progress(batch.iter().map(|stretch| stretch.length as u64).sum());
         rest = after;
     }
@@ -168,7 +191,7 @@ fn copy(source: &SourceFile, outputs: &[Output], window: &mut [u8], progress: &m
 }
 
 /// Copies stretches that fit into the window together.
-fn copy_batch(source: &SourceFile, outputs: &[Output], batch: &mut [Stretch], window: &mut [u8]) -> Result<(), PackageError> {
+fn copy_batch(input: &Input<'_>, outputs: &[&Output], batch: &mut [Stretch], window: &mut [u8]) -> Result<(), PackageError> {
     // In the window the bytes of each output stand together, in the order in which they are written.
     batch.sort_unstable_by_key(|stretch| (stretch.output, stretch.position));
     let mut free = &mut *window;
@@ -181,7 +204,7 @@ fn copy_batch(source: &SourceFile, outputs: &[Output], batch: &mut [Stretch], wi
         })
         .collect();
     pieces.sort_unstable_by_key(|piece| piece.offset);
-    gather(source.file(), pieces).map_err(PackageError::Read)?;
+    gather(input.source.file(), pieces).map_err(|error| input.unreadable(error))?;
     let mut bytes = &*window;
     for run in batch.chunk_by(|a, b| a.output == b.output && a.position + a.length as u64 == b.position) {
         let (written, rest) = bytes.split_at(run.iter().map(|stretch| stretch.length).sum());

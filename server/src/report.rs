@@ -3,11 +3,11 @@
 use std::fmt;
 
 use reelway_core::{
-    Error, ErrorKind, Movie, Vod,
+    Error, ErrorKind, Movie, Options, Vod,
     codec::Media,
+    demux::LeftOut,
     time::{Seconds, Timescale, rescale, rescale_length},
     track::Track,
-    vod::SEGMENT_MILLIS,
 };
 use serde::Serialize;
 
@@ -95,6 +95,17 @@ pub struct LeftOutReport {
     pub reason: String,
 }
 
+impl From<&LeftOut> for LeftOutReport {
+    fn from(left_out: &LeftOut) -> Self {
+        Self {
+            id: left_out.id,
+            handler: left_out.handler.to_string(),
+            coding: left_out.coding.map(|coding| coding.to_string()),
+            reason: left_out.reason.to_string(),
+        }
+    }
+}
+
 /// Something wrong, and where.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -130,9 +141,11 @@ impl From<&Error> for Fault {
 
 impl Report {
     /// Describes `movie`.
-    pub fn new(movie: Movie) -> Self {
-        let vod = Vod::new(movie, SEGMENT_MILLIS);
-        let movie = vod.movie();
+    pub fn new(movie: Movie) -> reelway_core::Result<Self> {
+        let (size, fragmented) = (movie.size, movie.fragmented);
+        let left_out = movie.left_out.iter().map(LeftOutReport::from).collect();
+        let faults = movie.truncated.iter().map(Fault::from).collect();
+        let vod = Vod::new(vec![movie], &Options::default())?;
         let tracks = vod.renditions().map(|(rendition, track)| {
             let (media_width, media_height, channels, sample_rate) = match &track.codec.media {
                 Media::Video(video) => (Some(video.width), Some(video.height), None, None),
@@ -142,7 +155,7 @@ impl Report {
             TrackReport {
                 id: track.id,
                 rendition: rendition.name.clone(),
-                kind: if rendition.is_video() { "video" } else { "audio" },
+                kind: rendition.kind().name(),
                 codec: track.codec.string.clone(),
                 enabled: track.enabled,
                 language: track.language.clone(),
@@ -162,20 +175,8 @@ impl Report {
                 segments: rendition.timeline.segments.len(),
             }
         });
-        let left_out = movie.left_out.iter().map(|left_out| LeftOutReport {
-            id: left_out.id,
-            handler: left_out.handler.to_string(),
-            coding: left_out.coding.map(|coding| coding.to_string()),
-            reason: left_out.reason.to_string(),
-        });
-        Self {
-            size: movie.size,
-            fragmented: movie.fragmented,
-            duration_ms: vod.presentation().duration_millis(),
-            tracks: tracks.collect(),
-            left_out: left_out.collect(),
-            faults: movie.truncated.iter().map(Fault::from).collect(),
-        }
+        let tracks = tracks.collect();
+        Ok(Self { size, fragmented, duration_ms: vod.presentation().duration_millis(), tracks, left_out, faults })
     }
 }
 

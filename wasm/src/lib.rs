@@ -16,7 +16,7 @@
 mod error;
 mod plan;
 
-use reelway_core::{Demuxer, Vod};
+use reelway_core::{Demuxer, Options, Vod};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 pub use plan::{Fragment, Plan, Range, Track};
@@ -59,7 +59,8 @@ impl Opener {
     /// There is nothing in the file that can be played.
     pub fn finish(self, #[wasm_bindgen(js_name = segmentMillis)] segment_millis: u32) -> JsResult<Plan> {
         let movie = self.demuxer.finish().map_err(throw)?;
-        Ok(Plan::new(Vod::new(movie, segment_millis.max(1).into())))
+        let options = Options::segments_of(segment_millis.max(1).into());
+        Vod::new(vec![movie], &options).map(Plan::new).map_err(throw)
     }
 }
 

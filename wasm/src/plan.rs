@@ -96,7 +96,7 @@ impl Plan {
             };
             Track {
                 rendition: rendition.name.clone(),
-                kind: if rendition.is_video() { "video" } else { "audio" }.into(),
+                kind: rendition.kind().name().into(),
                 codec: track.codec.string.clone(),
                 language: track.language.clone(),
                 width,

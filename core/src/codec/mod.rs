@@ -41,6 +41,43 @@ pub enum Media {
     Audio(Audio),
 }
 
+/// Kinds of media, in the order in which a presentation lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Pictures.
+    Video,
+    /// Sound.
+    Audio,
+}
+
+impl Kind {
+    /// The letter with which names of renditions begin.
+    pub fn letter(self) -> char {
+        match self {
+            Self::Video => 'v',
+            Self::Audio => 'a',
+        }
+    }
+
+    /// As media types and manifests name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Video => "video",
+            Self::Audio => "audio",
+        }
+    }
+}
+
+impl Media {
+    /// Of which kind it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Video(_) => Kind::Video,
+            Self::Audio(_) => Kind::Audio,
+        }
+    }
+}
+
 /// Properties of pictures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Video {

@@ -9,9 +9,10 @@ use core::ops::Range;
 
 use crate::{
     boxes::{BoxHeader, FourCc, movie::MovieBox},
+    codec::Kind,
     coding::Reader,
     error::{Error, ErrorKind, Result},
-    time::Timescale,
+    time::{self, Timescale},
     track::Track,
 };
 use fragmented::Fragments;
@@ -24,6 +25,8 @@ pub const MAX_MOOF: u64 = 16 << 20;
 /// What a file holds: the index of its tracks. The payload stays where it is.
 #[derive(Clone, Debug)]
 pub struct Movie {
+    /// What messages call it, such as the name of its file; empty until whoever opened it says.
+    pub name: String,
     /// The tracks that Reelway carries, in file order.
     pub tracks: Vec<Track>,
     /// Those it does not, and why.
@@ -181,7 +184,8 @@ impl Demuxer {
     }
 
     fn handle_movie(&mut self, boxes: &MovieBox<'_>) -> Result<()> {
-        let mut movie = Movie { tracks: Vec::new(), left_out: Vec::new(), fragmented: false, size: self.size, truncated: None };
+        let mut movie =
+            Movie { name: String::new(), tracks: Vec::new(), left_out: Vec::new(), fragmented: false, size: self.size, truncated: None };
         let mut builders = Vec::new();
         for track in &boxes.tracks {
             match progressive::read_track(track, boxes.timescale, self.size) {
@@ -248,9 +252,9 @@ impl Demuxer {
         }
         movie.left_out.extend(empty.into_iter().map(|track| LeftOut {
             id: track.id,
-            handler: FourCc(match track.codec.media {
-                crate::codec::Media::Video(_) => *b"vide",
-                crate::codec::Media::Audio(_) => *b"soun",
+            handler: FourCc(match track.codec.media.kind() {
+                Kind::Video => *b"vide",
+                Kind::Audio => *b"soun",
             }),
             coding: None,
             reason: Error::unsupported("the track has no samples"),
@@ -277,11 +281,7 @@ impl Movie {
             let first = first.saturating_add(track.shift);
             u64::try_from(first).ok().map(|ticks| (ticks, track.timescale))
         });
-        starts
-            .min_by(|(a, a_scale), (b, b_scale)| {
-                (u128::from(*a) * u128::from(b_scale.get())).cmp(&(u128::from(*b) * u128::from(a_scale.get())))
-            })
-            .unwrap_or(zero)
+        starts.min_by(|a, b| time::compare(*a, *b)).unwrap_or(zero)
     }
 
     /// Heap memory that the index takes, in bytes.

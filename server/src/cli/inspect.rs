@@ -21,7 +21,7 @@ pub struct Inspect {
 impl Inspect {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (_, movie) = input::open(&self.input)?;
-        let report = Report::new(movie);
+        let report = Report::new(movie)?;
         let mut out = std::io::stdout().lock();
         let written = if self.json {
             serde_json::to_writer_pretty(&mut out, &report).map_err(std::io::Error::from).and_then(|()| writeln!(out))

@@ -2,10 +2,10 @@
 
 use std::{io::IsTerminal, path::PathBuf, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use reelway_core::Vod;
+use reelway_core::{Options, Vod};
 
 use super::input;
 use crate::package::{Manifests, package};
@@ -45,11 +45,12 @@ impl Package {
         for left_out in &movie.left_out {
             eprintln!("reelway: track {} is left out: {}", left_out.id, left_out.reason);
         }
-        let vod = Vod::new(movie, u64::try_from(self.segment.as_millis()).unwrap_or(u64::MAX));
+        let options = Options::segments_of(u64::try_from(self.segment.as_millis()).unwrap_or(u64::MAX));
+        let vod = Vod::new(vec![movie], &options)?;
         let manifests = Manifests { hls: !self.no_hls, dash: !self.no_dash };
-        let total = vod.movie().tracks.iter().map(|track| track.samples.bytes()).sum();
+        let total = vod.renditions().map(|(_, track)| track.samples.bytes()).sum();
         let bar = progress_bar(total)?;
-        package(&source, &vod, &self.output, manifests, |bytes| bar.inc(bytes)).with_context(|| self.input.display().to_string())?;
+        package(&[source], &vod, &self.output, manifests, |bytes| bar.inc(bytes))?;
         bar.finish_and_clear();
         Ok(())
     }

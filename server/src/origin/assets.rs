@@ -12,7 +12,7 @@ use cap_std::{
     fs::{Dir, OpenOptions, OpenOptionsExt},
 };
 use quick_cache::{Weighter, sync::Cache};
-use reelway_core::{Vod, vod::SEGMENT_MILLIS};
+use reelway_core::{Options, Vod};
 
 use crate::{
     http::AssetPath,
@@ -97,8 +97,9 @@ impl Assets {
         SourceFile::new(dir.open_with(path.to_path(), &options)?.into_std())
     }
 
-    /// Opens a file and finds its index, which is read if this version of the file is not known. Whoever asks for it meanwhile waits.
-    pub fn asset(&self, path: &AssetPath) -> io::Result<(SourceFile, Arc<Known>)> {
+    /// Opens the files of an asset, in the order of its inputs, and finds its index, which is read if this version of it is not known.
+    /// Whoever asks for it meanwhile waits.
+    pub fn asset(&self, path: &AssetPath) -> io::Result<(Vec<SourceFile>, Arc<Known>)> {
         let source = self.file(path)?;
         let key = (path.clone(), source.identity());
         let known = self.indexes.get_or_insert_with(&key, || {
@@ -108,8 +109,9 @@ impl Assets {
                 Some(fault) if !movie.fragmented => Err(fault.clone()),
                 _ => Ok(movie),
             });
-            Ok::<_, io::Error>(Arc::new(movie.map(|movie| Asset::new(Vod::new(movie, SEGMENT_MILLIS)))))
+            let vod = movie.and_then(|movie| Vod::new(vec![movie], &Options::default()));
+            Ok::<_, io::Error>(Arc::new(vod.map(Asset::new)))
         })?;
-        Ok((source, known))
+        Ok((vec![source], known))
     }
 }

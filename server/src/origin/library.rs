@@ -100,8 +100,8 @@ fn is_media(name: &str) -> bool {
 }
 
 fn entry(assets: &Assets, path: &AssetPath) -> io::Result<Entry> {
-    let (source, known) = assets.asset(path)?;
-    let identity = source.identity();
+    let (sources, known) = assets.asset(path)?;
+    let identity = sources.first().ok_or(io::ErrorKind::NotFound)?.identity();
     let modified = UNIX_EPOCH + std::time::Duration::from_secs(identity.modified_seconds());
     let content = match known.as_ref() {
         Ok(asset) => plays(asset, path),
@@ -121,7 +121,7 @@ fn plays(asset: &Asset, path: &AssetPath) -> Contents {
     let presentation = asset.vod().presentation();
     let tracks = presentation.renditions.iter().map(|rendition| TrackEntry {
         id: rendition.name.clone(),
-        kind: if rendition.is_video() { "video" } else { "audio" },
+        kind: rendition.kind().name(),
         codec: rendition.codec.string.clone(),
         bitrate: rendition.bandwidth.average,
         language: rendition.language.clone(),

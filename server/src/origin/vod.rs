@@ -14,12 +14,12 @@ const MANIFEST: &str = "public, no-cache";
 const SEGMENT: &str = "public, max-age=3600";
 
 pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart) -> Result<Representation, Fault> {
-    let (source, known) = assets.asset(path)?;
+    let (sources, known) = assets.asset(path)?;
     let asset = known.as_ref().as_ref().map_err(|error| Fault::Media(format!("{}: {error}", path.id())))?;
     let vod = asset.vod();
     // The names are plain and the numbers counted: what the core does not know does not exist.
     let missing = |_| Fault::NotFound;
-    let identity = source.identity();
+    let identity = sources.first().ok_or(Fault::NotFound)?.identity();
     let (content, media_type, cache_control, place) = match part {
         VodPart::MultivariantPlaylist => (Content::from_bytes(asset.multivariant_playlist()), HLS, MANIFEST, "m".into()),
         VodPart::Mpd => (Content::from_bytes(asset.mpd()), DASH, MANIFEST, "d".into()),
@@ -31,7 +31,10 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart) -> Re
         }
         VodPart::Header(name) => (Content::from_bytes(vod.header(name).map_err(missing)?), media_type(name), SEGMENT, format!("{name}-i")),
         VodPart::Segment(name, number) => {
-            let content = Content::from_fragments(vod.segment(name, *number).map_err(missing)?, Arc::new(source));
+            let fragments = vod.segment(name, *number).map_err(missing)?;
+            let input = vod.source(name).map_err(missing)?.input;
+            let source = sources.into_iter().nth(input).ok_or(Fault::NotFound)?;
+            let content = Content::from_fragments(fragments, Arc::new(source));
             (content, media_type(name), SEGMENT, format!("{name}-{number}"))
         }
     };

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use reelway_core::{Demuxer, Vod};
+use reelway_core::{Demuxer, Options, Vod};
 
 fuzz_target!(|bytes: &[u8]| {
     let size = bytes.len() as u64;
@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(movie) = demuxer.finish() else { return };
     let truncated = movie.truncated.is_some();
     assert!(movie.memory() as u64 <= 4 * size + (1 << 20), "{} bytes of index for {size}", movie.memory());
-    let vod = Vod::new(movie, 4000);
+    let vod = Vod::new(vec![movie], &Options::default()).unwrap();
     let _ = vod.multivariant_playlist();
     let _ = vod.mpd();
     for (rendition, track) in vod.renditions() {

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use reelway_core::{Demuxer, Movie, Vod};
+use reelway_core::{Demuxer, Movie, Options, Vod};
 
 fn open(bytes: &[u8]) -> Option<Movie> {
     let mut demuxer = Demuxer::new(bytes.len() as u64);
@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
     if movie.tracks.iter().any(|track| track.samples.bytes() > bytes.len() as u64) {
         return;
     }
-    let vod = Vod::new(movie, 1000);
+    let vod = Vod::new(vec![movie], &Options::segments_of(1000)).unwrap();
     for (rendition, track) in vod.renditions() {
         let mut written = vod.header(&rendition.name).unwrap();
         for (number, _) in (1..).zip(&rendition.timeline.segments) {
