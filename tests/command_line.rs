@@ -39,7 +39,8 @@ fn bad_inputs_are_named() -> Result<()> {
     let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0";
     let folder = folder_with(&[
         ("cut behind.mp4", good.get(..good.len() / 2).context("short")?),
-        ("cut front.mp4", front.get(..front.len() * 3 / 4).context("short")?),
+        // All that describes the media is there, and none of the media.
+        ("cut front.mp4", front.get(..front.windows(4).position(|name| name == b"mdat").context("no mdat")? + 4).context("short")?),
         ("cut in the first box.mp4", front.get(..10).context("short")?),
         ("empty.mp4", b""),
         ("one byte.mp4", b"\0"),
@@ -66,6 +67,24 @@ fn bad_inputs_are_named() -> Result<()> {
     ] {
         one_line(&run(&["inspect", name], folder.path())?, reason)?;
     }
+    Ok(())
+}
+
+/// A download that stopped: what is there is published whole, what is not is told in a line.
+#[test]
+fn a_file_cut_short_is_packaged_as_far_as_it_goes() -> Result<()> {
+    let front = Movie::simple(12, 1).write();
+    let folder = folder_with(&[("cut.mp4", front.get(..front.len() * 3 / 4).context("short")?)])?;
+    for command in [&["package", "cut.mp4", "-o", "out"][..], &["inspect", "cut.mp4"]] {
+        let ran = run(command, folder.path())?;
+        ensure!(ran.code == Some(0), "{ran:?}");
+        let lines: Vec<&str> = ran.err.lines().collect();
+        ensure!(lines.len() == 2 && lines.iter().all(|line| line.starts_with("reelway: cut.mp4: the file is cut short: ")), "{ran:?}");
+    }
+    let verified = run(&["verify", "out"], folder.path())?;
+    ensure!(verified.code == Some(0), "{verified:?}");
+    let playlist = fs::read_to_string(folder.path().join("out/v1/media.m3u8"))?;
+    ensure!(playlist.matches("#EXTINF").count() == 3 && playlist.contains("#EXT-X-ENDLIST"), "{playlist}");
     Ok(())
 }
 

@@ -125,7 +125,7 @@ proptest! {
         let file = movie.write();
         let vod = demux(&file).and_then(|index| cut(index, target)).map_err(|error| TestCaseError::fail(error.to_string()))?;
         prop_assert_eq!(vod.renditions().count(), movie.tracks.len());
-        prop_assert!(vod.inputs().iter().all(|index| index.truncated.is_none()));
+        prop_assert!(vod.inputs().iter().all(|index| index.faults.is_empty()));
         for (rendition, track) in vod.renditions() {
             let number = usize::try_from(track.id).unwrap_or(0) - 1;
             let written = movie.tracks.get(number).ok_or_else(|| TestCaseError::fail("a track of another number"))?;
@@ -135,7 +135,7 @@ proptest! {
             let published = publish(&vod, &file, &rendition.name, rendition.timeline.segments.len())
                 .map_err(|error| TestCaseError::fail(error.to_string()))?;
             let again = demux(&published).map_err(|error| TestCaseError::fail(format!("cannot be read again: {error}")))?;
-            prop_assert!(again.fragmented && again.truncated.is_none() && again.left_out.is_empty());
+            prop_assert!(again.fragmented && again.faults.is_empty() && again.left_out.is_empty());
             let [again] = again.tracks.as_slice() else { return Err(TestCaseError::fail("not one track")) };
             // A late start is in the decoding times, an early one in the edit list.
             prop_assert_eq!(again.shift, shift.min(0));
@@ -173,6 +173,46 @@ proptest! {
                 time = Some(segment.end());
             }
             prop_assert_eq!(sample, track.samples.len());
+        }
+    }
+
+    /// A file that is cut off holds the samples that end before the cut, and in video nothing that the next key frame does not begin.
+    #[test]
+    fn what_is_left_of_a_file_is_published(movie in movie(), end in any::<Index>()) {
+        let mut file = Movie { moov_first: true, ..movie }.write();
+        let whole = demux(&file).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let media = file.windows(4).position(|name| name == b"mdat").unwrap_or(0);
+        file.truncate(media + 4 + end.index(file.len() - media - 3));
+        let mut expected: Vec<(u32, Vec<Indexed>)> = Vec::new();
+        for track in &whole.tracks {
+            let mut lost = false;
+            let mut samples: Vec<Indexed> = Vec::new();
+            for sample in &track.samples {
+                let video = matches!(track.codec.media, reelway_core::codec::Media::Video(_));
+                lost = sample.range().end > file.len() as u64 || (lost && video && !sample.sync);
+                if lost {
+                    continue;
+                }
+                if let Some(last) = samples.last_mut() {
+                    last.duration = u32::try_from(sample.decode_time - last.decode_time).unwrap_or(0);
+                }
+                samples.push(sample);
+            }
+            if !samples.is_empty() {
+                expected.push((track.id, samples));
+            }
+        }
+        let lost = |track: &reelway_core::track::Track| !expected.iter().any(|(id, samples)| *id == track.id && samples.len() == track.samples.len() as usize);
+        match demux(&file) {
+            Ok(left) => {
+                let found: Vec<_> = left.tracks.iter().map(|track| (track.id, track.samples.iter().collect::<Vec<_>>())).collect();
+                prop_assert_eq!(&found, &expected);
+                prop_assert_eq!(left.faults.len() + left.left_out.len(), whole.tracks.iter().filter(|track| lost(track)).count());
+            }
+            Err(error) => {
+                prop_assert!(expected.is_empty(), "{}", error);
+                prop_assert!(error.to_string().contains("cut short"), "{}", error);
+            }
         }
     }
 

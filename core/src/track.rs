@@ -19,10 +19,11 @@ pub struct Track {
     pub timescale: Timescale,
     /// ISO 639-2/T code or BCP 47 tag; `None`: undetermined.
     pub language: Option<String>,
-    /// Codec and kind of media.
+    /// Codec and kind of media; where samples use several descriptions, as the first of them tells.
     pub codec: Codec,
-    /// The sample entry as the source has it, header included; sound in QuickTime's form is brought into that of ISO.
-    pub sample_entry: Vec<u8>,
+    /// The sample entries that samples use, numbered by first use, as the source has them, header included; sound in QuickTime's form is
+    /// brought into that of ISO.
+    pub sample_entries: Vec<Vec<u8>>,
     /// The matrix of `tkhd`, as the source has it.
     pub matrix: [u8; 36],
     /// Width and height of presentation in 16.16 fixed point.
@@ -45,6 +46,13 @@ impl Track {
     /// When `sample` is presented, in ticks of the presentation timeline. Negative: before its start, to be decoded but not shown.
     pub fn presentation_time(&self, sample: &Sample) -> i64 {
         sample.composition_time().saturating_add(self.shift)
+    }
+
+    /// Heap memory that it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        self.samples.memory()
+            + self.sample_entries.iter().map(|entry| entry.len() + size_of::<Vec<u8>>()).sum::<usize>()
+            + size_of::<Self>()
     }
 
     /// The rate of the frame duration that most samples have, if nine in ten have it; else the average.
@@ -75,7 +83,7 @@ pub(crate) fn test_track(timescale: u32, count: u32, delta: u32, sync: impl Fn(u
         timescale: Timescale::new(timescale).unwrap(),
         language: None,
         codec: Codec { string: "mp4a.40.2".into(), media: Media::Audio(Audio { channels: 2, sample_rate: 48_000 }) },
-        sample_entry: Vec::new(),
+        sample_entries: Vec::new(),
         matrix: [0; 36],
         dimensions: (0, 0),
         shift: 0,

@@ -25,7 +25,7 @@ pub struct Report {
     pub tracks: Vec<TrackReport>,
     /// The tracks that are not.
     pub left_out: Vec<LeftOutReport>,
-    /// What is wrong with the file.
+    /// What is wrong with the file and lived with, such as samples that are left out because it is cut short.
     pub faults: Vec<Fault>,
 }
 
@@ -144,7 +144,7 @@ impl Report {
     pub fn new(movie: Movie) -> reelway_core::Result<Self> {
         let (size, fragmented) = (movie.size, movie.fragmented);
         let left_out = movie.left_out.iter().map(LeftOutReport::from).collect();
-        let faults = movie.truncated.iter().map(Fault::from).collect();
+        let faults = movie.faults.iter().map(Fault::from).collect();
         let vod = Vod::new(vec![movie], &Options::default())?;
         let tracks = vod.renditions().map(|(rendition, track)| {
             let (media_width, media_height, channels, sample_rate) = match &track.codec.media {

@@ -48,12 +48,28 @@ impl Track {
                 _ => {}
             }
         }
-        // A sample lasts until the next one is decoded, whatever a run says of the last sample before a gap.
-        for index in 1..track.samples.len() {
-            let [before, after] = track.samples.get_mut(index - 1..=index).unwrap_or_default() else { continue };
+        // Whatever a run says of the last sample before a gap.
+        track.close_gaps();
+        Ok(track)
+    }
+
+    /// Leaves out the samples that a file of `size` bytes does not hold; video goes on behind them with the next sync sample, and the sample
+    /// before lasts until then.
+    pub fn keep_whole(&mut self, size: u64, video: bool) {
+        let mut lost = false;
+        self.samples.retain(|sample| {
+            lost = sample.offset + u64::from(sample.size) > size || (lost && video && !sample.sync);
+            !lost
+        });
+        self.close_gaps();
+    }
+
+    /// A sample lasts until the next one is decoded.
+    fn close_gaps(&mut self) {
+        for index in 1..self.samples.len() {
+            let [before, after] = self.samples.get_mut(index - 1..=index).unwrap_or_default() else { continue };
             before.duration = after.dts - before.dts;
         }
-        Ok(track)
     }
 
     fn add_fragment(&mut self, moof: &[u8], start: u64, id: u32, defaults: &Trex) -> Result<()> {

@@ -22,7 +22,8 @@ pub const NON_SYNC_FLAGS: u32 = 0x0100_0000 | NON_SYNC;
 
 /// `tfhd` flag: `base_data_offset` is present.
 const BASE_DATA_OFFSET: u32 = 0x1;
-const DESCRIPTION_INDEX: u32 = 0x2;
+/// `tfhd` flag: `sample_description_index` is present.
+pub const DESCRIPTION_INDEX: u32 = 0x2;
 /// `tfhd` flag: `default_sample_duration` is present.
 pub const DEFAULT_DURATION: u32 = 0x8;
 /// `tfhd` flag: `default_sample_size` is present.

@@ -88,6 +88,31 @@ pub fn children(content: Reader<'_>) -> impl Iterator<Item = Result<(FourCc, Rea
     })
 }
 
+/// Walks over the boxes inside `content` as far as they can be read, for containers in which one broken box must not cost the others.
+///
+/// A box that says that it is longer than what is left has what is left; after a header that is none nothing follows. The first of these
+/// faults is put into `fault`, if nothing is there yet.
+pub fn legible<'a>(content: Reader<'a>, fault: &mut Option<Error>) -> impl Iterator<Item = (FourCc, Reader<'a>)> {
+    let mut content = Some(content);
+    core::iter::from_fn(move || {
+        let whole = content.take()?;
+        match children(whole).next()? {
+            Ok((name, child)) => {
+                let mut rest = whole;
+                let length = child.position().saturating_sub(whole.position()).saturating_add(child.remaining() as u64);
+                content = rest.skip(usize::try_from(length).ok()?).ok().map(|()| rest);
+                Some((name, child))
+            }
+            Err(error) => {
+                fault.get_or_insert(error);
+                let mut rest = whole;
+                let header = BoxHeader::read(&mut rest).ok()?;
+                Some((header.name, rest))
+            }
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +133,21 @@ mod tests {
         let mut walk = children(Reader::new(&bytes, 40));
         assert_eq!(walk.next().unwrap().unwrap_err().offset(), Some(40));
         assert!(walk.next().is_none());
+    }
+
+    #[test]
+    fn what_is_legible_is_read() {
+        for (last, found, offset) in [
+            (&[0, 0, 0, 99, b's', b'k', b'i', b'p', 3][..], &[(*b"free", &[1][..]), (*b"skip", &[3])][..], Some(49)),
+            (&[0, 0, 0, 7, b's', b'k', b'i', b'p', 3], &[(*b"free", &[1])], Some(49)),
+            (&[0, 0, 0, 8, b's', b'k', b'i', b'p', 0, 0, 0], &[(*b"free", &[1]), (*b"skip", &[])], None),
+        ] {
+            let bytes = [&[0, 0, 0, 9, b'f', b'r', b'e', b'e', 1], last].concat();
+            let mut fault = None;
+            let walked: alloc::vec::Vec<_> = legible(Reader::new(&bytes, 40), &mut fault).map(|(name, r)| (name.0, r.rest())).collect();
+            assert_eq!(walked, found);
+            assert_eq!(fault.and_then(|fault| fault.offset()), offset);
+        }
     }
 
     #[test]

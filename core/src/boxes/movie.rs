@@ -8,7 +8,7 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use super::{FourCc, children, sample_table::SampleTableBoxes};
+use super::{FourCc, children, legible, sample_table::SampleTableBoxes};
 use crate::{
     coding::Reader,
     error::{Error, Result},
@@ -18,21 +18,23 @@ use crate::{
 /// Tracks more than this are refused: no player shows them, and each costs work.
 const MAX_TRACKS: usize = 256;
 
-/// `moov` (ISO/IEC 14496-12 8.2.1).
+/// `moov` (ISO/IEC 14496-12 8.2.1). What can be read of it is here; what cannot is told.
 #[derive(Debug)]
 pub struct MovieBox<'a> {
     /// Ticks a second of the movie timeline, in which edits are measured; `None` where `mvhd` is missing, as real files have it.
     pub timescale: Option<Timescale>,
-    /// The tracks, in file order; those that could not be read say why.
+    /// The tracks, in file order.
     pub tracks: Vec<TrackBox<'a>>,
     /// `mvex`/`trex`: defaults for the fragments of each track; `None`: the movie has no fragments.
     pub extends: Option<Vec<TrackExtends>>,
+    /// The first thing that is wrong outside the tracks.
+    pub fault: Option<Error>,
 }
 
 /// `trak` (8.3.1) with the fields of `tkhd`, `mdhd`, `hdlr`, `elng` and `elst` in it.
 #[derive(Debug)]
 pub struct TrackBox<'a> {
-    /// `track_ID` (8.3.2).
+    /// `track_ID` (8.3.2); 0 where `tkhd` cannot be read.
     pub id: u32,
     /// `track_enabled` (8.3.2).
     pub enabled: bool,
@@ -40,16 +42,18 @@ pub struct TrackBox<'a> {
     pub matrix: [u8; 36],
     /// Width and height of presentation in 16.16 fixed point (8.3.2).
     pub dimensions: (u32, u32),
-    /// Ticks a second of the media (8.4.2).
-    pub timescale: Timescale,
-    /// `handler_type` (8.4.3).
+    /// Ticks a second of the media (8.4.2); `None` where `mdhd` does not tell it.
+    pub timescale: Option<Timescale>,
+    /// `handler_type` (8.4.3); where `hdlr` is missing, what the media header (8.4.5) tells; else zeros.
     pub handler: FourCc,
     /// ISO 639-2/T code of `mdhd`, or the BCP 47 tag of `elng`; `None` for undetermined.
     pub language: Option<String>,
     /// `elst` (8.6.6).
     pub edits: Vec<Edit>,
-    /// `stbl` (8.5.1).
-    pub sample_table: SampleTableBoxes<'a>,
+    /// `stbl` (8.5.1), where there is one.
+    pub sample_table: Option<SampleTableBoxes<'a>>,
+    /// The first thing that is wrong in it.
+    pub fault: Option<Error>,
 }
 
 /// One entry of `elst` (8.6.6).
@@ -81,142 +85,131 @@ pub struct TrackExtends {
 impl<'a> MovieBox<'a> {
     /// Reads the content of `moov`.
     pub fn read(content: Reader<'a>) -> Result<Self> {
-        let mut timescale = None;
+        let (mut timescale, mut extends, mut fault, mut broken) = (None, None, None, None);
         let mut tracks = Vec::new();
-        let mut extends = None;
-        for child in children(content) {
-            let (name, child) = child?;
+        for (name, mut child) in legible(content, &mut fault) {
             match &name.0 {
-                b"mvhd" => timescale = Some(read_timescale(child).map_err(|e| e.within(name))?),
+                b"mvhd" => timescale = note(read_timescale(&mut child), name, &mut broken).flatten(),
                 b"trak" if tracks.len() == MAX_TRACKS => {
                     return Err(Error::unsupported(format!("more than {MAX_TRACKS} tracks")).at(child.position()));
                 }
-                b"trak" => tracks.push(TrackBox::read(child).map_err(|e| e.within(name))?),
-                b"mvex" => extends = Some(read_extends(child).map_err(|e| e.within(name))?),
+                b"trak" => tracks.push(TrackBox::read(child)),
+                b"mvex" => extends = Some(note(read_extends(child), name, &mut broken).unwrap_or_default()),
                 _ => {}
             }
         }
-        Ok(Self { timescale, tracks, extends })
+        Ok(Self { timescale, tracks, extends, fault: fault.or(broken) })
+    }
+}
+
+/// What was read of the box `name`; its fault goes to `fault`, if nothing is there yet.
+fn note<T>(read: Result<T>, name: FourCc, fault: &mut Option<Error>) -> Option<T> {
+    match read {
+        Ok(read) => Some(read),
+        Err(error) => {
+            fault.get_or_insert(error.within(name));
+            None
+        }
     }
 }
 
 impl<'a> TrackBox<'a> {
-    fn read(content: Reader<'a>) -> Result<Self> {
-        let mut header = None;
-        let mut edits = Vec::new();
-        let mut media = None;
-        for child in children(content) {
-            let (name, child) = child?;
+    fn read(content: Reader<'a>) -> Self {
+        let mut track = Self {
+            id: 0,
+            enabled: true,
+            matrix: [0; 36],
+            dimensions: (0, 0),
+            timescale: None,
+            handler: FourCc([0; 4]),
+            language: None,
+            edits: Vec::new(),
+            sample_table: None,
+            fault: None,
+        };
+        let (mut fault, mut broken) = (None, None);
+        for (name, child) in legible(content, &mut fault) {
             match &name.0 {
-                b"tkhd" => header = Some(TrackHeader::read(child).map_err(|e| e.within(name))?),
+                b"tkhd" => drop(note(track.read_header(child), name, &mut broken)),
                 b"edts" => {
-                    for grandchild in children(child) {
-                        let (inner, grandchild) = grandchild.map_err(|e| e.within(name))?;
+                    let mut inside = None;
+                    for (inner, grandchild) in legible(child, &mut inside) {
                         if &inner.0 == b"elst" {
-                            edits = read_edits(grandchild).map_err(|e| e.within(inner).within(name))?;
+                            let edits = note(read_edits(grandchild).map_err(|e| e.within(inner)), name, &mut broken);
+                            track.edits = edits.unwrap_or_default();
                         }
                     }
+                    broken = broken.or(inside.map(|error| error.within(name)));
                 }
-                b"mdia" => media = Some(Media::read(child).map_err(|e| e.within(name))?),
+                b"mdia" => {
+                    let mut inside = None;
+                    track.read_media(child, &mut inside);
+                    broken = broken.or(inside.map(|error| error.within(name)));
+                }
                 _ => {}
             }
         }
-        let header = header.ok_or_else(|| missing("tkhd", content, "ISO/IEC 14496-12 8.3.2"))?;
-        let media = media.ok_or_else(|| missing("mdia", content, "ISO/IEC 14496-12 8.4.1"))?;
-        Ok(Self {
-            id: header.id,
-            enabled: header.enabled,
-            matrix: header.matrix,
-            dimensions: header.dimensions,
-            timescale: media.timescale,
-            handler: media.handler,
-            language: media.language,
-            edits,
-            sample_table: media.sample_table,
-        })
+        track.fault = fault.or(broken);
+        track
     }
-}
 
-fn missing(name: &str, container: Reader<'_>, clause: &'static str) -> Error {
-    Error::malformed(format!("box '{name}' is missing")).at(container.position()).by(clause)
-}
-
-/// The time fields that `mvhd` and `mdhd` begin with: creation, modification, timescale, duration.
-fn read_timescale_field(reader: &mut Reader<'_>) -> Result<Timescale> {
-    let (version, _) = reader.full_box()?;
-    reader.skip(if version == 1 { 16 } else { 8 })?;
-    let at = reader.position();
-    let timescale = Timescale::new(reader.u32()?)
-        .ok_or_else(|| Error::malformed("the timescale is zero: no time can be told").at(at).by("ISO/IEC 14496-12 8.4.2"))?;
-    reader.skip(if version == 1 { 8 } else { 4 })?;
-    Ok(timescale)
-}
-
-fn read_timescale(mut reader: Reader<'_>) -> Result<Timescale> {
-    read_timescale_field(&mut reader)
-}
-
-struct TrackHeader {
-    id: u32,
-    enabled: bool,
-    matrix: [u8; 36],
-    dimensions: (u32, u32),
-}
-
-impl TrackHeader {
-    fn read(mut reader: Reader<'_>) -> Result<Self> {
+    fn read_header(&mut self, mut reader: Reader<'_>) -> Result<()> {
         let (version, flags) = reader.full_box()?;
+        self.enabled = flags & 1 != 0;
         reader.skip(if version == 1 { 16 } else { 8 })?;
-        let id = reader.u32()?;
+        self.id = reader.u32()?;
         reader.skip(if version == 1 { 12 } else { 8 })?; // reserved, duration
         reader.skip(16)?; // reserved, layer, alternate_group, volume, reserved
-        let mut matrix = [0; 36];
-        matrix.copy_from_slice(reader.take(36)?);
-        Ok(Self { id, enabled: flags & 1 != 0, matrix, dimensions: (reader.u32()?, reader.u32()?) })
+        self.matrix.copy_from_slice(reader.take(36)?);
+        self.dimensions = (reader.u32()?, reader.u32()?);
+        Ok(())
     }
-}
 
-struct Media<'a> {
-    timescale: Timescale,
-    handler: FourCc,
-    language: Option<String>,
-    sample_table: SampleTableBoxes<'a>,
-}
-
-impl<'a> Media<'a> {
-    fn read(content: Reader<'a>) -> Result<Self> {
-        let (mut timescale, mut handler, mut sample_table) = (None, None, None);
+    /// `mdia` (8.4.1).
+    fn read_media(&mut self, content: Reader<'a>, fault: &mut Option<Error>) {
         let (mut packed_language, mut extended_language) = (None, None);
-        for child in children(content) {
-            let (name, mut child) = child?;
+        let (mut handler, mut kind) = (None, None);
+        let mut broken = None;
+        for (name, mut child) in legible(content, fault) {
             match &name.0 {
                 b"mdhd" => {
-                    timescale = Some(read_timescale_field(&mut child).map_err(|e| e.within(name))?);
+                    self.timescale = note(read_timescale(&mut child), name, &mut broken).flatten();
                     packed_language = child.u16().ok().and_then(unpack_language);
                 }
-                b"hdlr" => {
-                    child.skip(8).map_err(|e| e.within(name))?;
-                    handler = Some(child.four_cc().map_err(|e| e.within(name))?);
-                }
+                b"hdlr" => handler = note(child.skip(8).and_then(|()| child.four_cc()), name, &mut broken),
                 b"elng" => extended_language = read_extended_language(child),
                 b"minf" => {
-                    for grandchild in children(child) {
-                        let (inner, grandchild) = grandchild.map_err(|e| e.within(name))?;
-                        if &inner.0 == b"stbl" {
-                            sample_table = Some(SampleTableBoxes::read(grandchild).map_err(|e| e.within(inner).within(name))?);
+                    let mut inside = None;
+                    for (inner, grandchild) in legible(child, &mut inside) {
+                        match &inner.0 {
+                            b"vmhd" => kind = Some(FourCc(*b"vide")),
+                            b"smhd" => kind = Some(FourCc(*b"soun")),
+                            b"stbl" => {
+                                let mut within = None;
+                                self.sample_table = Some(SampleTableBoxes::read(grandchild, &mut within));
+                                broken = broken.or(within.map(|error| error.within(inner).within(name)));
+                            }
+                            _ => {}
                         }
                     }
+                    broken = broken.or(inside.map(|error| error.within(name)));
                 }
                 _ => {}
             }
         }
-        Ok(Self {
-            timescale: timescale.ok_or_else(|| missing("mdhd", content, "ISO/IEC 14496-12 8.4.2"))?,
-            handler: handler.ok_or_else(|| missing("hdlr", content, "ISO/IEC 14496-12 8.4.3"))?,
-            language: extended_language.or(packed_language),
-            sample_table: sample_table.ok_or_else(|| missing("stbl", content, "ISO/IEC 14496-12 8.5.1"))?,
-        })
+        *fault = fault.take().or(broken);
+        self.handler = handler.or(kind).unwrap_or(self.handler);
+        self.language = extended_language.or(packed_language);
     }
+}
+
+/// The time fields that `mvhd` and `mdhd` begin with: creation, modification, timescale, duration. A timescale of zero tells no time.
+fn read_timescale(reader: &mut Reader<'_>) -> Result<Option<Timescale>> {
+    let (version, _) = reader.full_box()?;
+    reader.skip(if version == 1 { 16 } else { 8 })?;
+    let timescale = Timescale::new(reader.u32()?);
+    reader.skip(if version == 1 { 8 } else { 4 })?;
+    Ok(timescale)
 }
 
 /// Three letters of five bits each (8.4.2.3). QuickTime's numbers below 0x400 and `und` say nothing.

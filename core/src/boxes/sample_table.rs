@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use super::{FourCc, children};
+use super::{FourCc, legible};
 use crate::{
     coding::Reader,
     error::{Error, Result},
@@ -19,23 +19,18 @@ pub struct Table<'a, const N: usize> {
 impl<'a, const N: usize> Table<'a, N> {
     const EMPTY: Self = Self { entries: &[], position: 0 };
 
-    /// Reads a 32-bit count and as many entries; bytes after them are left.
-    fn read(reader: &mut Reader<'a>, clause: &'static str) -> Result<Self> {
+    /// Reads a 32-bit count and as many entries; bytes after them are left. Where there are fewer, they are the table, and `fault` says so.
+    fn read(reader: &mut Reader<'a>, clause: &'static str, fault: &mut Option<Error>) -> Result<Self> {
         let at = reader.position();
         let count = reader.u32()?;
-        Self::take(reader, count, at, clause)
-    }
-
-    fn take(reader: &mut Reader<'a>, count: u32, at: u64, clause: &'static str) -> Result<Self> {
         let position = reader.position();
         let (entries, _) = reader.rest().as_chunks::<N>();
-        match usize::try_from(count).ok().and_then(|count| entries.get(..count)) {
-            Some(entries) => Ok(Self { entries, position }),
-            None => {
-                let message = format!("{count} entries need {} bytes, {} are left", u64::from(count) * N as u64, reader.remaining());
-                Err(Error::malformed(message).at(at).by(clause))
-            }
+        let announced = usize::try_from(count).ok().and_then(|count| entries.get(..count));
+        if announced.is_none() {
+            let message = format!("{count} entries need {} bytes, {} are left", u64::from(count) * N as u64, reader.remaining());
+            fault.get_or_insert(Error::malformed(message).at(at).by(clause));
         }
+        Ok(Self { entries: announced.unwrap_or(entries), position })
     }
 
     /// Number of entries.
@@ -70,13 +65,15 @@ pub enum SampleSizes<'a> {
     Each16(Table<'a, 2>),
     /// `stz2` with fields of 8 bits.
     Each8(Table<'a, 1>),
+    /// `stz2` with fields of 4 bits, two in an entry; the number of samples, for the last may be half an entry.
+    Each4(Table<'a, 1>, u32),
 }
 
 impl SampleSizes<'_> {
     /// Number of samples.
     pub fn count(&self) -> u32 {
         let len = match self {
-            Self::Constant { count, .. } => return *count,
+            Self::Constant { count, .. } | Self::Each4(_, count) => return *count,
             Self::Each(table) => table.len(),
             Self::Each16(table) => table.len(),
             Self::Each8(table) => table.len(),
@@ -137,8 +134,8 @@ pub struct SampleTableBoxes<'a> {
 }
 
 impl<'a> SampleTableBoxes<'a> {
-    /// Reads the content of `stbl`.
-    pub fn read(content: Reader<'a>) -> Result<Self> {
+    /// Reads the content of `stbl`. What can be read of a broken box is used; `fault` gets the first that is wrong, if nothing is there yet.
+    pub fn read(content: Reader<'a>, fault: &mut Option<Error>) -> Self {
         let mut tables = Self {
             descriptions: None,
             time_to_sample: Table::EMPTY,
@@ -148,51 +145,65 @@ impl<'a> SampleTableBoxes<'a> {
             chunk_offsets: ChunkOffsets::Short(Table::EMPTY),
             sync: None,
         };
-        for child in children(content) {
-            let (name, child) = child?;
-            tables.read_child(name, child).map_err(|e| e.within(name))?;
+        let mut broken = None;
+        for (name, child) in legible(content, fault) {
+            let mut inner = None;
+            if let Err(error) = tables.read_child(name, child, &mut inner) {
+                inner.get_or_insert(error);
+            }
+            broken = broken.or(inner.map(|error| error.within(name)));
         }
-        Ok(tables)
+        *fault = fault.take().or(broken);
+        tables
     }
 
-    fn read_child(&mut self, name: FourCc, mut child: Reader<'a>) -> Result<()> {
+    fn read_child(&mut self, name: FourCc, mut child: Reader<'a>, fault: &mut Option<Error>) -> Result<()> {
         match &name.0 {
             b"stsd" => self.descriptions = Some(child),
-            b"stts" => self.time_to_sample = read_table(&mut child, "ISO/IEC 14496-12 8.6.1.2")?,
-            b"ctts" => self.composition = read_table(&mut child, "ISO/IEC 14496-12 8.6.1.3")?,
-            b"stsc" => self.sample_to_chunk = read_table(&mut child, "ISO/IEC 14496-12 8.7.4")?,
-            b"stss" => self.sync = Some(read_table(&mut child, "ISO/IEC 14496-12 8.6.2")?),
-            b"stco" => self.chunk_offsets = ChunkOffsets::Short(read_table(&mut child, "ISO/IEC 14496-12 8.7.5")?),
-            b"co64" => self.chunk_offsets = ChunkOffsets::Long(read_table(&mut child, "ISO/IEC 14496-12 8.7.5")?),
-            b"stsz" => self.sizes = read_sizes(&mut child)?,
-            b"stz2" => self.sizes = read_compact_sizes(&mut child)?,
+            b"stts" => self.time_to_sample = read_table(&mut child, "ISO/IEC 14496-12 8.6.1.2", fault)?,
+            b"ctts" => self.composition = read_table(&mut child, "ISO/IEC 14496-12 8.6.1.3", fault)?,
+            b"stsc" => self.sample_to_chunk = read_table(&mut child, "ISO/IEC 14496-12 8.7.4", fault)?,
+            b"stss" => self.sync = Some(read_table(&mut child, "ISO/IEC 14496-12 8.6.2", fault)?),
+            b"stco" => self.chunk_offsets = ChunkOffsets::Short(read_table(&mut child, "ISO/IEC 14496-12 8.7.5", fault)?),
+            b"co64" => self.chunk_offsets = ChunkOffsets::Long(read_table(&mut child, "ISO/IEC 14496-12 8.7.5", fault)?),
+            b"stsz" => self.sizes = read_sizes(&mut child, fault)?,
+            b"stz2" => self.sizes = read_compact_sizes(&mut child, fault)?,
             _ => {}
         }
         Ok(())
     }
 }
 
-fn read_table<'a, const N: usize>(child: &mut Reader<'a>, clause: &'static str) -> Result<Table<'a, N>> {
+fn read_table<'a, const N: usize>(child: &mut Reader<'a>, clause: &'static str, fault: &mut Option<Error>) -> Result<Table<'a, N>> {
     child.full_box()?;
-    Table::read(child, clause)
+    Table::read(child, clause, fault)
 }
 
 const SIZES: &str = "ISO/IEC 14496-12 8.7.3";
 
-fn read_sizes<'a>(child: &mut Reader<'a>) -> Result<SampleSizes<'a>> {
+fn read_sizes<'a>(child: &mut Reader<'a>, fault: &mut Option<Error>) -> Result<SampleSizes<'a>> {
     child.full_box()?;
     match child.u32()? {
-        0 => Table::read(child, SIZES).map(SampleSizes::Each),
+        0 => Table::read(child, SIZES, fault).map(SampleSizes::Each),
         size => Ok(SampleSizes::Constant { size, count: child.u32()? }),
     }
 }
 
-fn read_compact_sizes<'a>(child: &mut Reader<'a>) -> Result<SampleSizes<'a>> {
+fn read_compact_sizes<'a>(child: &mut Reader<'a>, fault: &mut Option<Error>) -> Result<SampleSizes<'a>> {
     child.full_box()?;
     let at = child.position();
     match child.u32()? & 0xff {
-        16 => Table::read(child, SIZES).map(SampleSizes::Each16),
-        8 => Table::read(child, SIZES).map(SampleSizes::Each8),
+        16 => Table::read(child, SIZES, fault).map(SampleSizes::Each16),
+        8 => Table::read(child, SIZES, fault).map(SampleSizes::Each8),
+        4 => {
+            let count = child.u32()?;
+            let table = Table { entries: child.rest().as_chunks().0, position: child.position() };
+            let there = u32::try_from(table.len().saturating_mul(2)).unwrap_or(u32::MAX);
+            if there < count {
+                fault.get_or_insert(Error::malformed(format!("{count} sizes of 4 bits, {there} are there")).at(at).by(SIZES));
+            }
+            Ok(SampleSizes::Each4(table, count.min(there)))
+        }
         bits => Err(Error::unsupported(format!("sample sizes in fields of {bits} bits")).at(at).by(SIZES)),
     }
 }
@@ -202,9 +213,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_count_beyond_the_box_is_refused_before_anything_is_kept() {
+    fn a_count_beyond_the_box_is_told_and_what_is_there_is_the_table() {
         let bytes = [0, 0, 0, 0, 0x40, 0, 0, 0, 1, 2, 3, 4];
-        let error = read_table::<4>(&mut Reader::new(&bytes, 8), "clause").unwrap_err();
+        let mut fault = None;
+        let table = read_table::<4>(&mut Reader::new(&bytes, 8), "clause", &mut fault).unwrap();
+        assert_eq!(table.iter().collect::<alloc::vec::Vec<_>>(), [&[1, 2, 3, 4]]);
+        let error = fault.unwrap();
         assert_eq!(error.offset(), Some(12));
         assert_eq!(error.message(), "1073741824 entries need 4294967296 bytes, 4 are left");
     }
@@ -212,7 +226,9 @@ mod tests {
     #[test]
     fn padding_behind_a_table_is_left_alone() {
         let bytes = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0];
-        let table = read_table::<4>(&mut Reader::new(&bytes, 0), "clause").unwrap();
+        let mut fault = None;
+        let table = read_table::<4>(&mut Reader::new(&bytes, 0), "clause", &mut fault).unwrap();
         assert_eq!(table.iter().collect::<alloc::vec::Vec<_>>(), [&[0, 0, 0, 9]]);
+        assert_eq!(fault, None);
     }
 }

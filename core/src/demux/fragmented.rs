@@ -2,7 +2,7 @@
 
 use alloc::{format, vec::Vec};
 
-use super::Movie;
+use super::{Faults, builder::TrackBuilder};
 use crate::{
     boxes::{
         FourCc,
@@ -10,59 +10,53 @@ use crate::{
         movie::TrackExtends,
     },
     coding::Reader,
-    error::{Error, ErrorKind, Result},
-    sample::{Sample, SampleTableBuilder},
+    error::{Error, Result},
+    sample::Sample,
 };
 
-/// Gathers the samples of fragments, a builder a track, in the order of the movie's tracks.
+/// Gathers the samples of fragments for tracks that may have samples of `moov` already, which is rare.
 #[derive(Debug)]
 pub struct Fragments {
     extends: Vec<TrackExtends>,
-    builders: Vec<SampleTableBuilder>,
 }
 
 impl Fragments {
-    /// Continues what `builders` hold from `moov`, which is mostly nothing.
-    pub fn new(extends: Vec<TrackExtends>, builders: Vec<SampleTableBuilder>) -> Self {
-        Self { extends, builders }
+    /// Of a movie with these defaults.
+    pub fn new(extends: Vec<TrackExtends>) -> Self {
+        Self { extends }
     }
 
-    /// Takes the content of a `moof` that begins at byte `moof` of the file.
-    pub fn handle_moof(&mut self, movie: &mut Movie, content: Reader<'_>, moof: u64) -> Result<()> {
+    /// Takes the content of a `moof` that begins at byte `moof` of a file of `size` bytes. What is broken or not there is left out and told:
+    /// what came before stands, and so does what follows in fragments that say where it belongs.
+    pub fn handle_moof(&self, tracks: &mut [TrackBuilder], content: Reader<'_>, (moof, size): (u64, u64), faults: &mut Faults) {
         let defaults = |track_id| {
             let found = self.extends.iter().find(|extends| extends.track_id == track_id).copied();
             found.unwrap_or(TrackExtends { track_id, description_index: 1, ..TrackExtends::default() })
         };
-        let fragments = read_fragments(content, moof, defaults)?;
+        let fragments = match read_fragments(content, moof, defaults) {
+            Ok(fragments) => fragments,
+            Err(error) => return faults.note(error),
+        };
         let mut end = moof;
         for fragment in &fragments {
-            let index = movie.tracks.iter().position(|track| track.id == fragment.track_id);
-            let builder = index.and_then(|index| self.builders.get_mut(index));
-            match add_fragment(fragment, builder, end, movie.size) {
+            let track = tracks.iter_mut().find(|track| track.id() == fragment.track_id);
+            match add_fragment(fragment, track, end, size) {
                 Ok(data_end) => end = data_end,
-                // What the file does not hold is left out; what came before stands.
-                Err(error) if error.kind() == ErrorKind::Truncated => {
-                    movie.truncated.get_or_insert(error.within(FourCc(*b"traf")));
-                    return Ok(());
-                }
-                Err(error) => return Err(error.within(FourCc(*b"traf"))),
+                Err(error) => return faults.note(error.within(FourCc(*b"traf"))),
             }
-        }
-        Ok(())
-    }
-
-    /// Gives the tracks their samples.
-    pub fn finish(self, movie: &mut Movie) {
-        for (track, builder) in movie.tracks.iter_mut().zip(self.builders) {
-            track.samples = builder.finish();
         }
     }
 }
 
 /// Adds the samples of a fragment whose data follows byte `previous_end` unless it says otherwise; returns where its data ends.
-fn add_fragment(fragment: &TrackFragment<'_>, mut builder: Option<&mut SampleTableBuilder>, previous_end: u64, size: u64) -> Result<u64> {
+fn add_fragment(fragment: &TrackFragment<'_>, track: Option<&mut TrackBuilder>, previous_end: u64, size: u64) -> Result<u64> {
     let base = fragment.base.unwrap_or(previous_end);
     let mut offset = base;
+    let mut builder = track.map(|track| {
+        let description = track.description(fragment.description_index);
+        track.samples.description_run(track.samples.len(), description);
+        &mut track.samples
+    });
     let mut time = fragment.decode_time.or_else(|| builder.as_ref().map(|builder| builder.end())).unwrap_or(0);
     for run in &fragment.runs {
         if let Some(data_offset) = run.data_offset {

@@ -1,5 +1,6 @@
 //! From the bytes of a file to its tracks, by asking for the ranges that are needed and for no others.
 
+mod builder;
 mod edits;
 mod fragmented;
 mod progressive;
@@ -8,13 +9,17 @@ use alloc::{format, string::String, vec::Vec};
 use core::ops::Range;
 
 use crate::{
-    boxes::{BoxHeader, FourCc, movie::MovieBox},
-    codec::Kind,
+    boxes::{
+        BoxHeader, FourCc,
+        movie::{MovieBox, TrackBox},
+        sample_entry::read_descriptions,
+    },
     coding::Reader,
     error::{Error, ErrorKind, Result},
     time::{self, Timescale},
     track::Track,
 };
+use builder::TrackBuilder;
 use fragmented::Fragments;
 
 /// The largest `moov` that is read, in bytes: days of video.
@@ -35,8 +40,23 @@ pub struct Movie {
     pub fragmented: bool,
     /// Bytes of the file.
     pub size: u64,
-    /// The first fault that cuts the media short, if any: samples that it announces and the file does not hold.
-    pub truncated: Option<Error>,
+    /// What is wrong with the file and is lived with: samples that it announces and does not hold, which are left out (of kind
+    /// [`ErrorKind::Truncated`]), boxes that are broken, tables that do not agree. The first of them, each with its place.
+    pub faults: Vec<Error>,
+}
+
+/// The faults of a file, as many as are worth telling.
+#[derive(Debug, Default)]
+struct Faults(Vec<Error>);
+
+impl Faults {
+    const MOST: usize = 16;
+
+    fn note(&mut self, fault: Error) {
+        if self.0.len() < Self::MOST {
+            self.0.push(fault);
+        }
+    }
 }
 
 /// A track that is in the file and not in the [`Movie`].
@@ -63,17 +83,26 @@ pub struct Demuxer {
     cursor: u64,
     /// The box at the cursor, once it is known to be read whole.
     wanted: Option<(FourCc, u64)>,
-    movie: Option<Movie>,
-    fragments: Option<Fragments>,
+    movie: Option<MovieBuilder>,
     done: bool,
-    /// Set when a box ends behind the file: where it stands, its name and its announced end.
-    cut: Option<(u64, FourCc, u64)>,
+    /// Set when a box ends behind the file.
+    cut: Option<Error>,
+}
+
+/// What `moov` says, while samples are gathered.
+#[derive(Debug)]
+struct MovieBuilder {
+    tracks: Vec<TrackBuilder>,
+    left_out: Vec<LeftOut>,
+    /// `None`: the movie has no fragments.
+    fragments: Option<Fragments>,
+    faults: Faults,
 }
 
 impl Demuxer {
     /// Reads a file of `size` bytes.
     pub fn new(size: u64) -> Self {
-        Self { size, cursor: 0, wanted: None, movie: None, fragments: None, done: size == 0, cut: None }
+        Self { size, cursor: 0, wanted: None, movie: None, done: size == 0, cut: None }
     }
 
     /// The bytes of the file that are needed next; `None`: it is done.
@@ -132,11 +161,13 @@ impl Demuxer {
             _ => 0,
         };
         if end > self.size {
-            self.cut.get_or_insert((self.cursor, header.name, end));
+            let message = format!("the file is cut short: box '{}' ends at byte {end}, the file at byte {}", header.name, self.size);
+            self.cut.get_or_insert(Error::truncated(message).at(self.cursor));
             self.done = true;
             return Ok(());
         }
-        if limit == 0 || (header.name.0 == *b"moof" && self.fragments.is_none()) {
+        let fragmented = self.movie.as_ref().is_some_and(|movie| movie.fragments.is_some());
+        if limit == 0 || (header.name.0 == *b"moof" && !fragmented) {
             self.cursor = end;
             self.done = end >= self.size;
             return Ok(());
@@ -170,52 +201,18 @@ impl Demuxer {
         self.done = self.cursor >= self.size;
         let mut content = Reader::new(bytes, position);
         BoxHeader::read(&mut content)?;
-        if &name.0 == b"moov" {
-            if self.movie.is_some() {
-                return Ok(()); // a later one describes the same media again
+        match (&name.0, &mut self.movie) {
+            (b"moov", None) => {
+                let movie = MovieBox::read(content).map_err(|error| error.within(name))?;
+                let movie = MovieBuilder::new(&movie, self.size);
+                self.done |= movie.fragments.is_none();
+                self.movie = Some(movie);
             }
-            let movie = MovieBox::read(content).and_then(|boxes| self.handle_movie(&boxes));
-            return movie.map_err(|error| error.within(name));
-        }
-        match (&mut self.movie, &mut self.fragments) {
-            (Some(movie), Some(fragments)) => fragments.handle_moof(movie, content, position).map_err(|error| error.within(name)),
-            _ => Ok(()),
-        }
-    }
-
-    fn handle_movie(&mut self, boxes: &MovieBox<'_>) -> Result<()> {
-        let mut movie =
-            Movie { name: String::new(), tracks: Vec::new(), left_out: Vec::new(), fragmented: false, size: self.size, truncated: None };
-        let mut builders = Vec::new();
-        for track in &boxes.tracks {
-            match progressive::read_track(track, boxes.timescale, self.size) {
-                Ok(read) => {
-                    movie.tracks.push(read.track);
-                    builders.push(read.samples);
-                    if let Some(truncated) = read.truncated {
-                        movie.truncated.get_or_insert(truncated);
-                    }
-                }
-                Err(reason) if reason.kind() == ErrorKind::Unsupported => {
-                    let coding = progress_coding(track);
-                    movie.left_out.push(LeftOut { id: track.id, handler: track.handler, coding, reason });
-                }
-                Err(error) => return Err(error.within(FourCc(*b"trak"))),
+            (b"moof", Some(MovieBuilder { tracks, fragments: Some(fragments), faults, .. })) => {
+                fragments.handle_moof(tracks, content, (position, self.size), faults);
             }
+            _ => {} // a later `moov` describes the same media again
         }
-        match &boxes.extends {
-            Some(extends) => {
-                movie.fragmented = true;
-                self.fragments = Some(Fragments::new(extends.clone(), builders));
-            }
-            None => {
-                for (track, builder) in movie.tracks.iter_mut().zip(builders) {
-                    track.samples = builder.finish();
-                }
-                self.done = true;
-            }
-        }
-        self.movie = Some(movie);
         Ok(())
     }
 
@@ -224,47 +221,97 @@ impl Demuxer {
         if self.size == 0 {
             return Err(Error::malformed("the file is empty"));
         }
-        let cut = self.cut.map(|(position, name, end)| {
-            Error::truncated(format!("the file is cut short: box '{name}' ends at byte {end}, the file at byte {}", self.size)).at(position)
-        });
-        let Some(mut movie) = self.movie else {
-            return Err(cut.unwrap_or_else(|| {
-                Error::malformed("the file has no 'moov' box: it says nothing of its media").by("ISO/IEC 14496-12 8.2.1")
-            }));
-        };
-        if let Some(fragments) = self.fragments {
-            fragments.finish(&mut movie);
-        }
-        if movie.truncated.is_none() {
-            movie.truncated = cut;
-        }
-        let (full, empty): (Vec<_>, Vec<_>) = movie.tracks.into_iter().partition(|track| !track.samples.is_empty());
-        movie.tracks = full;
-        if movie.tracks.is_empty() {
-            if let Some(truncated) = movie.truncated {
-                return Err(truncated);
+        match (self.movie, self.cut) {
+            (Some(mut movie), cut) => {
+                let truncated = movie.faults.0.iter().any(|fault| fault.kind() == ErrorKind::Truncated);
+                cut.filter(|_| !truncated).into_iter().for_each(|cut| movie.faults.note(cut));
+                movie.finish(self.size)
             }
-            if let Some(left_out) = movie.left_out.first() {
-                return Err(Error::unsupported(format!("no track can be played; the first: {}", left_out.reason)));
-            }
-            let message = if empty.is_empty() { "the movie has no track" } else { "the movie has no samples" };
-            return Err(Error::malformed(message).within(FourCc(*b"moov")));
+            (None, Some(cut)) => Err(cut),
+            (None, None) => Err(Error::malformed("the file has no 'moov' box: it says nothing of its media").by("ISO/IEC 14496-12 8.2.1")),
         }
-        movie.left_out.extend(empty.into_iter().map(|track| LeftOut {
-            id: track.id,
-            handler: FourCc(match track.codec.media.kind() {
-                Kind::Video => *b"vide",
-                Kind::Audio => *b"soun",
-            }),
-            coding: None,
-            reason: Error::unsupported("the track has no samples"),
-        }));
-        Ok(movie)
     }
 }
 
-fn progress_coding(track: &crate::boxes::movie::TrackBox<'_>) -> Option<FourCc> {
-    let entries = crate::boxes::sample_entry::read_descriptions(track.sample_table.descriptions?).ok()?;
+impl MovieBuilder {
+    /// What `moov` tells of a file of `size` bytes, with the samples that it has itself.
+    fn new(boxes: &MovieBox<'_>, size: u64) -> Self {
+        let mut movie = Self { tracks: Vec::new(), left_out: Vec::new(), fragments: None, faults: Faults::default() };
+        let in_movie = |error: Error| error.within(FourCc(*b"moov"));
+        boxes.fault.clone().into_iter().for_each(|fault| movie.faults.note(in_movie(fault)));
+        for boxes_of_track in &boxes.tracks {
+            let in_track = |error: Error| in_movie(error.within(FourCc(*b"trak")));
+            let mut faults = Faults::default();
+            boxes_of_track.fault.clone().into_iter().for_each(|fault| faults.note(fault));
+            let read = TrackBuilder::new(boxes_of_track, boxes.timescale).and_then(|mut track| {
+                let tables = boxes_of_track.sample_table.as_ref();
+                tables.map_or(Ok(()), |tables| progressive::read_samples(tables, size, &mut track, &mut faults))?;
+                Ok(track)
+            });
+            match read {
+                Ok(track) => {
+                    movie.tracks.push(track);
+                    faults.0.into_iter().for_each(|fault| movie.faults.note(in_track(fault)));
+                }
+                // Its faults do not matter: none of it is used.
+                Err(reason) => movie.left_out.push(LeftOut {
+                    id: boxes_of_track.id,
+                    handler: boxes_of_track.handler,
+                    coding: coding(boxes_of_track),
+                    reason: in_track(reason),
+                }),
+            }
+        }
+        // Files whose `mvex` is missing have fragments all the same, if `moov` has no samples.
+        let empty = movie.tracks.iter().all(|track| track.samples.is_empty()) && !movie.tracks.is_empty();
+        let extends = boxes.extends.clone().or(empty.then(Vec::new));
+        movie.fragments = extends.map(Fragments::new);
+        movie
+    }
+
+    fn finish(self, size: u64) -> Result<Movie> {
+        let mut movie = Movie {
+            name: String::new(),
+            tracks: Vec::new(),
+            left_out: self.left_out,
+            fragmented: self.fragments.is_some(),
+            size,
+            faults: self.faults.0,
+        };
+        let mut empty = Vec::new();
+        for track in self.tracks {
+            let (id, handler, coding) = (track.id(), track.handler, Some(track.coding));
+            let left_out = |reason| LeftOut { id, handler, coding, reason };
+            if track.samples.is_empty() {
+                empty.push(left_out(Error::unsupported("the track has no samples")));
+                continue;
+            }
+            match track.finish() {
+                Ok(track) => movie.tracks.push(track),
+                Err(reason) => movie.left_out.push(left_out(reason)),
+            }
+        }
+        if !movie.tracks.is_empty() {
+            movie.left_out.append(&mut empty);
+            return Ok(movie);
+        }
+        let count = movie.left_out.len();
+        let reasons = || movie.left_out.iter().map(|left_out| &left_out.reason);
+        let truncated = movie.faults.iter().chain(reasons()).find(|reason| reason.kind() == ErrorKind::Truncated);
+        Err(match truncated.or(reasons().next()) {
+            Some(reason) if count > 1 && reason.kind() != ErrorKind::Truncated => {
+                Error::unsupported(format!("no track can be played; the first: {reason}"))
+            }
+            Some(reason) => reason.clone(),
+            None => Error::malformed(if empty.is_empty() { "the movie has no track" } else { "the movie has no samples" })
+                .within(FourCc(*b"moov")),
+        })
+    }
+}
+
+/// Coding name of the first sample entry of a track.
+fn coding(track: &TrackBox<'_>) -> Option<FourCc> {
+    let entries = read_descriptions(track.sample_table.as_ref()?.descriptions?).ok()?;
     entries.first().map(|entry| entry.name)
 }
 
@@ -286,6 +333,6 @@ impl Movie {
 
     /// Heap memory that the index takes, in bytes.
     pub fn memory(&self) -> usize {
-        self.tracks.iter().map(|track| track.samples.memory() + track.sample_entry.len() + size_of::<Track>()).sum()
+        self.tracks.iter().map(Track::memory).sum()
     }
 }

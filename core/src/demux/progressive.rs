@@ -1,81 +1,58 @@
 //! `moov` with samples in it: sample tables to samples.
+//!
+//! Tables that do not agree with each other are read as far as they do, as all players read them; each disagreement is told.
 
 use alloc::{format, vec::Vec};
+use core::ops::Range;
 
-use super::edits;
+use super::{Faults, builder::TrackBuilder};
 use crate::{
     boxes::{
         FourCc,
-        movie::TrackBox,
-        sample_entry::read_descriptions,
         sample_table::{SampleSizes, SampleTableBoxes},
     },
-    codec::{self, Media},
     error::{Error, Result},
     sample::{SampleTable, SampleTableBuilder},
-    time::Timescale,
-    track::Track,
 };
 
-/// A track, the samples that `moov` gives it, and the first of them that the file does not hold.
-pub struct ReadTrack {
-    /// The track, without its samples.
-    pub track: Track,
-    /// Its samples so far: fragments may add to them.
-    pub samples: SampleTableBuilder,
-    /// Set when samples lie behind the end of the file.
-    pub truncated: Option<Error>,
-}
+/// Places where a track goes on behind samples that the file does not hold; behind the last of them it ends.
+const MOST_HOLES: usize = 64;
 
-/// Reads a track of a movie whose ticks are of scale `movie`, if it tells one, in a file of `size` bytes.
-pub fn read_track(boxes: &TrackBox<'_>, movie: Option<Timescale>, size: u64) -> Result<ReadTrack> {
-    let tables = &boxes.sample_table;
-    let in_table = |error: Error| error.within(FourCc(*b"stbl")).within(FourCc(*b"minf")).within(FourCc(*b"mdia"));
-    let build = || {
-        let index = description_index(tables)?;
-        let descriptions = tables.descriptions.ok_or_else(|| missing("stsd", "ISO/IEC 14496-12 8.5.2"))?;
-        let entries = read_descriptions(descriptions).map_err(|e| e.within(FourCc(*b"stsd")))?;
-        let entry = usize::try_from(index).ok().and_then(|index| entries.get(index.checked_sub(1)?)).ok_or_else(|| {
-            Error::malformed(format!("samples name description {index}, there are {}", entries.len())).by("ISO/IEC 14496-12 8.7.4")
-        })?;
-        let codec = codec::describe(entry, boxes.handler).map_err(|e| e.within(FourCc(*b"stsd")))?;
-        let iso = match &codec.media {
-            Media::Audio(audio) => entry.iso_audio(audio.channels, audio.sample_rate).map_err(|e| e.within(FourCc(*b"stsd")))?,
-            Media::Video(_) => None,
-        };
-        let (samples, truncated) = read_samples(tables, size)?;
-        Ok((codec, iso.unwrap_or_else(|| Vec::from(entry.bytes)), samples, truncated))
-    };
-    let (codec, sample_entry, samples, truncated) = build().map_err(in_table)?;
-    let track = Track {
-        id: boxes.id,
-        enabled: boxes.enabled,
-        timescale: boxes.timescale,
-        language: boxes.language.clone(),
-        codec,
-        sample_entry,
-        matrix: boxes.matrix,
-        dimensions: boxes.dimensions,
-        shift: edits::shift(&boxes.edits, movie, boxes.timescale)?,
-        samples: SampleTable::default(),
-    };
-    Ok(ReadTrack { track, samples, truncated })
-}
-
-fn missing(name: &str, clause: &'static str) -> Error {
-    Error::malformed(format!("box '{name}' is missing")).by(clause)
-}
-
-/// The one sample description that all samples use; 1 where there are none yet.
-fn description_index(tables: &SampleTableBoxes<'_>) -> Result<u32> {
-    let mut indices = tables.sample_to_chunk.iter().map(|[.., a, b, c, d]| u32::from_be_bytes([*a, *b, *c, *d]));
-    let Some(first) = indices.next() else { return Ok(1) };
-    match indices.find(|index| *index != first) {
-        Some(other) => Err(Error::unsupported(format!("samples use several sample descriptions ({first} and {other})"))
-            .at(tables.sample_to_chunk.position)
-            .within(FourCc(*b"stsc"))),
-        None => Ok(first),
+/// Gives `track` the samples that `moov` tells of it and that a file of `size` bytes holds.
+pub fn read_samples(tables: &SampleTableBoxes<'_>, size: u64, track: &mut TrackBuilder, faults: &mut Faults) -> Result<()> {
+    let announced = tables.sizes.count();
+    let count = chunk_runs(tables).fold(0u32, |sum, (chunks, samples, _)| {
+        let chunks = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+        sum.saturating_add(chunks.saturating_mul(samples))
+    });
+    if count < announced {
+        let fault = Error::malformed(format!("chunks hold {count} samples, there are {announced}"));
+        faults.note(fault.at(tables.sample_to_chunk.position).within(FourCc(*b"stsc")).by("ISO/IEC 14496-12 8.7.4"));
     }
+    let count = count.min(announced);
+    if count == 0 {
+        return Ok(());
+    }
+    let mut builder = SampleTableBuilder::default();
+    read_sizes(&tables.sizes, count, &mut builder);
+    // Room for what the tables hold, which is in memory already.
+    builder.reserve(tables.chunk_offsets.len(), tables.composition.len());
+    read_times(tables, count, &mut builder, faults)?;
+    let there = read_chunks(tables, count, size, track, &mut builder);
+    if let Some(table) = tables.sync {
+        builder.sync(read_sync(table.iter().map(|entry| u32::from_be_bytes(*entry)), count));
+    }
+    let held: u32 = there.iter().map(|range| range.end.saturating_sub(range.start)).sum();
+    if let SampleSizes::Constant { size: each, .. } = tables.sizes {
+        let needed = u64::from(each) * u64::from(held);
+        if needed > size {
+            // Chunks that name the same bytes again and again: the count itself cost no bytes.
+            let message = format!("{held} samples of {each} bytes need {needed} bytes, the file has {size}");
+            return Err(Error::malformed(message).within(FourCc(*b"stsz")).by("ISO/IEC 14496-12 8.7.3"));
+        }
+    }
+    track.samples = if held < count { keep(&builder.finish(), there, size, track, faults)? } else { builder };
+    Ok(())
 }
 
 /// The first two fields of an entry.
@@ -85,48 +62,35 @@ fn pair(entry: &[u8]) -> (u32, u32) {
     (field(fields.first()), field(fields.get(1)))
 }
 
-fn read_samples(tables: &SampleTableBoxes<'_>, size: u64) -> Result<(SampleTableBuilder, Option<Error>)> {
-    let mut builder = SampleTableBuilder::default();
-    let count = tables.sizes.count();
-    match tables.sizes {
-        SampleSizes::Constant { size: each, count } => {
-            let needed = u64::from(each) * u64::from(count);
-            if needed > size {
-                // Refused before anything is sized by it: the count itself cost no bytes.
-                let message = format!("{count} samples of {each} bytes need {needed} bytes, the file has {size}");
-                return Err(Error::malformed(message).within(FourCc(*b"stsz")).by("ISO/IEC 14496-12 8.7.3"));
-            }
-            builder.constant_size(each, count);
+fn read_sizes(sizes: &SampleSizes<'_>, count: u32, builder: &mut SampleTableBuilder) {
+    let count_here = usize::try_from(count).unwrap_or(usize::MAX);
+    match sizes {
+        SampleSizes::Constant { size, .. } => builder.constant_size(*size, count),
+        SampleSizes::Each(table) => builder.sizes(table.iter().take(count_here).map(|entry| u32::from_be_bytes(*entry))),
+        SampleSizes::Each16(table) => builder.sizes(table.iter().take(count_here).map(|entry| u16::from_be_bytes(*entry).into())),
+        SampleSizes::Each8(table) => builder.sizes(table.iter().take(count_here).map(|[entry]| u32::from(*entry))),
+        SampleSizes::Each4(table, _) => {
+            builder.sizes(table.iter().flat_map(|[entry]| [u32::from(entry >> 4), u32::from(entry & 15)]).take(count_here));
         }
-        SampleSizes::Each(table) => builder.sizes(table.iter().map(|entry| u32::from_be_bytes(*entry))),
-        SampleSizes::Each16(table) => builder.sizes(table.iter().map(|entry| u16::from_be_bytes(*entry).into())),
-        SampleSizes::Each8(table) => builder.sizes(table.iter().map(|[entry]| u32::from(*entry))),
     }
-    // Room for what the tables hold, which is in memory already.
-    builder.reserve(tables.chunk_offsets.len(), tables.composition.len());
-    read_times(tables, count, &mut builder)?;
-    let truncated = read_chunks(tables, count, size, &mut builder)?;
-    if let Some(table) = tables.sync {
-        builder.sync(read_sync(table.iter().map(|entry| u32::from_be_bytes(*entry)), count));
-    }
-    Ok((builder, truncated))
 }
 
-/// Sync samples by number from 0. Numbers that are out of order or out of range name nothing.
+/// Sync samples by number from 0. Numbers that are out of range name nothing.
 fn read_sync(numbers: impl Iterator<Item = u32>, count: u32) -> Vec<u32> {
-    let mut sync: Vec<u32> = Vec::new();
-    for number in numbers.filter_map(|number| number.checked_sub(1)).filter(|number| *number < count) {
-        if sync.last().is_none_or(|last| *last < number) {
-            sync.push(number);
-        }
+    let mut sync: Vec<u32> = numbers.filter_map(|number| number.checked_sub(1)).filter(|number| *number < count).collect();
+    if !sync.is_sorted_by(|a, b| a < b) {
+        sync.sort_unstable();
+        sync.dedup();
     }
     sync
 }
 
-fn read_times(tables: &SampleTableBoxes<'_>, count: u32, builder: &mut SampleTableBuilder) -> Result<()> {
+fn read_times(tables: &SampleTableBoxes<'_>, count: u32, builder: &mut SampleTableBuilder, faults: &mut Faults) -> Result<()> {
     let mut first = 0u32;
+    let mut last = None;
     for (run, delta) in tables.time_to_sample.iter().map(|entry| pair(entry)) {
         let run = run.min(count - first);
+        last = Some(delta);
         if run > 0 {
             builder.decode_run(first, run, delta);
             first += run;
@@ -134,8 +98,10 @@ fn read_times(tables: &SampleTableBoxes<'_>, count: u32, builder: &mut SampleTab
     }
     if first < count {
         let message = format!("durations for {first} samples, there are {count}");
-        let error = Error::malformed(message).at(tables.time_to_sample.position);
-        return Err(error.within(FourCc(*b"stts")).by("ISO/IEC 14496-12 8.6.1.2"));
+        let error = Error::malformed(message).at(tables.time_to_sample.position).within(FourCc(*b"stts")).by("ISO/IEC 14496-12 8.6.1.2");
+        let Some(last) = last else { return Err(error) };
+        faults.note(error);
+        builder.decode_run(first, count - first, last);
     }
     let mut first = 0u32;
     for (run, offset) in tables.composition.iter().map(|entry| pair(entry)) {
@@ -153,42 +119,84 @@ fn read_times(tables: &SampleTableBoxes<'_>, count: u32, builder: &mut SampleTab
     Ok(())
 }
 
-/// Joins `stsc` and the chunk offsets. Returns the fault of the first chunk that ends behind the file.
-fn read_chunks(tables: &SampleTableBoxes<'_>, count: u32, size: u64, builder: &mut SampleTableBuilder) -> Result<Option<Error>> {
-    const CLAUSE: &str = "ISO/IEC 14496-12 8.7.4";
+/// The chunks in order, from 0, by runs: which ones, samples in each, index of their description.
+///
+/// A run lasts until the next one begins; the first begins at the first chunk, the last ends with the last, whatever they say.
+fn chunk_runs(tables: &SampleTableBoxes<'_>) -> impl Iterator<Item = (Range<u32>, u32, u32)> {
     let chunks = u32::try_from(tables.chunk_offsets.len()).unwrap_or(u32::MAX);
-    let runs = || tables.sample_to_chunk.iter().map(|entry| pair(entry));
-    let ends = runs().skip(1).map(|(first_chunk, _)| first_chunk).chain([chunks.saturating_add(1)]);
-    let fault = |message| Error::malformed(message).at(tables.sample_to_chunk.position).within(FourCc(*b"stsc")).by(CLAUSE);
+    let entries = tables.sample_to_chunk;
+    let ends = entries.iter().skip(1).map(move |entry| pair(entry).0.saturating_sub(1).min(chunks)).chain([chunks]);
+    let mut next = 0;
+    entries.iter().zip(ends).map(move |(entry, end)| {
+        let (_, samples) = pair(entry);
+        let [.., a, b, c, d] = *entry;
+        let run = next..end.max(next);
+        next = run.end;
+        (run, samples, u32::from_be_bytes([a, b, c, d]))
+    })
+}
+
+/// Joins `stsc` and the chunk offsets; returns which of the `count` samples the file holds, as ranges of their numbers.
+fn read_chunks(
+    tables: &SampleTableBoxes<'_>,
+    count: u32,
+    size: u64,
+    track: &TrackBuilder,
+    builder: &mut SampleTableBuilder,
+) -> Vec<Range<u32>> {
+    let mut there: Vec<Range<u32>> = Vec::new();
     let mut sample = 0u32;
-    let mut truncated = None;
-    for ((first_chunk, per_chunk), end) in runs().zip(ends) {
-        if first_chunk == 0 || end < first_chunk {
-            return Err(fault(format!("chunk {end} follows chunk {first_chunk}")));
+    for (chunks, per_chunk, description) in chunk_runs(tables) {
+        if per_chunk == 0 || sample == count {
+            continue;
         }
-        for chunk in first_chunk - 1..end - 1 {
-            if sample == count {
-                break;
-            }
-            let Some(offset) = usize::try_from(chunk).ok().and_then(|chunk| tables.chunk_offsets.get(chunk)) else {
-                return Err(fault(format!("samples in chunk {}, there are {chunks}", u64::from(chunk) + 1)));
-            };
+        builder.description_run(sample, track.description(description));
+        for chunk in chunks {
             let samples = per_chunk.min(count - sample);
-            let data_end = builder.chunk(sample, samples, offset);
-            if data_end > size && truncated.is_none() {
-                truncated = Some(
-                    Error::truncated(format!(
-                        "the file is cut short: samples from number {} on end at byte {data_end}, the file at byte {size}",
-                        u64::from(sample) + 1
-                    ))
-                    .at(offset),
-                );
+            let Some(offset) = usize::try_from(chunk).ok().and_then(|chunk| tables.chunk_offsets.get(chunk)).filter(|_| samples > 0) else {
+                break;
+            };
+            let end = builder.chunk(sample, samples, offset);
+            let whole = if end <= size { samples } else { builder.held(sample, samples, offset, size) };
+            let more = there.len() <= MOST_HOLES;
+            match there.last_mut() {
+                Some(last) if last.end == sample => last.end = sample.saturating_add(whole),
+                _ if whole > 0 && more => there.push(sample..sample.saturating_add(whole)),
+                _ => {}
             }
             sample += samples;
         }
     }
-    if sample < count {
-        return Err(fault(format!("chunks hold {sample} samples, there are {count}")));
+    there
+}
+
+/// Keeps the samples `there` and leaves out what the file does not hold, so that what is left is whole.
+///
+/// Behind a hole video goes on with the next sync sample, the first that can be decoded; the sample before the hole lasts until then.
+fn keep(table: &SampleTable, there: Vec<Range<u32>>, size: u64, track: &TrackBuilder, faults: &mut Faults) -> Result<SampleTableBuilder> {
+    let first_lost = there.first().filter(|first| first.start == 0).map_or(0, |first| first.end);
+    let mut kept = SampleTableBuilder::default();
+    for range in there {
+        let sync = || table.sync_numbers(range.clone()).next().unwrap_or(range.end);
+        let start = if track.is_video() && range.start > 0 { sync() } else { range.start };
+        for (number, sample) in (start..range.end).zip(table.range(start..range.end)) {
+            kept.description_run(kept.len(), table.description(number));
+            kept.push(&sample)?;
+        }
     }
-    Ok(truncated)
+    let lost = table.get(first_lost).map(|sample| sample.range()).unwrap_or_default();
+    let (all, id) = (table.len(), track.id());
+    let what = match all.saturating_sub(kept.len()) {
+        lost if lost == all => format!("it holds none of the {all} samples of track {id}"),
+        lost => format!("{lost} of {all} samples of track {id} are left out"),
+    };
+    let number = u64::from(first_lost) + 1;
+    let fault =
+        Error::truncated(format!("the file is cut short: {what}; number {number} ends at byte {}, the file at byte {size}", lost.end));
+    let fault = fault.at(lost.start);
+    if kept.is_empty() {
+        return Err(fault);
+    }
+    faults.note(fault);
+    Ok(kept)
 }

@@ -77,6 +77,41 @@ impl SampleTableBuilder {
         offset
     }
 
+    /// How many of the samples of such a chunk, from its first on, end within `size` bytes of input.
+    pub fn held(&self, first: u32, count: u32, offset: u64, size: u64) -> u32 {
+        let Some(room) = size.checked_sub(offset) else { return 0 };
+        let sizes = match &self.table.sizes {
+            Sizes::Constant { size, .. } => return u32::try_from(room / u64::from(*size).max(1)).unwrap_or(u32::MAX).min(count),
+            Sizes::Each(sizes) => sizes,
+        };
+        let index = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let mut end = 0u64;
+        let sizes = sizes.get(index(first)..index(first.saturating_add(count))).unwrap_or_default().iter();
+        let held = sizes.take_while(|size| {
+            end = end.saturating_add(u64::from(**size));
+            end <= room
+        });
+        u32::try_from(held.count()).unwrap_or(count)
+    }
+
+    /// From sample `first` on, samples have the description `index`, counted from 0.
+    pub fn description_run(&mut self, first: u32, index: u8) {
+        let runs = &mut self.table.descriptions;
+        if runs.first.last() == Some(&first) {
+            // The run before has no sample.
+            runs.first.pop();
+            runs.index.pop();
+        }
+        if runs.index.last().copied().unwrap_or(0) != index {
+            if runs.index.is_empty() && first > 0 {
+                runs.first.push(0);
+                runs.index.push(0);
+            }
+            runs.first.push(first);
+            runs.index.push(index);
+        }
+    }
+
     /// Only the samples of these numbers, from 0 and ascending, are sync samples.
     pub fn sync(&mut self, numbers: Vec<u32>) {
         self.table.sync = Some(numbers);
@@ -173,6 +208,12 @@ impl SampleTableBuilder {
             }
         }
         table.chunks.shrink_to_fit();
+        if table.descriptions.first.last().is_some_and(|first| *first >= table.len()) {
+            table.descriptions.first.pop();
+            table.descriptions.index.pop();
+        }
+        table.descriptions.first.shrink_to_fit();
+        table.descriptions.index.shrink_to_fit();
         if let Sizes::Each(sizes) = &mut table.sizes {
             sizes.shrink_to_fit();
         }

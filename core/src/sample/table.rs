@@ -18,6 +18,20 @@ pub struct SampleTable {
     pub(super) chunks: Chunks,
     /// Numbers of the sync samples from 0, ascending; `None`: all are.
     pub(super) sync: Option<Vec<u32>>,
+    pub(super) descriptions: Descriptions,
+}
+
+/// From sample `first` on, samples have the description `index`; without an entry all have the first. Two columns, as for chunks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Descriptions {
+    pub first: Vec<u32>,
+    pub index: Vec<u8>,
+}
+
+impl Descriptions {
+    fn memory(&self) -> usize {
+        size_of_val(self.first.as_slice()) + size_of_val(self.index.as_slice())
+    }
 }
 
 /// The most samples that one entry of the position table covers.
@@ -188,6 +202,7 @@ impl SampleTable {
             }
             + self.chunks.memory()
             + self.sync.as_deref().map_or(0, size_of_val)
+            + self.descriptions.memory()
     }
 
     /// The duration that most samples have, in ticks, and how many have it.
@@ -204,6 +219,34 @@ impl SampleTable {
             }
         }
         counts.into_iter().max_by_key(|(_, count)| *count)
+    }
+
+    /// Which description the sample `number` has, counted from 0.
+    pub fn description(&self, number: u32) -> u8 {
+        let run = self.descriptions.first.partition_point(|first| *first <= number).checked_sub(1);
+        run.and_then(|run| self.descriptions.index.get(run).copied()).unwrap_or(0)
+    }
+
+    /// The samples in `numbers`, but for the first, that have another description than the one before them, in order.
+    pub fn description_changes(&self, numbers: Range<u32>) -> impl Iterator<Item = u32> + '_ {
+        let after = self.descriptions.first.partition_point(|first| *first <= numbers.start);
+        self.descriptions.first.iter().skip(after).copied().take_while(move |number| *number < numbers.end)
+    }
+
+    /// The description of each run of samples that have the same, in order.
+    pub(crate) fn description_indices(&self) -> impl Iterator<Item = u8> + '_ {
+        let implied = (self.descriptions.index.is_empty() && !self.is_empty()).then_some(0);
+        implied.into_iter().chain(self.descriptions.index.iter().copied())
+    }
+
+    /// Gives the descriptions other numbers.
+    pub(crate) fn map_descriptions(&mut self, number: impl Fn(u8) -> usize) {
+        for index in &mut self.descriptions.index {
+            *index = u8::try_from(number(*index)).unwrap_or(0);
+        }
+        if self.descriptions.index.iter().all(|index| *index == 0) {
+            self.descriptions = Descriptions::default();
+        }
     }
 
     /// Whether every sample is a sync sample.

@@ -21,14 +21,23 @@ pub struct Cut {
 /// the earlier one if two are equally near.
 ///
 /// Segments are therefore as near to the target as the sync samples allow, and tracks with the same sync samples have the same cuts
-/// without knowing of each other.
+/// without knowing of each other. A sync sample with another description than the sample before it is a cut whatever the target, as if
+/// the track ended and began there.
 pub fn at_sync_samples(track: &Track, target_millis: u64) -> Vec<Cut> {
     let target = target_ticks(target_millis, track.timescale);
     let mut cuts = first_cut(track);
     let Some(mut start) = cuts.first().map(|cut| cut.time.max(0)) else { return cuts };
     let mut before: Option<Cut> = None;
+    let mut changes = track.samples.description_changes(0..track.samples.len()).peekable();
     for cut in sync_cuts(track).filter(|cut| cut.sample > 0) {
+        while changes.next_if(|change| *change < cut.sample).is_some() {}
         if cut.time <= start {
+            continue;
+        }
+        if changes.peek() == Some(&cut.sample) {
+            cuts.extend(before.take().filter(|last| stands_alone(last, start.saturating_add(target), cut.time)));
+            cuts.push(cut);
+            start = cut.time;
             continue;
         }
         let mut here = Some(cut);
@@ -47,14 +56,13 @@ pub fn at_sync_samples(track: &Track, target_millis: u64) -> Vec<Cut> {
         }
     }
     // The end of the track is a candidate too: a rest that is nearer to a whole segment stands alone.
-    if let Some(last) = before {
-        let end = end_time(track);
-        let wish = start.saturating_add(target);
-        if end > wish && wish - last.time <= end - wish {
-            cuts.push(last);
-        }
-    }
+    cuts.extend(before.filter(|last| stands_alone(last, start.saturating_add(target), end_time(track))));
     cuts
+}
+
+/// Whether `last` is nearer to the wished time than the end is.
+fn stands_alone(last: &Cut, wish: i64, end: i64) -> bool {
+    end > wish && wish.saturating_sub(last.time) <= end.saturating_sub(wish)
 }
 
 /// Cuts of a track that follows another: at the sample nearest to each of `times` (ticks of `timescale`), the earlier one if two are
@@ -176,6 +184,20 @@ mod tests {
         assert_eq!(cuts(500, 1, 4000), [0, 4000, 8000, 12_000, 16_000], "every sample");
         assert_eq!(cuts(1, 1, 4000), [0]);
         assert_eq!(cuts(0, 1, 4000), []);
+    }
+
+    #[test]
+    fn video_is_cut_where_its_description_changes() {
+        let mut track = test_track(1000, 500, 40, |n| n % 50 == 0);
+        let mut samples = crate::sample::SampleTableBuilder::default();
+        for (number, sample) in (0..).zip(&track.samples) {
+            // At a sync sample, and within a group of pictures, where no segment can begin.
+            samples.description_run(number, u8::from((150..420).contains(&number)));
+            samples.push(&sample).unwrap();
+        }
+        track.samples = samples.finish();
+        let times: Vec<_> = at_sync_samples(&track, 4000).iter().map(|cut| cut.time).collect();
+        assert_eq!(times, [0, 4000, 6000, 10_000, 14_000, 18_000]);
     }
 
     #[test]

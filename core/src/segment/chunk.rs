@@ -6,8 +6,8 @@ use core::ops::Range;
 use super::header::TRACK_ID;
 use crate::{
     boxes::fragment::{
-        DATA_OFFSET, DEFAULT_BASE_IS_MOOF, DEFAULT_DURATION, DEFAULT_FLAGS, DEFAULT_SIZE, FIRST_SAMPLE_FLAGS, NON_SYNC_FLAGS,
-        SAMPLE_COMPOSITION, SAMPLE_DURATION, SAMPLE_FLAGS, SAMPLE_SIZE, SYNC_FLAGS,
+        DATA_OFFSET, DEFAULT_BASE_IS_MOOF, DEFAULT_DURATION, DEFAULT_FLAGS, DEFAULT_SIZE, DESCRIPTION_INDEX, FIRST_SAMPLE_FLAGS,
+        NON_SYNC_FLAGS, SAMPLE_COMPOSITION, SAMPLE_DURATION, SAMPLE_FLAGS, SAMPLE_SIZE, SYNC_FLAGS,
     },
     codec::Media,
     coding::Writer,
@@ -43,17 +43,21 @@ const MOST_KEYS: usize = 1024;
 /// The chunks of a CMAF segment with the samples `numbers` of `track`: for each, which samples it holds.
 ///
 /// Every key frame of video is a chunk alone, so that it can be had by byte range without a byte of any other frame (RFC 8216bis
-/// 4.4.3.6); what follows it is another. Other media are one chunk.
+/// 4.4.3.6); what follows it is another. Other media are one chunk. The samples of a chunk have one description (ISO/IEC 14496-12 8.8.7).
 pub fn chunks(track: &Track, numbers: Range<u32>) -> impl Iterator<Item = Range<u32>> + '_ {
     let video = matches!(track.codec.media, Media::Video(_));
     let keys = track.samples.sync_numbers(if video { numbers.clone() } else { 0..0 }).take(MOST_KEYS);
-    let mut next = numbers.start;
+    let mut changes = track.samples.description_changes(numbers.clone()).peekable();
     // A key frame ends the chunk before it and the one that it is.
-    let ends = keys.flat_map(|key| [key, key.saturating_add(1)]).chain([numbers.end]);
-    ends.filter_map(move |end| {
-        let chunk = next..end;
-        next = next.max(end);
-        (!chunk.is_empty()).then_some(chunk)
+    let mut ends = keys.flat_map(|key| [key, key.saturating_add(1)]).chain([numbers.end]).peekable();
+    let mut next = numbers.start;
+    core::iter::from_fn(move || {
+        while ends.next_if(|end| *end <= next).is_some() {}
+        while changes.next_if(|change| *change <= next).is_some() {}
+        let end = ends.peek().copied()?;
+        let chunk = next..changes.peek().map_or(end, |change| end.min(*change));
+        next = chunk.end;
+        Some(chunk)
     })
 }
 
@@ -143,6 +147,8 @@ fn mdat_header(payload: u64) -> usize {
 
 /// What all samples of a run have in common, so that the run says it once.
 struct Run {
+    /// Index of the description from 1, where it is not that of the header's default.
+    description: Option<u32>,
     duration: Option<u32>,
     size: Option<u32>,
     composition: bool,
@@ -166,7 +172,9 @@ impl Run {
         let mut syncs = samples.sync_numbers(numbers.clone());
         let first = syncs.next();
         let syncs = usize::from(first.is_some()) + syncs.count();
+        let description = samples.description(numbers.start);
         Self {
+            description: (description > 0).then(|| u32::from(description) + 1),
             duration: samples.constant_duration(numbers.clone()),
             // Many samples of no bytes that are told by a count alone are refused by readers, ours among them.
             size: samples.constant_size(numbers.clone()).filter(|size| *size > 0 || single),
@@ -190,7 +198,7 @@ impl Run {
     fn head_len(&self, numbers: &Range<u32>) -> u64 {
         /// `moof`, `mfhd`, `traf`, `tfhd` with the number of the track, `tfdt`, and `trun` with count and data offset.
         const FIXED: usize = 8 + 16 + 8 + 16 + 20 + 20;
-        let defaults = (self.default_flags() & (DEFAULT_DURATION | DEFAULT_SIZE | DEFAULT_FLAGS)).count_ones();
+        let defaults = (self.default_flags() & (DESCRIPTION_INDEX | DEFAULT_DURATION | DEFAULT_SIZE | DEFAULT_FLAGS)).count_ones();
         let first = (self.flags() & FIRST_SAMPLE_FLAGS).count_ones();
         let fields = usize::try_from(4 * (defaults + first)).unwrap_or(0);
         (FIXED + fields + self.samples_len(numbers) + mdat_header(self.payload)) as u64
@@ -198,6 +206,9 @@ impl Run {
 
     fn default_flags(&self) -> u32 {
         let mut flags = 0;
+        if self.description.is_some() {
+            flags |= DESCRIPTION_INDEX;
+        }
         if self.duration.is_some() {
             flags |= DEFAULT_DURATION;
         }
@@ -217,7 +228,7 @@ impl Run {
             SyncPattern::First | SyncPattern::None => Some(NON_SYNC_FLAGS),
             SyncPattern::Mixed => None,
         };
-        for value in [self.duration, self.size, flags].into_iter().flatten() {
+        for value in [self.description, self.duration, self.size, flags].into_iter().flatten() {
             w.u32(value);
         }
     }
@@ -281,7 +292,10 @@ fn join(extents: &mut Vec<Range<u64>>, sample: &Sample) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::track::{test_track, test_video};
+    use crate::{
+        sample::SampleTableBuilder,
+        track::{test_track, test_video},
+    };
 
     #[test]
     fn every_key_frame_of_video_is_a_chunk_alone() {
@@ -295,6 +309,31 @@ mod tests {
         assert_eq!(of(&test_track(25, 20, 1, |_| true), 2..12), [2..12], "sound");
         let many = test_video(25, 3000, 1, |_| true);
         assert_eq!(of(&many, 0..3000).len(), MOST_KEYS + 1);
+    }
+
+    #[test]
+    fn the_samples_of_a_chunk_have_one_description() {
+        let described = |mut track: Track, runs: &[(u32, u8)]| {
+            let mut samples = SampleTableBuilder::default();
+            for (number, sample) in (0..).zip(&track.samples) {
+                let run = runs.iter().rfind(|(first, _)| *first <= number);
+                samples.description_run(number, run.map_or(0, |(_, description)| *description));
+                samples.push(&sample).unwrap();
+            }
+            track.samples = samples.finish();
+            track
+        };
+        let of = |track: &Track, numbers| chunks(track, numbers).collect::<Vec<_>>();
+        let sound = described(test_track(25, 20, 1, |_| true), &[(4, 1), (10, 2), (12, 0)]);
+        assert_eq!(of(&sound, 0..20), [0..4, 4..10, 10..12, 12..20]);
+        assert_eq!(of(&sound, 4..12), [4..10, 10..12]);
+        let video = described(test_video(25, 20, 1, |n| n % 6 == 0), &[(3, 1), (12, 0)]);
+        assert_eq!(of(&video, 0..20), [0..1, 1..3, 3..6, 6..7, 7..12, 12..13, 13..18, 18..19, 19..20]);
+        let places: u64 = places(&video, 0..20).map(|place| place.bytes.end - place.bytes.start).sum();
+        assert_eq!(STYP_LENGTH + places, segment(&video, 0..20).iter().map(Fragment::len).sum());
+        for (numbers, description) in [(0..3, None), (4..6, Some(2)), (12..20, None)] {
+            assert_eq!(Run::of(&video, &numbers).description, description, "{numbers:?}");
+        }
     }
 
     #[test]

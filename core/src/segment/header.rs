@@ -16,10 +16,10 @@ pub const TRACK_ID: u32 = 1;
 
 /// The header of a rendition that holds the samples of `track` alone.
 ///
-/// The sample entry is the source's, byte for byte. An edit list is written only where presentation begins inside the media: a late
+/// The sample entries are the source's, byte for byte. An edit list is written only where presentation begins inside the media: a late
 /// start is in the decode times instead, because players of Media Source Extensions pass over empty edits.
 pub fn cmaf_header(track: &Track) -> Vec<u8> {
-    let mut w = Writer::with_capacity(768 + track.sample_entry.len());
+    let mut w = Writer::with_capacity(768 + track.sample_entries.iter().map(Vec::len).sum::<usize>());
     w.boxed(b"ftyp", |w| {
         w.bytes(b"cmfc");
         w.u32(0);
@@ -118,8 +118,10 @@ fn write_track(w: &mut Writer, track: &Track) {
             });
             w.boxed(b"stbl", |w| {
                 w.full_box(b"stsd", 0, 0, |w| {
-                    w.u32(1);
-                    w.bytes(&track.sample_entry);
+                    w.u32(u32::try_from(track.sample_entries.len()).unwrap_or(u32::MAX));
+                    for entry in &track.sample_entries {
+                        w.bytes(entry);
+                    }
                 });
                 w.full_box(b"stts", 0, 0, |w| w.u32(0));
                 w.full_box(b"stsc", 0, 0, |w| w.u32(0));

@@ -2,7 +2,6 @@
 
 use std::{io::Write, path::PathBuf};
 
-use anyhow::bail;
 use clap::Args;
 
 use super::input;
@@ -33,8 +32,8 @@ impl Inspect {
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
             written => written?,
         }
-        if let Some(fault) = report.faults.first() {
-            bail!("{}: {}", self.input.display(), fault.message);
+        for fault in &report.faults {
+            eprintln!("reelway: {}: {}", self.input.display(), fault.message);
         }
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 use std::{io::IsTerminal, path::PathBuf, time::Duration};
 
-use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use reelway_core::{Options, Vod};
@@ -39,8 +38,8 @@ pub struct Package {
 impl Package {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (source, movie) = input::open(&self.input)?;
-        if let Some(fault) = &movie.truncated {
-            bail!("{}: {fault}", self.input.display());
+        for fault in &movie.faults {
+            eprintln!("reelway: {}: {fault}", self.input.display());
         }
         for left_out in &movie.left_out {
             eprintln!("reelway: track {} is left out: {}", left_out.id, left_out.reason);

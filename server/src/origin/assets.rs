@@ -104,11 +104,6 @@ impl Assets {
         let key = (path.clone(), source.identity());
         let known = self.indexes.get_or_insert_with(&key, || {
             let movie = source.read_movie()?;
-            // Fragments in front of a cut are whole; sample tables promise what is not there.
-            let movie = movie.and_then(|movie| match &movie.truncated {
-                Some(fault) if !movie.fragmented => Err(fault.clone()),
-                _ => Ok(movie),
-            });
             let vod = movie.and_then(|movie| Vod::new(vec![movie], &Options::default()));
             Ok::<_, io::Error>(Arc::new(vod.map(Asset::new)))
         })?;

@@ -87,6 +87,9 @@ impl Check {
                 return None;
             }
         };
+        for fault in movie.fault.iter().chain(movie.tracks.iter().filter_map(|track| track.fault.as_ref())) {
+            self.error(path, fault.to_string(), fault.clause().unwrap_or("ISO/IEC 14496-12 4.2"));
+        }
         let [track] = movie.tracks.as_slice() else {
             self.error(path, format!("the header has {} tracks, one is allowed", movie.tracks.len()), CLAUSE);
             return None;
@@ -95,7 +98,12 @@ impl Check {
         if extends.is_none() {
             self.error(path, "the track has no 'trex': it can have no segments", "ISO/IEC 14496-12 8.8.3");
         }
-        let entries = track.sample_table.descriptions.and_then(|content| read_descriptions(content).ok()).unwrap_or_default();
+        let Some(timescale) = track.timescale else {
+            self.error(path, "the track tells no timescale: no time can be told", "ISO/IEC 14496-12 8.4.2");
+            return None;
+        };
+        let descriptions = track.sample_table.as_ref().and_then(|tables| tables.descriptions);
+        let entries = descriptions.and_then(|content| read_descriptions(content).ok()).unwrap_or_default();
         if entries.is_empty() {
             self.error(path, "the track has no sample entry", "ISO/IEC 14496-12 8.5.2");
         }
@@ -112,8 +120,8 @@ impl Check {
         }
         Some(Header {
             track_id: track.id,
-            timescale: track.timescale,
-            shift: shift(&track.edits, movie.timescale.unwrap_or(track.timescale), track.timescale),
+            timescale,
+            shift: shift(&track.edits, movie.timescale.unwrap_or(timescale), timescale),
             codec,
             extends: extends.unwrap_or_default(),
         })

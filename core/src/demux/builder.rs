@@ -1,0 +1,148 @@
+//! A track while its samples are gathered, from `moov`, from fragments or from both.
+
+use alloc::{format, vec::Vec};
+
+use super::edits;
+use crate::{
+    boxes::{
+        FourCc,
+        movie::TrackBox,
+        sample_entry::{SampleEntry, read_descriptions},
+    },
+    codec::{self, Codec, Media},
+    error::{Error, Result},
+    sample::{SampleTable, SampleTableBuilder},
+    time::Timescale,
+    track::Track,
+};
+
+/// A track to be.
+#[derive(Debug)]
+pub struct TrackBuilder {
+    /// The track, as far as it is known; its codec is that of the first description that is carried.
+    track: Track,
+    /// `handler_type`.
+    pub handler: FourCc,
+    /// Coding name of the first sample entry.
+    pub coding: FourCc,
+    /// All sample entries, or why they are not carried.
+    descriptions: Vec<Result<Description>>,
+    /// The samples so far.
+    pub samples: SampleTableBuilder,
+}
+
+/// A sample entry that is carried.
+#[derive(Debug)]
+struct Description {
+    codec: Codec,
+    /// In the ISO form.
+    entry: Vec<u8>,
+}
+
+/// Stands for a description that is not there. There are fewer, see [`read_descriptions`].
+const NO_DESCRIPTION: u8 = u8::MAX;
+
+impl TrackBuilder {
+    /// Of a track in a movie whose ticks are of scale `movie`, if it tells one. A track of which nothing is carried is an error.
+    pub fn new(boxes: &TrackBox<'_>, movie: Option<Timescale>) -> Result<Self> {
+        let missing = |name: &str, clause| {
+            // What is missing may have been lost in a box that is broken.
+            boxes.fault.clone().unwrap_or_else(|| Error::malformed(format!("box '{name}' is missing")).by(clause))
+        };
+        let tables = boxes.sample_table.as_ref().ok_or_else(|| missing("stbl", "ISO/IEC 14496-12 8.5.1"))?;
+        let in_table = |error: Error| error.within(FourCc(*b"stbl")).within(FourCc(*b"minf")).within(FourCc(*b"mdia"));
+        let content = tables.descriptions.ok_or_else(|| missing("stsd", "ISO/IEC 14496-12 8.5.2"))?;
+        let entries = read_descriptions(content).map_err(|e| in_table(e.within(FourCc(*b"stsd"))))?;
+        let coding = entries.first().ok_or_else(|| missing("stsd", "ISO/IEC 14496-12 8.5.2"))?.name;
+        let describe = |entry| Description::read(entry, boxes.handler).map_err(|e| in_table(e.within(FourCc(*b"stsd"))));
+        let descriptions: Vec<Result<Description>> = entries.iter().map(describe).collect();
+        let codec = match descriptions.iter().find_map(|description| description.as_ref().ok()) {
+            Some(description) => description.codec.clone(),
+            None => {
+                return Err(descriptions.into_iter().find_map(Result::err).unwrap_or_else(|| missing("stsd", "ISO/IEC 14496-12 8.5.2")));
+            }
+        };
+        // Where the track tells no time, what it says is in ticks of the movie.
+        let timescale = boxes.timescale.or(movie).ok_or_else(|| missing("mdhd", "ISO/IEC 14496-12 8.4.2"))?;
+        let track = Track {
+            id: boxes.id,
+            enabled: boxes.enabled,
+            timescale,
+            language: boxes.language.clone(),
+            codec,
+            sample_entries: Vec::new(),
+            matrix: boxes.matrix,
+            dimensions: boxes.dimensions,
+            shift: edits::shift(&boxes.edits, movie, timescale)?,
+            samples: SampleTable::default(),
+        };
+        Ok(Self { track, handler: boxes.handler, coding, descriptions, samples: SampleTableBuilder::default() })
+    }
+
+    /// `track_ID` in the source.
+    pub fn id(&self) -> u32 {
+        self.track.id
+    }
+
+    /// Whether it holds video.
+    pub fn is_video(&self) -> bool {
+        matches!(self.track.codec.media, Media::Video(_))
+    }
+
+    /// The description that samples name by `index`, counted from 1, as the builder of samples takes it. Where there is one, it is that.
+    pub fn description(&self, index: u32) -> u8 {
+        let last = self.descriptions.len().saturating_sub(1);
+        let found = usize::try_from(index).ok().and_then(|index| index.checked_sub(1)).filter(|index| *index <= last);
+        found.or((last == 0).then_some(0)).and_then(|index| u8::try_from(index).ok()).unwrap_or(NO_DESCRIPTION)
+    }
+
+    /// The track with its samples and the descriptions that they use, numbered by first use.
+    ///
+    /// A sample with a description that is not carried is an error, and so are descriptions of several codecs: no player changes between
+    /// them. Profile, size and the like may change; the codec is then that of the first description.
+    pub fn finish(mut self) -> Result<Track> {
+        let mut samples = self.samples.finish();
+        let mut used: Vec<u8> = Vec::new();
+        for index in samples.description_indices() {
+            if !used.contains(&index) {
+                used.push(index);
+            }
+        }
+        samples.map_descriptions(|index| used.iter().position(|used| *used == index).unwrap_or(0));
+        let mut codec: Option<Codec> = None;
+        let count = self.descriptions.len();
+        for index in used {
+            let description = self.descriptions.get_mut(usize::from(index)).ok_or_else(|| {
+                Error::malformed(format!("samples name a description that is not among the {count} there are")).by("ISO/IEC 14496-12 8.7.4")
+            })?;
+            let taken = core::mem::replace(description, Err(Error::misuse("a description is used once")));
+            let Description { codec: found, entry } = taken?;
+            let first = codec.get_or_insert_with(|| found.clone());
+            if family(&first.string) != family(&found.string) {
+                let message = format!("samples use descriptions of several codecs ({} and {})", first.string, found.string);
+                return Err(Error::unsupported(message));
+            }
+            self.track.sample_entries.push(entry);
+        }
+        self.track.codec = codec.unwrap_or(self.track.codec);
+        self.track.samples = samples;
+        Ok(self.track)
+    }
+}
+
+impl Description {
+    fn read(entry: &SampleEntry<'_>, handler: FourCc) -> Result<Self> {
+        let codec = codec::describe(entry, handler)?;
+        let iso = match &codec.media {
+            Media::Audio(audio) => entry.iso_audio(audio.channels, audio.sample_rate)?,
+            Media::Video(_) => None,
+        };
+        Ok(Self { codec, entry: iso.unwrap_or_else(|| Vec::from(entry.bytes)) })
+    }
+}
+
+/// What names the codec in a codecs string (RFC 6381 3.3): the coding name, and the object type of what is in `mp4a`.
+fn family(string: &str) -> &str {
+    let parts = if string.starts_with("mp4a") { 2 } else { 1 };
+    string.match_indices('.').nth(parts - 1).and_then(|(end, _)| string.get(..end)).unwrap_or(string)
+}
