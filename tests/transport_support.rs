@@ -148,11 +148,11 @@ impl Service for Lab {
 }
 
 /// A running server on ports of the system's choice.
-pub struct Server {
+pub struct Server<S = Lab> {
     pub secure: SocketAddr,
     pub plain: SocketAddr,
     pub addresses: Vec<SocketAddr>,
-    pub lab: Arc<Lab>,
+    pub lab: Arc<S>,
     pub identity: Identity,
     stop: Mutex<Option<oneshot::Sender<()>>>,
     running: JoinHandle<()>,
@@ -160,11 +160,37 @@ pub struct Server {
 
 impl Server {
     pub fn start(settings: Settings) -> Self {
+        Self::serving(Arc::default(), settings)
+    }
+
+    /// Waits until no handler and no body is alive.
+    pub async fn all_dropped(&self) {
+        soon(async {
+            while self.lab.live.load(Ordering::SeqCst) > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Waits until so many handlers or bodies are alive.
+    pub async fn alive(&self, count: usize) {
+        soon(async {
+            while self.lab.live.load(Ordering::SeqCst) < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+}
+
+impl<S: Service> Server<S> {
+    /// Serves anything.
+    pub fn serving(lab: Arc<S>, settings: Settings) -> Self {
         let identity = identity();
         let any = "127.0.0.1:0".parse().unwrap();
         let listeners = Listeners::bind(Some((any, &identity)), Some(any), settings).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let lab = Arc::new(Lab::default());
         Self {
             secure: listeners.secure_addresses()[0],
             plain: listeners.plain_addresses()[0],
@@ -189,26 +215,6 @@ impl Server {
         soon(self.running).await.unwrap();
     }
 
-    /// Waits until no handler and no body is alive.
-    pub async fn all_dropped(&self) {
-        soon(async {
-            while self.lab.live.load(Ordering::SeqCst) > 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await;
-    }
-
-    /// Waits until so many handlers or bodies are alive.
-    pub async fn alive(&self, count: usize) {
-        soon(async {
-            while self.lab.live.load(Ordering::SeqCst) < count {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await;
-    }
-
     /// A QUIC connection that speaks whatever the test writes.
     pub async fn quic(&self) -> quinn::Connection {
         self.quic_to(self.secure).await
@@ -230,7 +236,11 @@ impl Server {
     /// One request on a connection of its own.
     pub async fn fetch(&self, protocol: Protocol, method: Method, path: &str) -> Result<(response::Parts, Bytes), String> {
         let request = Request::builder().method(method).uri(format!("https://localhost:{}{path}", self.secure.port()));
-        let request = request.body(Bytes::new()).unwrap();
+        self.exchange(protocol, request.body(Bytes::new()).unwrap()).await
+    }
+
+    /// One request of any kind on a connection of its own.
+    pub async fn exchange(&self, protocol: Protocol, request: Request<Bytes>) -> Result<(response::Parts, Bytes), String> {
         match protocol {
             Protocol::H3 => self.h3().await.fetch(request).await,
             Protocol::H1 | Protocol::H2 => Box::pin(soon(tcp(Some(&self.identity), self.secure, protocol, request))).await,
@@ -293,7 +303,7 @@ where
         tokio::spawn(connection);
         let host = request.uri().authority().unwrap().as_str().parse().unwrap();
         request.headers_mut().insert(header::HOST, host);
-        *request.uri_mut() = request.uri().path().parse().unwrap();
+        *request.uri_mut() = request.uri().path_and_query().unwrap().as_str().parse().unwrap();
         sender.send_request(request).await
     };
     let (parts, body) = response.map_err(text)?.into_parts();

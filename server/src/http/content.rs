@@ -71,6 +71,12 @@ impl Content {
         Self::new(parts, Some(source))
     }
 
+    /// Puts `next`, of the same file if both are of one, behind it.
+    pub fn push(&mut self, next: Self) {
+        self.parts.extend(next.parts);
+        self.source = self.source.take().or(next.source);
+    }
+
     /// The pieces, in order.
     pub fn parts(&self) -> &VecDeque<Part> {
         &self.parts

@@ -1,11 +1,13 @@
 //! HTTP semantics (RFC 9110) above the transports: one request type, one response type, one handler for HTTP/1.1, HTTP/2 and HTTP/3.
 //!
 //! ```text
-//! path -> resource -> (origin) -> representation -> precondition, range -> response
+//! path -> resource -> (origin) -> representation -> precondition, range, multipart -> response
 //! ```
 
+mod admission;
 mod body;
 mod content;
+mod multipart;
 mod precondition;
 mod problem;
 mod range;
@@ -17,6 +19,7 @@ use std::future::Future;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 
+pub use admission::refuse;
 pub use body::Body;
 pub use content::Content;
 pub use problem::problem;

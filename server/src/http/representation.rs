@@ -1,10 +1,16 @@
 //! From a representation and the fields of a request to the response (RFC 9110 8, 9.3, 13, 14, 15).
 
+use std::{
+    borrow::Cow,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::{
     Body, Content, Response,
-    precondition::{Validators, Verdict, evaluate, http_date},
+    multipart::byteranges,
+    precondition::{Validators, Verdict, evaluate, http_date, single},
     problem,
     range::{Selected, select},
 };
@@ -30,55 +36,76 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 /// Answers a request by `representation`. GET and HEAD differ in nothing but the body, which the transports leave out (9.3.2).
 pub fn respond(method: &Method, fields: &HeaderMap, representation: Representation) -> Response {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "this can be read with GET and HEAD only");
-        response.headers_mut().insert(header::ALLOW, METHODS);
-        return response;
+        return not_a_method(method);
     }
     let Representation { content, media_type, cache_control, etag, modified } = representation;
     let validators = Validators { etag: format!("\"{etag}\""), modified };
     let length = content.len();
-    let (status, selected) = match evaluate(method, fields, &validators) {
+    let selected = match evaluate(method, fields, &validators) {
         Verdict::Failed => return problem(StatusCode::PRECONDITION_FAILED, "the resource is not in the state that the request demands"),
-        Verdict::NotModified => (StatusCode::NOT_MODIFIED, Selected::Whole),
-        // 14.2: Range is defined for GET alone; a HEAD tells of the whole.
-        Verdict::Proceed { range: true } if *method == Method::GET => match fields.get(header::RANGE).and_then(|field| field.to_str().ok())
-        {
-            Some(field) => match select(field, length) {
-                part @ Selected::Part(_) => (StatusCode::PARTIAL_CONTENT, part),
-                selected => (StatusCode::OK, selected),
-            },
-            None => (StatusCode::OK, Selected::Whole),
+        Verdict::NotModified => return head(StatusCode::NOT_MODIFIED, &validators, cache_control, Body::default()),
+        Verdict::Proceed { range } => match single(fields, &header::RANGE) {
+            // 14.2: Range is defined for GET alone; a HEAD tells of the whole.
+            Some(field) if range && *method == Method::GET => select(field, length),
+            _ => Selected::Whole,
         },
-        Verdict::Proceed { .. } => (StatusCode::OK, Selected::Whole),
     };
-    if selected == Selected::Nothing {
-        let mut response = problem(StatusCode::RANGE_NOT_SATISFIABLE, &format!("there are {length} bytes"));
-        insert(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{length}"));
-        insert(response.headers_mut(), header::ACCEPT_RANGES, "bytes");
-        return response;
+    let (status, media_type, content_range, content) = match selected {
+        Selected::Whole => (StatusCode::OK, Cow::Borrowed(media_type), None, content),
+        Selected::Part(part) => {
+            let told = format!("bytes {}-{}/{length}", part.start, part.end.saturating_sub(1));
+            (StatusCode::PARTIAL_CONTENT, media_type.into(), Some(told), content.slice(part))
+        }
+        Selected::Parts(parts) => {
+            let (media_type, body) = byteranges(&content, &parts, media_type, &etag);
+            (StatusCode::PARTIAL_CONTENT, media_type.into(), None, body)
+        }
+        Selected::Nothing => {
+            let mut response = problem(StatusCode::RANGE_NOT_SATISFIABLE, &format!("there are {length} bytes"));
+            insert(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{length}"));
+            insert(response.headers_mut(), header::ACCEPT_RANGES, "bytes");
+            return response;
+        }
+    };
+    let length = content.len();
+    let mut response = head(status, &validators, cache_control, content.into());
+    let headers = response.headers_mut();
+    insert(headers, header::CONTENT_TYPE, &media_type);
+    insert(headers, header::ACCEPT_RANGES, "bytes");
+    headers.insert(header::CONTENT_LENGTH, length.into());
+    if let Some(told) = content_range {
+        insert(headers, header::CONTENT_RANGE, &told);
     }
-    let body = match (&selected, status) {
-        (_, StatusCode::NOT_MODIFIED) => None,
-        (Selected::Part(range), _) => Some(content.slice(range.clone())),
-        _ => Some(content),
-    };
-    let body_length = body.as_ref().map(Content::len);
-    let mut response = Response::new(body.map_or_else(Body::default, Body::from));
+    response
+}
+
+/// A response with the fields that 304 has too (15.4.5).
+fn head(status: StatusCode, validators: &Validators, cache_control: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     insert(headers, header::ETAG, &validators.etag);
     insert(headers, header::CACHE_CONTROL, cache_control);
-    if let Some(modified) = modified {
+    // 8.8.2: a second that is not over may bring another change, and what changed in the future did not.
+    if let Some(modified) = validators.modified.filter(|modified| *modified < now()) {
         insert(headers, header::LAST_MODIFIED, &http_date(modified));
     }
-    if let Some(body_length) = body_length {
-        insert(headers, header::CONTENT_TYPE, media_type);
-        insert(headers, header::ACCEPT_RANGES, "bytes");
-        headers.insert(header::CONTENT_LENGTH, body_length.into());
+    response
+}
+
+/// Whole seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |duration| duration.as_secs())
+}
+
+/// 405 for a method that is known, 501 for one that is not (9.1).
+fn not_a_method(method: &Method) -> Response {
+    let known = [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::CONNECT, Method::TRACE];
+    if !known.contains(method) {
+        return problem(StatusCode::NOT_IMPLEMENTED, "the method is not known here");
     }
-    if let Selected::Part(range) = &selected {
-        insert(headers, header::CONTENT_RANGE, &format!("bytes {}-{}/{length}", range.start, range.end.saturating_sub(1)));
-    }
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "this can be read with GET and HEAD only");
+    response.headers_mut().insert(header::ALLOW, METHODS);
     response
 }
 
@@ -92,7 +119,8 @@ pub fn options() -> Response {
     insert(
         headers,
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        "Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range",
+        "Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range, Priority, \
+         CMCD-Object, CMCD-Request, CMCD-Session, CMCD-Status",
     );
     insert(headers, header::ACCESS_CONTROL_MAX_AGE, "86400");
     response
@@ -111,7 +139,7 @@ mod tests {
     fn ask(method: &Method, fields: &[(&'static str, &'static str)]) -> Response {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
-            headers.insert(*name, HeaderValue::from_static(value));
+            headers.append(*name, HeaderValue::from_static(value));
         }
         let representation = Representation {
             content: Content::from_bytes(&b"0123456789"[..]),
@@ -140,7 +168,11 @@ mod tests {
             (Method::GET, &[("if-match", "\"b\"")], 412, None, None, "15.5.13"),
             (Method::GET, &[("if-range", "\"b\""), ("range", "bytes=0-1")], 200, Some("10"), None, "13.1.5"),
             (Method::GET, &[("if-range", "\"a\""), ("range", "bytes=0-1")], 206, Some("2"), Some("bytes 0-1/10"), "13.1.5"),
+            (Method::GET, &[("range", "bytes=10-")], 416, None, Some("bytes */10"), "15.5.17"),
+            (Method::GET, &[("range", "bytes=0-1"), ("range", "bytes=3-4")], 200, Some("10"), None, "14.2: no list"),
             (Method::POST, &[], 405, None, None, "15.5.6"),
+            (Method::CONNECT, &[], 405, None, None, "15.5.6"),
+            (Method::from_bytes(b"BREW").unwrap(), &[], 501, None, None, "15.6.2"),
         ] {
             let response = ask(&method, fields);
             let told = format!("{method} {fields:?} by RFC 9110 {clause}");

@@ -7,7 +7,7 @@ use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
 
 use super::measured::Measured;
-use crate::http::{BodyError, Handler, Request};
+use crate::http::{BodyError, Handler, Request, refuse};
 
 /// What a transport asks of the origin. Every [`Handler`] is one; benches and tests bring bodies of their own.
 pub trait Service: Send + Sync + 'static {
@@ -21,8 +21,11 @@ pub trait Service: Send + Sync + 'static {
 impl<H: Handler> Service for H {
     type Body = crate::http::Body;
 
-    fn call(&self, request: Request) -> impl Future<Output = http::Response<Self::Body>> + Send {
-        self.handle(request)
+    async fn call(&self, request: Request) -> http::Response<Self::Body> {
+        match refuse(&request) {
+            Some(refusal) => refusal,
+            None => self.handle(request).await,
+        }
     }
 }
 

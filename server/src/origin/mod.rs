@@ -63,10 +63,12 @@ impl Origin {
     }
 
     async fn answer(&self, method: &Method, fields: &HeaderMap, path: &str) -> Response {
-        let Some(resource) = Resource::parse(path) else { return not_found() };
-        if *method == Method::OPTIONS {
+        let resource = Resource::parse(path);
+        // RFC 9110 9.3.7: `*` is the server as a whole.
+        if *method == Method::OPTIONS && (path == "*" || resource.is_some()) {
             return options();
         }
+        let Some(resource) = resource else { return not_found() };
         let page = matches!(resource, Resource::Page(_));
         match self.represent(resource).await {
             Ok(representation) => {

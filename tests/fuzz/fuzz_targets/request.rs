@@ -43,7 +43,11 @@ fuzz_target!(|bytes: &[u8]| {
             StatusCode::OK => assert_eq!(length, Some(10)),
             StatusCode::PARTIAL_CONTENT => {
                 assert_eq!(method, Method::GET);
-                let range = field(header::CONTENT_RANGE).unwrap();
+                let Some(range) = field(header::CONTENT_RANGE) else {
+                    assert!(field(header::CONTENT_TYPE).unwrap().starts_with("multipart/byteranges"));
+                    assert!(length.unwrap() < 2000, "at most five parts of ten bytes do not touch");
+                    continue;
+                };
                 let (first, last) = range.strip_prefix("bytes ").unwrap().strip_suffix("/10").unwrap().split_once('-').unwrap();
                 let (first, last): (u64, u64) = (first.parse().unwrap(), last.parse().unwrap());
                 assert!(first <= last && last < 10);
