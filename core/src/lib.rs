@@ -56,6 +56,7 @@ pub mod i_frames;
 pub mod presentation;
 pub mod sample;
 pub mod segment;
+pub mod text;
 pub mod time;
 pub mod timeline;
 pub mod track;
