@@ -176,7 +176,7 @@ mod tests {
             "<AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\">",
             "<Representation id=\"v1\" codecs=\"avc1.64001F\" bandwidth=\"1192\" width=\"1280\" height=\"720\" frameRate=\"25\" sar=\"2:1\">",
             "<S t=\"0\" d=\"100\" r=\"1\"/>\n            <S d=\"50\"/>",
-            "<AdaptationSet id=\"3\" contentType=\"audio\" mimeType=\"audio/mp4\" lang=\"deu\"",
+            "<AdaptationSet id=\"3\" contentType=\"audio\" mimeType=\"audio/mp4\" lang=\"de\"",
             // Late by half a second: told by the first t.
             "<S t=\"24000\" d=\"167936\"/>",
             // Primed by 1024 samples, which are before the start and not in the timeline.

@@ -27,7 +27,7 @@
 //! # }
 //! ```
 //!
-//! A module uses only those above it in this list: [`error`], [`time`], [`coding`]; [`boxes`]; [`codec`], [`sample`], [`track`];
+//! A module uses only those above it in this list: [`error`], [`time`], [`language`], [`coding`]; [`boxes`]; [`codec`], [`sample`], [`track`];
 //! [`demux`], [`segment`], [`timeline`]; [`i_frames`], [`presentation`]; [`hls`], [`dash`]; [`vod`].
 
 #![no_std]
@@ -53,6 +53,7 @@ pub mod demux;
 pub mod error;
 pub mod hls;
 pub mod i_frames;
+pub mod language;
 pub mod presentation;
 pub mod sample;
 pub mod segment;

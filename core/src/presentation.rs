@@ -3,9 +3,10 @@
 use alloc::{format, string::String, vec::Vec};
 
 use crate::{
-    boxes::sample_entry::Colour,
-    codec::{Codec, Kind, Media},
-    time::{FrameRate, Timescale},
+    boxes::user_data::{Role, UserData},
+    codec::{Codec, Kind, Media, dolby_vision},
+    language,
+    time::{Date, FrameRate, Timescale},
     timeline::Timeline,
     track::Track,
 };
@@ -19,8 +20,16 @@ pub struct Rendition {
     pub name: String,
     /// Codec and kind of media.
     pub codec: Codec,
-    /// ISO 639-2/T code or BCP 47 tag.
+    /// The shortest tag of BCP 47.
     pub language: Option<String>,
+    /// What it is for.
+    pub roles: Vec<Role>,
+    /// What people call it.
+    pub label: Option<String>,
+    /// Whether its source has it enabled.
+    pub enabled: bool,
+    /// Width and height in square pixels, turned as players turn it, of video.
+    pub resolution: Option<(u32, u32)>,
     /// Frames a second, of video.
     pub frame_rate: Option<FrameRate>,
     /// Its segments.
@@ -54,7 +63,14 @@ pub struct Presentation {
     pub renditions: Vec<Rendition>,
     /// Where it begins on the timeline of its renditions, as ticks and their scale.
     pub start: (u64, Timescale),
+    /// When that is by the clock, if playlists are to say it.
+    pub date: Option<Date>,
 }
+
+/// `transfer_characteristics` (ISO/IEC 23091-2 8.2): nothing said, SMPTE ST 2084, ARIB STD-B67.
+const UNSPECIFIED: u16 = 2;
+const PQ: u16 = 16;
+const HLG: u16 = 18;
 
 impl Rendition {
     /// The rendition of `track`, which is what `source` names, that is called `name` and cut as `timeline` tells, in a presentation that
@@ -63,7 +79,20 @@ impl Rendition {
         let pieces: Vec<(u64, u64)> = timeline.lasting(start).map(|(segment, ticks)| (segment.bytes, ticks)).collect();
         let bandwidth = Bandwidth::of(&pieces, timeline.timescale);
         let frame_rate = (track.kind() == Kind::Video).then(|| track.frame_rate()).flatten();
-        Self { source, name, codec: track.codec.clone(), language: track.language.clone(), frame_rate, timeline, bandwidth }
+        let UserData { roles, label } = track.user_data.clone();
+        Self {
+            source,
+            name,
+            codec: track.codec.clone(),
+            language: track.language.as_deref().map(language::tag),
+            roles,
+            label,
+            enabled: track.enabled,
+            resolution: resolution(track),
+            frame_rate,
+            timeline,
+            bandwidth,
+        }
     }
 
     /// Of which kind its media is.
@@ -79,12 +108,40 @@ impl Rendition {
     /// How the brightness of the pictures is coded, as HLS names it (RFC 8216bis 4.4.6.2, VIDEO-RANGE).
     pub fn video_range(&self) -> Option<&'static str> {
         let Media::Video(video) = &self.codec.media else { return None };
-        Some(match video.colour {
-            Some(Colour { transfer: 16, .. }) => "PQ",
-            Some(Colour { transfer: 18, .. }) => "HLG",
+        let told = video.colour.map(|colour| colour.transfer).filter(|transfer| *transfer != UNSPECIFIED);
+        // Pictures that nothing but Dolby Vision shows are coded like those of PQ.
+        let by_compatibility = |record: dolby_vision::Record| match record.compatibility {
+            0 | 1 | 6 => Some(PQ),
+            4 => Some(HLG),
+            _ => None,
+        };
+        Some(match told.or_else(|| video.dolby_vision.and_then(by_compatibility)) {
+            Some(PQ) => "PQ",
+            Some(HLG) => "HLG",
             _ => "SDR",
         })
     }
+
+    /// Dolby Vision on top of the codec: its codecs string, and the brand of what it is without.
+    pub fn supplemental_codec(&self) -> Option<(String, &'static str)> {
+        let Media::Video(video) = &self.codec.media else { return None };
+        let supplemental = |record: dolby_vision::Record| record.supplemental(&self.codec.string);
+        video.dolby_vision.and_then(supplemental)
+    }
+
+    /// Whether it has this role.
+    pub fn is(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+/// The size at which pictures are shown: pixels made square by their width, width and height in the places that the matrix gives them.
+fn resolution(track: &Track) -> Option<(u32, u32)> {
+    let Media::Video(video) = &track.codec.media else { return None };
+    let (horizontal, vertical) = (u64::from(video.pixel_aspect.0), u64::from(video.pixel_aspect.1).max(1));
+    let width = (2 * u64::from(video.width) * horizontal + vertical) / (2 * vertical);
+    let width = u32::try_from(width).unwrap_or(u32::MAX).max(1);
+    Some(if track.is_on_its_side() { (video.height, width) } else { (width, video.height) })
 }
 
 impl Bandwidth {
@@ -134,7 +191,7 @@ impl Presentation {
             number = if follows { number + 1 } else { 1 };
             renditions.push(Rendition::new(format!("{}{number}", track.kind().letter()), source, track, timeline, start));
         }
-        Self { renditions, start }
+        Self { renditions, start, date: None }
     }
 
     /// The renditions of video.
@@ -145,6 +202,12 @@ impl Presentation {
     /// The renditions of sound.
     pub fn sounds(&self) -> impl Iterator<Item = &Rendition> {
         self.of_kind(Kind::Audio)
+    }
+
+    /// The sound that is played unless another is chosen: the first whose role is main, else the first that the source has enabled.
+    pub fn default_sound(&self) -> Option<&Rendition> {
+        let first = |fits: fn(&Rendition) -> bool| self.sounds().find(|sound| fits(sound));
+        first(|sound| sound.is(Role::Main)).or_else(|| first(|sound| sound.enabled)).or_else(|| first(|_| true))
     }
 
     fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Rendition> {

@@ -75,6 +75,27 @@ impl fmt::Display for Seconds {
     }
 }
 
+/// A moment in milliseconds since 1970 (UTC, no leap seconds), written as RFC 3339 and ISO 8601 have it: `2026-11-21T10:00:00.000Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Date(pub i64);
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DAY: i64 = 86_400_000;
+        let (day, time) = (self.0.div_euclid(DAY), self.0.rem_euclid(DAY));
+        // Years that begin in March, counted in cycles of 400 from the year 0, so that the leap day is the last day of its year.
+        let day = day.saturating_add(719_468);
+        let (cycle, day) = (day.div_euclid(146_097), day.rem_euclid(146_097));
+        let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let (year, month) = (cycle * 400 + year + i64::from(month >= 10), if month < 10 { month + 3 } else { month - 9 });
+        let (hour, minute, second) = (time / 3_600_000, time / 60_000 % 60, time / 1000 % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", time % 1000)
+    }
+}
+
 /// A frame rate as a fraction of whole numbers, in lowest terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameRate {
@@ -161,6 +182,21 @@ mod tests {
             [(1001, 30_000, 6, "0.033367"), (4, 1, 3, "4.000"), (1999, 1000, 0, "2"), (u64::MAX, 1, 1, "18446744073709551615.0")]
         {
             assert_eq!(Seconds { ticks, timescale: scale(timescale), places }.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn dates() {
+        for (millis, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (951_868_799_999, "2000-02-29T23:59:59.999Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (1_795_255_445_678, "2026-11-21T10:04:05.678Z"),
+            (1_735_689_599_000, "2024-12-31T23:59:59.000Z"),
+        ] {
+            assert_eq!(Date(millis).to_string(), expected);
         }
     }
 

@@ -3,6 +3,7 @@
 use alloc::{string::String, vec::Vec};
 
 use crate::{
+    boxes::user_data::UserData,
     codec::{Codec, Kind},
     sample::{Sample, SampleTable},
     time::{FrameRate, Timescale},
@@ -19,6 +20,8 @@ pub struct Track {
     pub timescale: Timescale,
     /// ISO 639-2/T code or BCP 47 tag; `None`: undetermined.
     pub language: Option<String>,
+    /// What it is for, and what people call it.
+    pub user_data: UserData,
     /// Codec and kind of media; where samples use several descriptions, as the first of them tells.
     pub codec: Codec,
     /// The sample entries that samples use, numbered by first use, as the source has them, header included; sound in QuickTime's form is
@@ -41,6 +44,13 @@ impl Track {
     /// Of which kind its media is.
     pub fn kind(&self) -> Kind {
         self.codec.media.kind()
+    }
+
+    /// Whether the matrix turns pictures by a quarter to either side, so that width and height change places.
+    pub fn is_on_its_side(&self) -> bool {
+        let mut fields = self.matrix.chunks_exact(4).map(|field| field != [0; 4]);
+        let (a, b, _, c, d) = (fields.next(), fields.next(), fields.next(), fields.next(), fields.next());
+        (a, b, c, d) == (Some(false), Some(true), Some(true), Some(false))
     }
 
     /// When `sample` is presented, in ticks of the presentation timeline. Negative: before its start, to be decoded but not shown.
@@ -82,7 +92,8 @@ pub(crate) fn test_track(timescale: u32, count: u32, delta: u32, sync: impl Fn(u
         enabled: true,
         timescale: Timescale::new(timescale).unwrap(),
         language: None,
-        codec: Codec { string: "mp4a.40.2".into(), media: Media::Audio(Audio { channels: 2, sample_rate: 48_000 }) },
+        user_data: UserData::default(),
+        codec: Codec { string: "mp4a.40.2".into(), media: Media::Audio(Audio { channels: 2, sample_rate: 48_000, dolby: None }) },
         sample_entries: Vec::new(),
         matrix: [0; 36],
         dimensions: (0, 0),
@@ -96,7 +107,7 @@ pub(crate) fn test_track(timescale: u32, count: u32, delta: u32, sync: impl Fn(u
 pub(crate) fn test_video(timescale: u32, count: u32, delta: u32, sync: impl Fn(u32) -> bool) -> Track {
     use crate::codec::{Media, Video};
     let mut track = test_track(timescale, count, delta, sync);
-    let media = Media::Video(Video { width: 1280, height: 720, pixel_aspect: (4, 2), colour: None });
+    let media = Media::Video(Video { width: 1280, height: 720, pixel_aspect: (4, 2), colour: None, dolby_vision: None });
     track.codec = Codec { string: "avc1.64001F".into(), media };
     track
 }

@@ -15,7 +15,7 @@ use crate::{
         chunk::{self, Fragment},
         header,
     },
-    time::{self, Timescale},
+    time::{self, Date, Timescale},
     timeline::Timeline,
     track::Track,
 };
@@ -28,6 +28,8 @@ pub const SEGMENT_MILLIS: u64 = 4000;
 pub struct Options {
     /// The segment duration that is aimed at, in milliseconds.
     pub segment_millis: u64,
+    /// When the presentation begins by the clock; playlists say it where it is given.
+    pub date: Option<Date>,
 }
 
 impl Default for Options {
@@ -39,7 +41,7 @@ impl Default for Options {
 impl Options {
     /// Segments of about this many milliseconds; all else as usual.
     pub fn segments_of(segment_millis: u64) -> Self {
-        Self { segment_millis }
+        Self { segment_millis, date: None }
     }
 }
 
@@ -76,7 +78,7 @@ impl Vod {
             };
             (source, track, Timeline::new(track, &cuts))
         });
-        let presentation = Presentation::new(timelines, start);
+        let presentation = Presentation { date: options.date, ..Presentation::new(timelines, start) };
         Ok(Self { inputs, presentation })
     }
 
@@ -106,13 +108,13 @@ impl Vod {
 
     /// The HLS media playlist of a rendition.
     pub fn media_playlist(&self, rendition: &str) -> Result<String> {
-        self.rendition(rendition).map(|(rendition, _)| hls::media_playlist(rendition, self.presentation.start))
+        self.rendition(rendition).map(|(rendition, _)| hls::media_playlist(&self.presentation, rendition))
     }
 
     /// The HLS playlist of the I-frames of a rendition of video.
     pub fn i_frame_playlist(&self, rendition: &str) -> Result<String> {
         let frames = self.i_frames(rendition)?;
-        self.rendition(rendition).map(|(rendition, _)| hls::i_frame_playlist(&frames, rendition.timeline.timescale))
+        self.rendition(rendition).map(|(rendition, _)| hls::i_frame_playlist(&self.presentation, rendition, &frames))
     }
 
     fn i_frames(&self, rendition: &str) -> Result<Vec<IFrame>> {

@@ -4,6 +4,7 @@ pub mod fragment;
 pub mod movie;
 pub mod sample_entry;
 pub mod sample_table;
+pub mod user_data;
 
 use alloc::format;
 use core::fmt;

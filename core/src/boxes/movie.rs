@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! moov  mvhd, mvex (trex...), trak...
-//! trak  tkhd, edts (elst), mdia
+//! trak  tkhd, edts (elst), mdia, udta
 //! mdia  mdhd, hdlr, elng, minf (stbl)
 //! ```
 
 use alloc::{format, string::String, vec::Vec};
 
-use super::{FourCc, children, legible, sample_table::SampleTableBoxes};
+use super::{FourCc, children, legible, sample_table::SampleTableBoxes, user_data::UserData};
 use crate::{
     coding::Reader,
     error::{Error, Result},
@@ -48,6 +48,8 @@ pub struct TrackBox<'a> {
     pub handler: FourCc,
     /// ISO 639-2/T code of `mdhd`, or the BCP 47 tag of `elng`; `None` for undetermined.
     pub language: Option<String>,
+    /// `udta` (8.10.1).
+    pub user_data: UserData,
     /// `elst` (8.6.6).
     pub edits: Vec<Edit>,
     /// `stbl` (8.5.1), where there is one.
@@ -123,6 +125,7 @@ impl<'a> TrackBox<'a> {
             timescale: None,
             handler: FourCc([0; 4]),
             language: None,
+            user_data: UserData::default(),
             edits: Vec::new(),
             sample_table: None,
             fault: None,
@@ -130,6 +133,7 @@ impl<'a> TrackBox<'a> {
         let (mut fault, mut broken) = (None, None);
         for (name, child) in legible(content, &mut fault) {
             match &name.0 {
+                b"udta" => track.user_data = UserData::read(child),
                 b"tkhd" => drop(note(track.read_header(child), name, &mut broken)),
                 b"edts" => {
                     let mut inside = None;

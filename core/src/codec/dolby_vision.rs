@@ -1,6 +1,6 @@
 //! Dolby Vision: `dvcC`, `dvvC`, `dvwC` and the codecs string (Dolby Vision Streams Within the ISO Base Media File Format 3 and 4.2).
 
-use alloc::format;
+use alloc::{format, string::String};
 
 use super::{Codec, in_config, required, video};
 use crate::{
@@ -41,6 +41,28 @@ pub fn record(entry: &SampleEntry<'_>) -> Result<Option<Record>> {
     found.map(|(name, config)| read(config).map_err(in_config(entry, name))).transpose()
 }
 
+impl Record {
+    /// The codecs string of the whole stream and the brand of what it is to other decoders, where `base` is the string of the codec that
+    /// those know (RFC 8216bis 4.4.6.2, SUPPLEMENTAL-CODECS; Dolby Vision ISOBMFF 4.2). `None`: there is no such codec, or no brand for it.
+    pub fn supplemental(&self, base: &str) -> Option<(String, &'static str)> {
+        let name = match base.split('.').next()? {
+            "hvc1" => "dvh1",
+            "hev1" => "dvhe",
+            "av01" => "dav1",
+            "avc1" => "dva1",
+            "avc3" => "dvav",
+            _ => return None,
+        };
+        let brand = match self.compatibility {
+            1 => "db1p",
+            2 => "db2g",
+            4 => "db4h",
+            _ => return None,
+        };
+        Some((format!("{name}.{:02}.{:02}", self.profile, self.level), brand))
+    }
+}
+
 fn read(mut config: Reader<'_>) -> Result<Record> {
     config.skip(2)?;
     let fields = config.u16()?;
@@ -52,6 +74,23 @@ fn read(mut config: Reader<'_>) -> Result<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn supplemental_codecs() {
+        for (base, profile, compatibility, expected) in [
+            ("hvc1.2.4.L153.B0", 8, 4, Some("dvh1.08.04/db4h")), // Apple's HLS authoring specification 1.10
+            ("hvc1.2.4.L153.B0", 8, 1, Some("dvh1.08.04/db1p")),
+            ("hev1.2.4.L153.B0", 8, 2, Some("dvhe.08.04/db2g")),
+            ("av01.0.13M.10", 10, 4, Some("dav1.10.04/db4h")),
+            ("avc1.640028", 9, 2, Some("dva1.09.04/db2g")),
+            ("hvc1.2.4.L153.B0", 7, 6, None),
+            ("dvh1.05.04", 5, 0, None),
+        ] {
+            let record = Record { profile, level: 4, base_layer: true, compatibility };
+            let found = record.supplemental(base).map(|(codec, brand)| format!("{codec}/{brand}"));
+            assert_eq!(found.as_deref(), expected, "{base} {profile}.{compatibility}");
+        }
+    }
 
     #[test]
     fn records() {

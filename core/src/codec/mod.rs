@@ -89,6 +89,8 @@ pub struct Video {
     pub pixel_aspect: (u32, u32),
     /// Colour, where the sample entry tells it.
     pub colour: Option<Colour>,
+    /// Dolby Vision, alone or on top of the codec.
+    pub dolby_vision: Option<dolby_vision::Record>,
 }
 
 /// Properties of sound.
@@ -98,6 +100,8 @@ pub struct Audio {
     pub channels: u32,
     /// Samples a second as decoded, in Hz.
     pub sample_rate: u32,
+    /// What AC-3 and Enhanced AC-3 tell beside that.
+    pub dolby: Option<ac3::Speakers>,
 }
 
 /// Describes a sample entry of a track whose handler is `handler`. Codecs that Reelway does not carry are [`Error::unsupported`].
@@ -125,11 +129,13 @@ fn video(entry: &SampleEntry<'_>, string: String) -> Result<Codec> {
     let visual = entry.visual()?;
     let pixel_aspect = visual.pixel_aspect.filter(|(h, v)| *h > 0 && *v > 0).unwrap_or((1, 1));
     let (width, height) = (visual.width.into(), visual.height.into());
-    Ok(Codec { string, media: Media::Video(Video { width, height, pixel_aspect, colour: visual.colour }) })
+    // Whoever does not know Dolby Vision plays the codec below all the same.
+    let dolby_vision = dolby_vision::record(entry).ok().flatten();
+    Ok(Codec { string, media: Media::Video(Video { width, height, pixel_aspect, colour: visual.colour, dolby_vision }) })
 }
 
 fn sound(string: impl Into<String>, channels: u32, sample_rate: u32) -> Codec {
-    Codec { string: string.into(), media: Media::Audio(Audio { channels, sample_rate }) }
+    Codec { string: string.into(), media: Media::Audio(Audio { channels, sample_rate, dolby: None }) }
 }
 
 /// What was found in an entry, or the error that the box which must hold it is not there.

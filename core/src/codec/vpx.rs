@@ -2,9 +2,12 @@
 
 use alloc::{format, string::String};
 
-use super::{Codec, in_config, required, video};
+use super::{Codec, Media, in_config, required, video};
 use crate::{
-    boxes::{FourCc, sample_entry::SampleEntry},
+    boxes::{
+        FourCc,
+        sample_entry::{Colour, SampleEntry},
+    },
     coding::Reader,
     error::Result,
 };
@@ -12,7 +15,20 @@ use crate::{
 /// Describes a sample entry `vp08` or `vp09`.
 pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
     let config = required(entry, entry.visual()?.find(*b"vpcC"), "vpcC", "VP-ISOBMFF 'VP Codec Sample Entry Box'")?;
-    video(entry, string(entry.name, config).map_err(in_config(entry, *b"vpcC"))?)
+    let mut codec = video(entry, string(entry.name, config).map_err(in_config(entry, *b"vpcC"))?)?;
+    if let Media::Video(video) = &mut codec.media {
+        video.colour = video.colour.or_else(|| colour(config));
+    }
+    Ok(codec)
+}
+
+/// What the configuration says of colour, in the version that says it as others do.
+fn colour(mut config: Reader<'_>) -> Option<Colour> {
+    let (1, _) = config.full_box().ok()? else { return None };
+    config.skip(2).ok()?;
+    let full_range = config.u8().ok()? & 1 == 1;
+    let (primaries, transfer, matrix) = (config.u8().ok()?, config.u8().ok()?, config.u8().ok()?);
+    Some(Colour { primaries: primaries.into(), transfer: transfer.into(), matrix: matrix.into(), full_range })
 }
 
 /// Profile, level, depth; then, all or none, chroma and colour, left out where they are what a reader takes without them: 4:2:0 of BT.709

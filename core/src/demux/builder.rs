@@ -69,6 +69,7 @@ impl TrackBuilder {
             enabled: boxes.enabled,
             timescale,
             language: boxes.language.clone(),
+            user_data: boxes.user_data.clone(),
             codec,
             sample_entries: Vec::new(),
             matrix: boxes.matrix,

@@ -3,21 +3,25 @@
 use alloc::string::String;
 use core::fmt::Write;
 
+use super::write_date;
 use crate::{
     i_frames::IFrame,
-    time::{Seconds, Timescale},
+    presentation::{Presentation, Rendition},
+    time::Seconds,
 };
 
-/// The playlist of the I-frames `frames` of a complete rendition, whose durations are in ticks of `timescale`.
+/// The playlist of `frames`, the I-frames of a complete `rendition` of `presentation`.
 ///
 /// Each is a byte range of a segment of the rendition; the header is that of the rendition and not in the range.
-pub fn i_frame_playlist(frames: &[IFrame], timescale: Timescale) -> String {
+pub fn i_frame_playlist(presentation: &Presentation, rendition: &Rendition, frames: &[IFrame]) -> String {
+    let timescale = rendition.timeline.timescale;
     let longest = frames.iter().map(|frame| frame.duration).max().unwrap_or(0);
     let target = Seconds { ticks: longest.max(u64::from(timescale.get())), timescale, places: 0 };
     let mut text = String::with_capacity(200 + frames.len() * 60);
     text.push_str("#EXTM3U\n#EXT-X-VERSION:7\n");
     let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD");
     text.push_str("#EXT-X-I-FRAMES-ONLY\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\"\n");
+    write_date(&mut text, presentation);
     for IFrame { segment, bytes, duration } in frames {
         let (length, seconds) = (bytes.end - bytes.start, Seconds { ticks: *duration, timescale, places: 6 });
         let _ = writeln!(text, "#EXTINF:{seconds},\n#EXT-X-BYTERANGE:{length}@{}\n{segment}.m4s", bytes.start);
@@ -29,6 +33,7 @@ pub fn i_frame_playlist(frames: &[IFrame], timescale: Timescale) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::presentation::test_presentation;
 
     #[test]
     fn frames_are_byte_ranges_of_segments() {
@@ -39,6 +44,8 @@ mod tests {
                         #EXTINF:1.920000,\n#EXT-X-BYTERANGE:1108@32\n1.m4s\n\
                         #EXTINF:1.920000,\n#EXT-X-BYTERANGE:700@9000\n1.m4s\n\
                         #EXTINF:0.400000,\n#EXT-X-BYTERANGE:900@32\n2.m4s\n#EXT-X-ENDLIST\n";
-        assert_eq!(i_frame_playlist(&frames, Timescale::new(25).unwrap()), expected);
+        let presentation = test_presentation();
+        let video = presentation.videos().next().unwrap();
+        assert_eq!(i_frame_playlist(&presentation, video, &frames), expected);
     }
 }

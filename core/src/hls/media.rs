@@ -3,26 +3,28 @@
 use alloc::string::String;
 use core::fmt::Write;
 
+use super::write_date;
 use crate::{
-    presentation::Rendition,
-    time::{Seconds, Timescale},
+    presentation::{Presentation, Rendition},
+    time::Seconds,
 };
 
-/// The media playlist of a complete `rendition` in a presentation that begins at `start`.
+/// The media playlist of a complete `rendition` of `presentation`.
 ///
 /// Durations are those of [`lasting`](crate::timeline::Timeline::lasting).
-pub fn media_playlist(rendition: &Rendition, start: (u64, Timescale)) -> String {
+pub fn media_playlist(presentation: &Presentation, rendition: &Rendition) -> String {
     let timescale = rendition.timeline.timescale;
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n");
     let mut longest = 0;
     let mut list = String::with_capacity(rendition.timeline.segments.len() * 28);
-    for (number, (_, ticks)) in (1u32..).zip(rendition.timeline.lasting(start)) {
+    for (number, (_, ticks)) in (1u32..).zip(rendition.timeline.lasting(presentation.start)) {
         longest = longest.max(ticks);
         let _ = writeln!(list, "#EXTINF:{},\n{number}.m4s", Seconds { ticks, timescale, places: 6 });
     }
     let target = Seconds { ticks: longest.max(u64::from(timescale.get())), timescale, places: 0 };
     let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD");
     text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\"\n");
+    write_date(&mut text, presentation);
     text.push_str(&list);
     text.push_str("#EXT-X-ENDLIST\n");
     text
@@ -33,20 +35,24 @@ mod tests {
     use alloc::format;
 
     use super::*;
-    use crate::presentation::test_presentation;
+    use crate::{presentation::test_presentation, time::Date};
 
     #[test]
     fn sound_that_begins_late_stays_beside_its_pictures() {
-        let presentation = test_presentation();
-        let list = |name: &str| {
+        let mut presentation = test_presentation();
+        let list = |presentation: &Presentation, name: &str| {
             let rendition = presentation.renditions.iter().find(|rendition| rendition.name == name).unwrap();
-            media_playlist(rendition, presentation.start)
+            media_playlist(presentation, rendition)
         };
         let head = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD\n\
                     #EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\"\n";
         let video = "#EXTINF:4.000000,\n1.m4s\n#EXTINF:4.000000,\n2.m4s\n#EXTINF:2.000000,\n3.m4s\n#EXT-X-ENDLIST\n";
         let late = "#EXTINF:3.998667,\n1.m4s\n#EXTINF:4.010667,\n2.m4s\n#EXTINF:2.496000,\n3.m4s\n#EXT-X-ENDLIST\n";
-        assert_eq!(list("v1"), format!("{head}{video}"));
-        assert_eq!(list("a2"), format!("{head}{late}"));
+        assert_eq!(list(&presentation, "v1"), format!("{head}{video}"));
+        assert_eq!(list(&presentation, "a2"), format!("{head}{late}"));
+        // The date of the start is that of the first segment in every rendition (4.4.4.6, 6.2.4).
+        presentation.date = Some(Date(1000));
+        let date = "#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:01.000Z\n";
+        assert_eq!(list(&presentation, "a2"), format!("{head}{date}{late}"));
     }
 }

@@ -1,5 +1,6 @@
 //! HLS playlists (RFC 8216bis).
 
+mod groups;
 mod i_frames;
 mod media;
 mod multivariant;
@@ -8,7 +9,17 @@ pub use i_frames::i_frame_playlist;
 pub use media::media_playlist;
 pub use multivariant::multivariant_playlist;
 
-use core::fmt;
+use alloc::string::String;
+use core::fmt::{self, Write};
+
+use crate::presentation::Presentation;
+
+/// The date of the first segment, where it is asked for (4.4.4.6): in every playlist of a presentation or in none (6.2.4).
+fn write_date(text: &mut String, presentation: &Presentation) {
+    if let Some(date) = presentation.date {
+        let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{date}");
+    }
+}
 
 /// A quoted string of an attribute list: what must not stand in one (4.2: line feed, carriage return, double quote) is left out.
 struct Quoted<'a>(&'a str);

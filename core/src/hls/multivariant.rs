@@ -3,10 +3,13 @@
 use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
 
-use super::Quoted;
+use super::{
+    Quoted,
+    groups::{Group, Member, channels, characteristics, groups},
+};
 use crate::{
-    codec::Media,
     presentation::{Bandwidth, Presentation, Rendition},
+    time::FrameRate,
 };
 
 /// Where media playlists stand, from the multivariant playlist.
@@ -15,24 +18,30 @@ fn uri(rendition: &Rendition) -> String {
 }
 
 /// The multivariant playlist of `presentation`: a variant for each video, each with every group of sound, then the playlists of I-frames.
+/// Without video each group of sound is a variant.
 ///
 /// `i_frames` tells the bit rates of the I-frames of a video, if it has a playlist of them.
 pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Rendition) -> Option<Bandwidth>) -> String {
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
-    if presentation.videos().next().is_none() {
-        for sound in presentation.sounds() {
-            write_variant(&mut text, sound, None);
-        }
-        return text;
-    }
-    let groups = groups(presentation);
-    for group in &groups {
+    let (members, groups) = groups(presentation);
+    let video = presentation.videos().next().is_some();
+    for group in groups.iter().filter(|group| video || group.sounds.len() > 1) {
         text.push('\n');
-        for (index, sound) in group.sounds.iter().enumerate() {
-            write_media(&mut text, group, sound, index == 0);
+        for (member, sound) in &group.sounds {
+            if let Some(member) = members.get(*member) {
+                write_media(&mut text, group, member, sound);
+            }
         }
     }
     text.push('\n');
+    if !video {
+        for group in &groups {
+            let is_default = |(member, _): &&(usize, &Rendition)| members.get(*member).is_some_and(|member| member.default);
+            let Some((_, sound)) = group.sounds.iter().find(is_default).or(group.sounds.first()) else { continue };
+            let others = (group.sounds.len() > 1).then_some(group);
+            write_variant(&mut text, sound, others);
+        }
+    }
     for video in presentation.videos() {
         if groups.is_empty() {
             write_variant(&mut text, video, None);
@@ -46,81 +55,50 @@ pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Ren
         text.push('\n');
     }
     for (video, bandwidth) in i_frames {
-        write_i_frames(&mut text, video, bandwidth);
+        let _ = write!(text, "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={}", bandwidth.peak, bandwidth.average);
+        let _ = write!(text, ",CODECS={}", Quoted(&video.codec.string));
+        write_picture(&mut text, video, false);
+        let _ = writeln!(text, ",URI={}", Quoted(&format!("{}/iframes.m3u8", video.name)));
     }
     text
 }
 
-/// A playlist of I-frames (4.4.6.3): the attributes of a variant, but those of sound and rate.
-fn write_i_frames(text: &mut String, rendition: &Rendition, bandwidth: Bandwidth) {
-    let Bandwidth { peak, average } = bandwidth;
-    let codecs = Quoted(&rendition.codec.string);
-    let _ = write!(text, "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS={codecs}");
-    if let Media::Video(video) = &rendition.codec.media {
-        let _ = write!(text, ",RESOLUTION={}x{}", video.width, video.height);
-    }
-    if let Some(range) = rendition.video_range() {
-        let _ = write!(text, ",VIDEO-RANGE={range}");
-    }
-    let _ = writeln!(text, ",URI={}", Quoted(&format!("{}/iframes.m3u8", rendition.name)));
-}
-
-/// Sounds that a player may switch between: those of one codec (4.4.6.2.1: a group has one CODECS of every format in it).
-struct Group<'a> {
-    id: String,
-    sounds: Vec<&'a Rendition>,
-}
-
-fn groups(presentation: &Presentation) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    for sound in presentation.sounds() {
-        let same = |group: &&mut Group<'_>| group.sounds.iter().all(|other| other.codec.string == sound.codec.string);
-        match groups.iter_mut().find(same) {
-            Some(group) => group.sounds.push(sound),
-            None => groups.push(Group { id: format!("audio{}", groups.len() + 1), sounds: Vec::from([sound]) }),
-        }
-    }
-    groups
-}
-
-fn write_media(text: &mut String, group: &Group<'_>, sound: &Rendition, default: bool) {
-    let language = sound.language.as_deref();
-    // NAME must tell the renditions of a group apart (4.4.6.1.1).
-    let same_language = group.sounds.iter().filter(|other| other.language.as_deref() == language).count() > 1;
-    let name = match language {
-        Some(language) if !same_language => String::from(language),
-        Some(language) => format!("{language} {}", sound.name),
-        None => format!("Audio {}", sound.name.trim_start_matches('a')),
-    };
-    let _ = write!(text, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID={},NAME={}", Quoted(&group.id), Quoted(&name));
-    if let Some(language) = language {
+/// A rendition of a group (4.4.6.1).
+fn write_media(text: &mut String, group: &Group<'_>, member: &Member<'_>, sound: &Rendition) {
+    let yes = |value: bool| if value { "YES" } else { "NO" };
+    let _ = write!(text, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID={},NAME={}", Quoted(&group.id), Quoted(&member.name));
+    if let Some(language) = &member.first.language {
         let _ = write!(text, ",LANGUAGE={}", Quoted(language));
     }
-    let _ = write!(text, ",DEFAULT={},AUTOSELECT=YES", if default { "YES" } else { "NO" });
-    if let Media::Audio(audio) = &sound.codec.media {
-        let _ = write!(text, ",CHANNELS=\"{}\"", audio.channels);
+    let _ = write!(text, ",DEFAULT={},AUTOSELECT={}", yes(member.default), yes(member.autoselect));
+    let characteristics = characteristics(member.first);
+    if !characteristics.is_empty() {
+        let _ = write!(text, ",CHARACTERISTICS={}", Quoted(&characteristics));
+    }
+    if let Some(channels) = channels(sound) {
+        let _ = write!(text, ",CHANNELS={}", Quoted(&channels));
     }
     let _ = writeln!(text, ",URI={}", Quoted(&uri(sound)));
 }
 
+/// A variant (4.4.6.2): a rendition, and a group of sound that is played with it or, where it is sound itself, instead of it.
 fn write_variant(text: &mut String, rendition: &Rendition, group: Option<&Group<'_>>) {
-    let sounds = group.map_or(&[][..], |group| &group.sounds);
-    let peak: u64 = rendition.bandwidth.peak.saturating_add(sounds.iter().map(|sound| sound.bandwidth.peak).max().unwrap_or(0));
-    let average: u64 = rendition.bandwidth.average.saturating_add(sounds.iter().map(|sound| sound.bandwidth.average).max().unwrap_or(0));
-    let mut codecs = rendition.codec.string.clone();
-    if let Some(sound) = sounds.first() {
-        let _ = write!(codecs, ",{}", sound.codec.string);
+    let sounds = || group.into_iter().flat_map(|group| &group.sounds).map(|(_, sound)| *sound);
+    // The largest sum that any combination comes to.
+    let own = if rendition.is_video() { rendition.bandwidth } else { Bandwidth::default() };
+    let most = |of: fn(&Bandwidth) -> u64| of(&own).saturating_add(sounds().map(|sound| of(&sound.bandwidth)).max().unwrap_or(0));
+    let most = |of: fn(&Bandwidth) -> u64| most(of).max(of(&rendition.bandwidth));
+    let (peak, average) = (most(|rate| rate.peak), most(|rate| rate.average));
+    let mut codecs: Vec<&str> = Vec::from([rendition.codec.string.as_str()]);
+    for sound in sounds() {
+        if !codecs.contains(&sound.codec.string.as_str()) {
+            codecs.push(&sound.codec.string);
+        }
     }
-    let _ = write!(text, "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS={}", Quoted(&codecs));
-    if let Media::Video(video) = &rendition.codec.media {
-        let _ = write!(text, ",RESOLUTION={}x{}", video.width, video.height);
-        if let Some(rate) = rendition.frame_rate {
-            let thousandths = rate.thousandths();
-            let _ = write!(text, ",FRAME-RATE={}.{:03}", thousandths / 1000, thousandths % 1000);
-        }
-        if let Some(range) = rendition.video_range() {
-            let _ = write!(text, ",VIDEO-RANGE={range}");
-        }
+    let _ = write!(text, "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS={}", Quoted(&codecs.join(",")));
+    if rendition.is_video() {
+        write_picture(text, rendition, true);
+        // What pictures carry inside is not looked at, and nothing else tells of captions.
         text.push_str(",CLOSED-CAPTIONS=NONE");
     }
     if let Some(group) = group {
@@ -129,10 +107,30 @@ fn write_variant(text: &mut String, rendition: &Rendition, group: Option<&Group<
     let _ = writeln!(text, "\n{}", uri(rendition));
 }
 
+/// What is said of pictures; of those of an I-frame playlist without their rate (4.4.6.3).
+fn write_picture(text: &mut String, video: &Rendition, rate: bool) {
+    if let Some((codec, brand)) = video.supplemental_codec() {
+        let _ = write!(text, ",SUPPLEMENTAL-CODECS={}", Quoted(&format!("{codec}/{brand}")));
+    }
+    if let Some((width, height)) = video.resolution {
+        let _ = write!(text, ",RESOLUTION={width}x{height}");
+    }
+    if let Some(thousandths) = video.frame_rate.filter(|_| rate).map(FrameRate::thousandths) {
+        let _ = write!(text, ",FRAME-RATE={}.{:03}", thousandths / 1000, thousandths % 1000);
+    }
+    if let Some(range) = video.video_range() {
+        let _ = write!(text, ",VIDEO-RANGE={range}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::presentation::test_presentation;
+    use crate::{
+        boxes::sample_entry::Colour,
+        codec::{Media, dolby_vision::Record},
+        presentation::test_presentation,
+    };
 
     #[test]
     fn groups_and_variants() {
@@ -140,21 +138,57 @@ mod tests {
 #EXT-X-VERSION:7
 #EXT-X-INDEPENDENT-SEGMENTS
 
-#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio1",NAME="eng",LANGUAGE="eng",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="a1/media.m3u8"
-#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio1",NAME="deu",LANGUAGE="deu",DEFAULT=NO,AUTOSELECT=YES,CHANNELS="2",URI="a2/media.m3u8"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio1",NAME="en",LANGUAGE="en",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="a1/media.m3u8"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio1",NAME="de",LANGUAGE="de",DEFAULT=NO,AUTOSELECT=YES,CHANNELS="2",URI="a2/media.m3u8"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio1",NAME="Audio 3",DEFAULT=NO,AUTOSELECT=YES,CHANNELS="2",URI="a3/media.m3u8"
 
-#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio2",NAME="Audio 3",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="a3/media.m3u8"
-
-#EXT-X-STREAM-INF:BANDWIDTH=2016,AVERAGE-BANDWIDTH=1854,CODECS="avc1.64001F,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=25.000,VIDEO-RANGE=SDR,CLOSED-CAPTIONS=NONE,AUDIO="audio1"
-v1/media.m3u8
-#EXT-X-STREAM-INF:BANDWIDTH=2126,AVERAGE-BANDWIDTH=1852,CODECS="avc1.64001F,mp4a.40.5",RESOLUTION=1280x720,FRAME-RATE=25.000,VIDEO-RANGE=SDR,CLOSED-CAPTIONS=NONE,AUDIO="audio2"
+#EXT-X-STREAM-INF:BANDWIDTH=2126,AVERAGE-BANDWIDTH=1854,CODECS="avc1.64001F,mp4a.40.2,mp4a.40.5",RESOLUTION=2560x720,FRAME-RATE=25.000,VIDEO-RANGE=SDR,CLOSED-CAPTIONS=NONE,AUDIO="audio1"
 v1/media.m3u8
 "#;
         assert_eq!(multivariant_playlist(&test_presentation(), |_| None), expected);
-        let i_frames = "\n#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=99,AVERAGE-BANDWIDTH=88,CODECS=\"avc1.64001F\",RESOLUTION=1280x720,\
+        let i_frames = "\n#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=99,AVERAGE-BANDWIDTH=88,CODECS=\"avc1.64001F\",RESOLUTION=2560x720,\
                         VIDEO-RANGE=SDR,URI=\"v1/iframes.m3u8\"\n";
         let with = multivariant_playlist(&test_presentation(), |_| Some(Bandwidth { peak: 99, average: 88 }));
         assert_eq!(with, format!("{expected}{i_frames}"));
+    }
+
+    /// RFC 8216bis 4.4.6.2.
+    #[test]
+    fn pictures() {
+        let colour = |transfer| Some(Colour { primaries: 9, transfer, matrix: 9, full_range: false });
+        let record = |profile, compatibility| Some(Record { profile, level: 6, base_layer: true, compatibility });
+        for (codec, colour, dolby_vision, expected) in [
+            ("hvc1.2.4.L120.B0", colour(16), None, ",RESOLUTION=2560x720,VIDEO-RANGE=PQ"),
+            ("hvc1.2.4.L120.B0", colour(18), None, ",RESOLUTION=2560x720,VIDEO-RANGE=HLG"),
+            ("hvc1.2.4.L120.B0", None, record(8, 4), ",SUPPLEMENTAL-CODECS=\"dvh1.08.06/db4h\",RESOLUTION=2560x720,VIDEO-RANGE=HLG"),
+            ("hvc1.2.4.L120.B0", colour(16), record(8, 1), ",SUPPLEMENTAL-CODECS=\"dvh1.08.06/db1p\",RESOLUTION=2560x720,VIDEO-RANGE=PQ"),
+            ("dvh1.05.06", None, record(5, 0), ",RESOLUTION=2560x720,VIDEO-RANGE=PQ"),
+            ("dvh1.05.06", colour(2), record(5, 0), ",RESOLUTION=2560x720,VIDEO-RANGE=PQ"),
+            ("avc1.64001F", colour(1), None, ",RESOLUTION=2560x720,VIDEO-RANGE=SDR"),
+        ] {
+            let mut presentation = test_presentation();
+            let video = presentation.renditions.first_mut().unwrap();
+            video.codec.string = codec.into();
+            let Media::Video(media) = &mut video.codec.media else { unreachable!("of the other kind") };
+            (media.colour, media.dolby_vision) = (colour, dolby_vision);
+            let mut text = String::new();
+            write_picture(&mut text, video, false);
+            assert_eq!(text, expected);
+        }
+    }
+
+    #[test]
+    fn sound_alone() {
+        let mut presentation = test_presentation();
+        presentation.renditions.remove(0);
+        let text = multivariant_playlist(&presentation, |_| None);
+        let variant =
+            "#EXT-X-STREAM-INF:BANDWIDTH=934,AVERAGE-BANDWIDTH=713,CODECS=\"mp4a.40.2,mp4a.40.5\",AUDIO=\"audio1\"\na1/media.m3u8\n";
+        assert!(text.ends_with(variant) && text.matches("#EXT-X-MEDIA:").count() == 3, "{text}");
+        presentation.renditions.truncate(1);
+        let text = multivariant_playlist(&presentation, |_| None);
+        let variant = "\n#EXT-X-STREAM-INF:BANDWIDTH=749,AVERAGE-BANDWIDTH=713,CODECS=\"mp4a.40.2\"\na1/media.m3u8\n";
+        assert!(text.ends_with(variant) && !text.contains("AUDIO"), "{text}");
     }
 
     #[test]

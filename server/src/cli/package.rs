@@ -4,7 +4,8 @@ use std::{io::IsTerminal, path::PathBuf, time::Duration};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use reelway_core::{Options, Vod};
+use reelway_core::{Options, Vod, time::Date};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::input;
 use crate::package::{Manifests, package};
@@ -33,6 +34,9 @@ pub struct Package {
     /// Write no DASH manifest
     #[arg(long)]
     no_dash: bool,
+    /// When the presentation begins by the clock, as in 2026-11-21T20:15:00Z; written into HLS playlists
+    #[arg(long, value_name = "RFC3339", value_parser = parse_date)]
+    program_date_time: Option<i64>,
 }
 
 impl Package {
@@ -44,7 +48,8 @@ impl Package {
         for left_out in &movie.left_out {
             eprintln!("reelway: track {} is left out: {}", left_out.id, left_out.reason);
         }
-        let options = Options::segments_of(u64::try_from(self.segment.as_millis()).unwrap_or(u64::MAX));
+        let mut options = Options::segments_of(u64::try_from(self.segment.as_millis()).unwrap_or(u64::MAX));
+        options.date = self.program_date_time.map(Date);
         let vod = Vod::new(vec![movie], &options)?;
         let manifests = Manifests { hls: !self.no_hls, dash: !self.no_dash };
         let total = vod.renditions().map(|(_, track)| track.samples.bytes()).sum();
@@ -62,6 +67,12 @@ fn progress_bar(total: u64) -> anyhow::Result<ProgressBar> {
     }
     let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {bytes} of {total_bytes}  {binary_bytes_per_sec}  {eta} left")?;
     Ok(ProgressBar::new(total).with_style(style))
+}
+
+/// A date with its offset from UTC, as milliseconds since 1970.
+fn parse_date(text: &str) -> Result<i64, String> {
+    let date = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| format!("'{text}' is no date: write it as 2026-11-21T20:15:00Z"))?;
+    i64::try_from(date.unix_timestamp_nanos() / 1_000_000).map_err(|error| error.to_string())
 }
 
 /// A duration with its unit: `4s`, `2.5s`, `2500ms`; between 100 ms and an hour.
@@ -90,6 +101,19 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates() {
+        for (text, millis) in [
+            ("1970-01-01T00:00:01Z", Some(1000)),
+            ("2026-11-21T20:15:00.5+01:00", Some(1_795_288_500_500)),
+            ("2026-11-21T20:15:00", None),
+            ("2026-11-21", None),
+            ("now", None),
+        ] {
+            assert_eq!(parse_date(text).ok(), millis, "{text}");
+        }
+    }
 
     #[test]
     fn durations() {

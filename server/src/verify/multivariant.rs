@@ -167,7 +167,9 @@ impl Check {
             return; // what is not there cannot be measured, and is a fault of its own
         }
         let sum = |of: fn((u64, u64)) -> u64| {
-            of(own.rates()).saturating_add(others.iter().map(|playlist| of(playlist.rates())).max().unwrap_or(0))
+            let most = others.iter().map(|playlist| of(playlist.rates())).max().unwrap_or(0);
+            // Without video the playlist of the variant is one of its group, and one of them is played.
+            if video { of(own.rates()).saturating_add(most) } else { of(own.rates()).max(most) }
         };
         self.rate(name, what, ("BANDWIDTH", bandwidth), sum(|rates| rates.0), clause);
         let average = value(list, "AVERAGE-BANDWIDTH").and_then(|text| text.parse().ok());
