@@ -158,6 +158,18 @@ impl Vod {
         inputs + segments * size_of::<crate::timeline::Segment>() + self.presentation.renditions.len() * size_of::<Rendition>()
     }
 
+    /// Bytes that all its manifests come to, about: for who keeps them.
+    pub fn text_length(&self) -> usize {
+        /// Bytes that a segment takes in a media playlist and in the MPD, and a key frame in a playlist of I-frames.
+        const SEGMENT: usize = 64;
+        const KEY_FRAME: usize = 64;
+        let of = |(rendition, track): (&Rendition, &Track)| {
+            let key_frames = if rendition.is_video() { track.samples.sync_count() } else { 0 };
+            rendition.timeline.segments.len() * SEGMENT + key_frames * KEY_FRAME
+        };
+        self.renditions().map(of).sum()
+    }
+
     fn rendition(&self, name: &str) -> Result<(&Rendition, &Track)> {
         let found = self.renditions().find(|(rendition, _)| rendition.name == name);
         found.ok_or_else(|| Error::misuse("there is no such rendition"))

@@ -254,6 +254,11 @@ impl SampleTable {
         self.sync.is_none()
     }
 
+    /// How many samples are sync samples.
+    pub fn sync_count(&self) -> usize {
+        self.sync.as_ref().map_or_else(|| usize::try_from(self.len()).unwrap_or(usize::MAX), Vec::len)
+    }
+
     /// The sync samples, in order, with their numbers from 0.
     pub fn sync_samples(&self) -> impl Iterator<Item = (u32, Sample)> + '_ {
         let all = (0..).zip(self.range(0..if self.sync.is_none() { self.len() } else { 0 }));

@@ -33,11 +33,21 @@ pub struct Asset {
     vod: Vod,
     multivariant: OnceLock<Bytes>,
     mpd: OnceLock<Bytes>,
+    /// Those of each rendition, in the order of the presentation.
+    playlists: Vec<Playlists>,
+}
+
+/// The playlists of a rendition.
+#[derive(Default)]
+struct Playlists {
+    media: OnceLock<Bytes>,
+    i_frames: OnceLock<Bytes>,
 }
 
 impl Asset {
     fn new(vod: Vod) -> Self {
-        Self { vod, multivariant: OnceLock::new(), mpd: OnceLock::new() }
+        let playlists = vod.presentation().renditions.iter().map(|_| Playlists::default()).collect();
+        Self { vod, multivariant: OnceLock::new(), mpd: OnceLock::new(), playlists }
     }
 
     /// The presentation.
@@ -54,6 +64,32 @@ impl Asset {
     pub fn mpd(&self) -> Bytes {
         self.mpd.get_or_init(|| self.vod.mpd().into()).clone()
     }
+
+    /// The media playlist of a rendition.
+    pub fn media_playlist(&self, rendition: &str) -> reelway_core::Result<Bytes> {
+        self.playlist(rendition, |playlists| &playlists.media, Vod::media_playlist)
+    }
+
+    /// The playlist of the I-frames of a rendition of video.
+    pub fn i_frame_playlist(&self, rendition: &str) -> reelway_core::Result<Bytes> {
+        self.playlist(rendition, |playlists| &playlists.i_frames, Vod::i_frame_playlist)
+    }
+
+    fn playlist(
+        &self,
+        rendition: &str,
+        kept: fn(&Playlists) -> &OnceLock<Bytes>,
+        make: fn(&Vod, &str) -> reelway_core::Result<String>,
+    ) -> reelway_core::Result<Bytes> {
+        let index = self.vod.presentation().renditions.iter().position(|found| found.name == rendition);
+        let place = index.and_then(|index| self.playlists.get(index)).map(kept);
+        if let Some(text) = place.and_then(OnceLock::get) {
+            return Ok(text.clone());
+        }
+        let text: Bytes = make(&self.vod, rendition)?.into();
+        // Who made it at the same time made the same.
+        Ok(place.map_or(text.clone(), |place| place.get_or_init(|| text).clone()))
+    }
 }
 
 #[derive(Clone)]
@@ -63,8 +99,7 @@ impl Weighter<Key, Arc<Known>> for Memory {
     fn weight(&self, _: &Key, known: &Arc<Known>) -> u64 {
         /// The entry itself, its key, and the manifests of a short file.
         const LEAST: usize = 8 << 10;
-        // Manifests take about as much as the segments that they list.
-        LEAST as u64 + known.as_ref().as_ref().map_or(0, |asset| asset.vod.memory() as u64)
+        LEAST as u64 + known.as_ref().as_ref().map_or(0, |asset| (asset.vod.memory() + asset.vod.text_length()) as u64)
     }
 }
 

@@ -24,10 +24,10 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart) -> Re
         VodPart::MultivariantPlaylist => (Content::from_bytes(asset.multivariant_playlist()), HLS, MANIFEST, "m".into()),
         VodPart::Mpd => (Content::from_bytes(asset.mpd()), DASH, MANIFEST, "d".into()),
         VodPart::MediaPlaylist(name) => {
-            (Content::from_bytes(vod.media_playlist(name).map_err(missing)?), HLS, MANIFEST, format!("{name}-l"))
+            (Content::from_bytes(asset.media_playlist(name).map_err(missing)?), HLS, MANIFEST, format!("{name}-l"))
         }
         VodPart::IFramePlaylist(name) => {
-            (Content::from_bytes(vod.i_frame_playlist(name).map_err(missing)?), HLS, MANIFEST, format!("{name}-f"))
+            (Content::from_bytes(asset.i_frame_playlist(name).map_err(missing)?), HLS, MANIFEST, format!("{name}-f"))
         }
         VodPart::Header(name) => (Content::from_bytes(vod.header(name).map_err(missing)?), media_type(name), SEGMENT, format!("{name}-i")),
         VodPart::Segment(name, number) => {
