@@ -16,7 +16,7 @@ pub const REFUSED: &[(&str, &str)] = &[
     ("mp4rs__minimal_init.mp4", "the movie has no samples"),
     ("shakaplayer__audio-ac-4.mp4", "the movie has no samples"),
     // Broken on purpose: an empty avcC (and a second chunk behind the end of the file).
-    ("mediabunny__annex-b.mp4", "1 bytes are needed here, 0 are left (in moov/trak/mdia/minf/stbl/stsd/avc1/avcC"),
+    ("mediabunny__annex-b.mp4", "the decoder configuration is empty: the pictures are a byte stream"),
     // Encrypted.
     ("media3__sample_av1c_fragmented_clearkey.mp4", "sample entry 'encv': the track is encrypted"),
     // Codecs that are not carried.

@@ -5,6 +5,7 @@
 //! | real files, broken files, ffmpeg's files | [`files`], [`synthetic`] |
 //! | a small movie with given samples, made without ffmpeg | [`movie`] |
 //! | a file in another box layout | [`layout`] |
+//! | a file with one box changed | [`surgery`] |
 //! | what ffprobe and ffmpeg say of a file | [`ffmpeg`] |
 //! | what stands in the boxes of a published rendition, read by mp4-atom | [`published`] |
 //! | what stands in the manifests | [`manifests`], [`schema`] |
@@ -20,4 +21,5 @@ pub mod parallel;
 pub mod program;
 pub mod published;
 pub mod schema;
+pub mod surgery;
 pub mod synthetic;

@@ -97,14 +97,16 @@ impl<'a> SampleEntry<'a> {
     }
 
     /// The entry as ISO files have it, where the source is QuickTime's version 1 or 2: the same fields without the extension, and the
-    /// boxes that describe the codec out of their `wave`. Browsers refuse the QuickTime form. `None`: it is in the ISO form already.
+    /// boxes that describe the codec out of their `wave`; and `mp4a` for [QuickTime's MP3](Self::is_quicktime_mp3). Browsers refuse the
+    /// QuickTime form. `None`: it is in the ISO form already.
     pub fn iso_audio(&self, channels: u32, sample_rate: u32) -> Result<Option<Vec<u8>>> {
         let audio = self.audio()?;
-        if audio.version == 0 && find(audio.boxes, *b"wave").is_none() {
+        let mp3 = self.is_quicktime_mp3();
+        if audio.version == 0 && find(audio.boxes, *b"wave").is_none() && !mp3 {
             return Ok(None);
         }
         let mut w = Writer::with_capacity(self.bytes.len());
-        w.boxed(&self.name.0, |w| {
+        w.boxed(if mp3 { b"mp4a" } else { &self.name.0 }, |w| {
             w.zeros(6);
             w.u16(1); // data_reference_index
             w.zeros(8);
@@ -119,8 +121,21 @@ impl<'a> SampleEntry<'a> {
                     w.boxed(&name.0, |w| w.bytes(content.rest()));
                 }
             }
+            if mp3 {
+                // Elementary stream, its decoder (a sound stream of unknown rate), its synchronization layer (ISO/IEC 14496-1 7.2.6).
+                w.full_box(b"esds", 0, 0, |w| {
+                    w.bytes(&[3, 21, 0, 0, 0, 4, 13, mp3_object_type(sample_rate), 0x15, 0, 0, 0]);
+                    w.zeros(8);
+                    w.bytes(&[6, 1, 2]);
+                });
+            }
         });
         Ok(Some(w.into_bytes()))
+    }
+
+    /// Whether it is MP3 under a name of QuickTime: `.mp3`, or `ms` and the number that it has in WAVE files.
+    pub fn is_quicktime_mp3(&self) -> bool {
+        matches!(&self.name.0, b".mp3" | b"ms\0\x55")
     }
 
     fn read_audio(&self) -> Result<AudioEntry<'a>> {
@@ -175,6 +190,11 @@ impl<'a> AudioEntry<'a> {
 
 fn find(boxes: Reader<'_>, name: [u8; 4]) -> Option<Reader<'_>> {
     children(boxes).filter_map(Result::ok).find(|(found, _)| found.0 == name).map(|(_, content)| content)
+}
+
+/// `objectTypeIndication` of MP3: MPEG-1 audio, or the lower rates that MPEG-2 added.
+pub fn mp3_object_type(sample_rate: u32) -> u8 {
+    if sample_rate < 32_000 { 0x69 } else { 0x6b }
 }
 
 /// `nclx` of ISO, and `nclc` of QuickTime, which has no range flag.
@@ -246,5 +266,18 @@ mod tests {
             w.boxed(b"btrt", |w| w.zeros(12));
         });
         assert_eq!(iso_form(&version_2.into_bytes()), Some(expected));
+        let mut mp3 = Writer::default();
+        mp3.boxed(b".mp3", |w| {
+            fields(w, 1, 48_000);
+            w.zeros(16);
+        });
+        let mut expected = Writer::default();
+        expected.boxed(b"mp4a", |w| {
+            fields(w, 0, 48_000);
+            w.full_box(b"esds", 0, 0, |w| w.bytes(&[3, 21, 0, 0, 0, 4, 13, 0x6b, 0x15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 1, 2]));
+        });
+        let expected = expected.into_bytes();
+        assert_eq!(iso_form(&mp3.into_bytes()).as_ref(), Some(&expected));
+        assert_eq!(iso_form(&expected), None);
     }
 }

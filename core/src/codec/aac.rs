@@ -4,7 +4,7 @@ use alloc::format;
 
 use super::{Codec, bits::Bits, required, sound};
 use crate::{
-    boxes::sample_entry::SampleEntry,
+    boxes::sample_entry::{SampleEntry, mp3_object_type},
     coding::Reader,
     error::{Error, Result},
 };
@@ -42,6 +42,12 @@ pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
     let channels = config.as_ref().and_then(|config| config.channels).unwrap_or(audio.channels);
     let sample_rate = config.map_or(audio.sample_rate, |config| config.sample_rate);
     Ok(sound(string, channels, sample_rate))
+}
+
+/// Describes MP3 under a name of QuickTime, in which nothing but the sample entry describes it.
+pub fn describe_mp3(entry: &SampleEntry<'_>) -> Result<Codec> {
+    let audio = entry.audio()?;
+    Ok(sound(format!("mp4a.{:02X}", mp3_object_type(audio.sample_rate)), audio.channels, audio.sample_rate))
 }
 
 struct DecoderConfig<'a> {

@@ -13,6 +13,12 @@ pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
     let mut config = entry.visual()?.find(*b"avcC").ok_or_else(|| {
         Error::malformed("box 'avcC' is missing").at(entry.content.position()).within(entry.name).by("ISO/IEC 14496-15 5.4.2.1")
     })?;
+    if config.is_empty() {
+        let message =
+            "the decoder configuration is empty: the pictures are a byte stream (Annex B of H.264), which has to be put into MP4 anew";
+        let error = Error::malformed(message).at(config.position()).within(FourCc(*b"avcC")).within(entry.name);
+        return Err(error.by("ISO/IEC 14496-15 5.3.3"));
+    }
     let mut read = || {
         config.skip(1)?;
         Ok((config.u8()?, config.u8()?, config.u8()?))

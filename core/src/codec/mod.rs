@@ -113,6 +113,7 @@ pub fn describe(entry: &SampleEntry<'_>, handler: FourCc) -> Result<Codec> {
         (b"vide", b"vp08" | b"vp09") => vpx::describe(entry),
         (b"vide", b"dvh1" | b"dvhe" | b"dav1" | b"dva1" | b"dvav") => dolby_vision::describe(entry),
         (b"soun", b"mp4a") => aac::describe(entry),
+        (b"soun", _) if entry.is_quicktime_mp3() => aac::describe_mp3(entry),
         (b"soun", b"Opus") => opus::describe(entry),
         (b"soun", b"fLaC") => flac::describe(entry),
         (b"soun", b"alac") => alac::describe(entry),

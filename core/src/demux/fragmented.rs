@@ -11,7 +11,7 @@ use crate::{
     },
     coding::Reader,
     error::{Error, Result},
-    sample::Sample,
+    sample::{Sample, SampleTableBuilder},
 };
 
 /// Gathers the samples of fragments for tracks that may have samples of `moov` already, which is rare.
@@ -35,29 +35,37 @@ impl Fragments {
         };
         let fragments = match read_fragments(content, moof, defaults) {
             Ok(fragments) => fragments,
-            Err(error) => return faults.note(error),
+            Err(error) => return faults.note(error.within(FourCc(*b"moof"))),
         };
-        let mut end = moof;
+        let mut end = Some(moof);
         for fragment in &fragments {
+            // Without a place of its own its data follows that of the fragment before it, which may not be known.
+            let Some(base) = fragment.base.or(end) else { continue };
             let track = tracks.iter_mut().find(|track| track.id() == fragment.track_id);
-            match add_fragment(fragment, track, end, size) {
-                Ok(data_end) => end = data_end,
-                Err(error) => return faults.note(error.within(FourCc(*b"traf"))),
+            let samples = track.as_ref().map(|track| &track.samples);
+            let mut time = fragment.decode_time.or(samples.map(SampleTableBuilder::end)).unwrap_or(0);
+            if let Some(samples) = samples.filter(|samples| samples.last_start().is_some_and(|start| time < start)) {
+                let message =
+                    format!("a fragment is decoded from tick {time} on, the one before it until tick {}: it is put there", samples.end());
+                faults.note(
+                    Error::malformed(message).at(moof).within(FourCc(*b"traf")).within(FourCc(*b"moof")).by("ISO/IEC 14496-12 8.8.12"),
+                );
+                time = samples.end();
             }
+            let added = add_fragment(fragment, track, base, time, size);
+            end = added.map_err(|error| faults.note(error.within(FourCc(*b"traf")).within(FourCc(*b"moof")))).ok();
         }
     }
 }
 
-/// Adds the samples of a fragment whose data follows byte `previous_end` unless it says otherwise; returns where its data ends.
-fn add_fragment(fragment: &TrackFragment<'_>, track: Option<&mut TrackBuilder>, previous_end: u64, size: u64) -> Result<u64> {
-    let base = fragment.base.unwrap_or(previous_end);
+/// Adds the samples of a fragment whose data offsets count from byte `base` and that is decoded from `time` on; returns where its data ends.
+fn add_fragment(fragment: &TrackFragment<'_>, track: Option<&mut TrackBuilder>, base: u64, mut time: u64, size: u64) -> Result<u64> {
     let mut offset = base;
     let mut builder = track.map(|track| {
         let description = track.description(fragment.description_index);
         track.samples.description_run(track.samples.len(), description);
         &mut track.samples
     });
-    let mut time = fragment.decode_time.or_else(|| builder.as_ref().map(|builder| builder.end())).unwrap_or(0);
     for run in &fragment.runs {
         if let Some(data_offset) = run.data_offset {
             offset = base.checked_add_signed(data_offset.into()).ok_or_else(|| {

@@ -85,7 +85,7 @@ pub struct Demuxer {
     wanted: Option<(FourCc, u64)>,
     movie: Option<MovieBuilder>,
     done: bool,
-    /// Set when a box ends behind the file.
+    /// Why there is no movie, if none is found; where one is, the fault of the box that ends behind the file.
     cut: Option<Error>,
 }
 
@@ -135,25 +135,17 @@ impl Demuxer {
 
     fn handle_header(&mut self, bytes: &[u8]) -> Result<()> {
         let mut reader = Reader::new(bytes, self.cursor);
-        if bytes.len() < 8 {
-            // Less than a box: padding at the end of the file.
-            self.check_first(bytes, None)?;
-            self.done = true;
-            return Ok(());
-        }
         let header = match BoxHeader::read(&mut reader) {
             Ok(header) => header,
-            Err(error) if self.cursor == 0 => return self.check_first(bytes, None).and(Err(error)),
-            Err(error) if self.movie.is_none() => return Err(error),
+            Err(error) if self.movie.is_none() && self.cursor > 0 && bytes.len() >= 8 => return Err(error),
             Err(_) => {
-                // Bytes behind the last box that are no box: the media before them stands.
+                // Bytes behind the last box that are no box, such as padding: the media before them stands.
+                self.note_start(bytes, None);
                 self.done = true;
                 return Ok(());
             }
         };
-        if self.cursor == 0 {
-            self.check_first(bytes, Some(header.name))?;
-        }
+        self.note_start(bytes, Some(header.name));
         let end = header.size.map_or(self.size, |size| self.cursor.saturating_add(size));
         let limit = match &header.name.0 {
             b"moov" => MAX_MOOV,
@@ -180,19 +172,19 @@ impl Demuxer {
         Ok(())
     }
 
-    /// A file that does not begin with a box that files begin with is no MP4.
-    fn check_first(&self, bytes: &[u8], name: Option<FourCc>) -> Result<()> {
+    /// A file that does not begin with a box that files begin with, and in which no movie is found, is no MP4.
+    fn note_start(&mut self, bytes: &[u8], name: Option<FourCc>) {
         const FIRST: [&[u8; 4]; 14] =
             [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"sidx", b"moof", b"uuid", b"junk", b"emsg", b"prft"];
         if self.cursor != 0 || name.is_some_and(|name| FIRST.contains(&&name.0)) {
-            return Ok(());
+            return;
         }
         let mut start = String::new();
         for byte in bytes.iter().take(8) {
             use core::fmt::Write;
             let _ = write!(start, " {byte:02x}");
         }
-        Err(Error::unsupported(format!("not an MP4 or MOV file: it begins with{start}")).at(0))
+        self.cut = Some(Error::unsupported(format!("not an MP4 or MOV file: it begins with{start}")).at(0));
     }
 
     fn handle_box(&mut self, name: FourCc, bytes: &[u8]) -> Result<()> {
@@ -224,7 +216,7 @@ impl Demuxer {
         match (self.movie, self.cut) {
             (Some(mut movie), cut) => {
                 let truncated = movie.faults.0.iter().any(|fault| fault.kind() == ErrorKind::Truncated);
-                cut.filter(|_| !truncated).into_iter().for_each(|cut| movie.faults.note(cut));
+                cut.filter(|cut| cut.kind() == ErrorKind::Truncated && !truncated).into_iter().for_each(|cut| movie.faults.note(cut));
                 movie.finish(self.size)
             }
             (None, Some(cut)) => Err(cut),

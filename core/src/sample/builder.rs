@@ -122,6 +122,12 @@ impl SampleTableBuilder {
         self.end
     }
 
+    /// Decoding time of the last sample, in ticks; none can be decoded before it.
+    pub fn last_start(&self) -> Option<u64> {
+        let last = self.len().checked_sub(1)?;
+        self.table.decode.last().map(|run| run.start.saturating_add(u64::from(run.delta) * u64::from(last.saturating_sub(run.first))))
+    }
+
     /// Number of samples so far.
     pub fn len(&self) -> u32 {
         self.table.len()
@@ -175,8 +181,8 @@ impl SampleTableBuilder {
 
     fn last_lasts_until(&mut self, time: u64) -> Result<()> {
         let last = self.table.len().saturating_sub(1);
+        let start = self.last_start().unwrap_or(0);
         let Some(run) = self.table.decode.last_mut() else { return Ok(()) };
-        let start = run.start.saturating_add(u64::from(run.delta) * u64::from(last - run.first));
         let delta = time.checked_sub(start).ok_or_else(|| {
             Error::malformed(format!("decoding goes back from tick {start} to tick {time}")).by("ISO/IEC 14496-12 8.8.12")
         })?;

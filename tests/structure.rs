@@ -1,0 +1,327 @@
+//! Files that are put together in odd ways: what is in them is published exactly, or the reason why not is told. One row, one way.
+
+use anyhow::{Context, Result, ensure};
+use reelway_core::{Demuxer, Error, Movie as Found, sample::Sample};
+use reelway_tests::{
+    movie::Movie,
+    surgery::{boxed, change, fields, remove, set},
+};
+
+/// Reads a file in memory.
+fn demux(bytes: &[u8]) -> Result<Found, Error> {
+    let mut demuxer = Demuxer::new(bytes.len() as u64);
+    while let Some(range) = demuxer.required() {
+        let index = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
+        demuxer.handle(range.start, bytes.get(index(range.start)..index(range.end)).unwrap_or_default())?;
+    }
+    demuxer.finish()
+}
+
+/// Four seconds: track 1, 100 pictures in chunks of five, a key frame every 25; track 2, 187 samples of sound. `moov` is at the end, so
+/// that nothing moves when it grows.
+fn file() -> Vec<u8> {
+    Movie { moov_first: false, ..Movie::simple(4, 1) }.write()
+}
+
+fn samples(movie: &Found) -> Vec<(u32, Vec<Sample>)> {
+    movie.tracks.iter().map(|track| (track.id, track.samples.iter().collect())).collect()
+}
+
+const VIDEO: &str = "moov/trak/mdia/minf/stbl";
+const SOUND: &str = "moov/trak#2/mdia/minf/stbl";
+
+/// What is done to a file.
+type Done = fn(&mut Vec<u8>) -> Result<()>;
+
+fn put(file: &mut Vec<u8>, stbl: &str, name: &str, content: &[u32]) -> Result<()> {
+    change(file, &format!("{stbl}/{name}"), |bytes| *bytes = fields(content))
+}
+
+/// Each is read as if nothing were wrong; the text is a part of what is told of it, if anything is.
+const READ_ALL_THE_SAME: &[(&str, Done, Option<&str>)] = &[
+    ("stts is short", |f| put(f, VIDEO, "stts", &[1, 60, 512]), Some("durations for 60 samples, there are 100 (in moov/trak/stts")),
+    ("stts is long", |f| put(f, VIDEO, "stts", &[2, 100, 512, 7, 1]), None),
+    ("stts has runs of nothing", |f| put(f, VIDEO, "stts", &[3, 0, 9, 100, 512, 0, 9]), None),
+    ("stsc begins behind the first chunk", |f| put(f, VIDEO, "stsc", &[1, 3, 5, 1]), None),
+    ("stsc begins before the first chunk", |f| put(f, VIDEO, "stsc", &[1, 0, 5, 1]), None),
+    ("stsc names chunks that are not there", |f| put(f, VIDEO, "stsc", &[2, 1, 5, 1, 99, 1, 1]), None),
+    ("stsc repeats a chunk", |f| put(f, VIDEO, "stsc", &[2, 1, 9, 1, 1, 5, 1]), None),
+    ("stsc names no description", |f| put(f, VIDEO, "stsc", &[1, 1, 5, 0]), None),
+    ("stss is out of order", |f| put(f, VIDEO, "stss", &[6, 51, 1, 76, 26, 51, 999]), None),
+    ("stts says that it has more than it has", |f| put(f, VIDEO, "stts", &[9, 100, 512]), Some("9 entries need 72 bytes, 8 are left")),
+    ("the last box of stbl has size 0", |f| last_has_size_0(f, VIDEO), None),
+    ("the last box of moov has size 0", |f| last_has_size_0(f, "moov"), None),
+    (
+        "a box is longer than moov",
+        |f| change(f, "moov", |moov| moov.extend([0, 0, 0, 99, b'u', b'd', b't', b'a', 1])),
+        Some("box 'udta' says that it has 91 bytes of content, 1 are left here (in moov"),
+    ),
+    (
+        "a header in moov is none",
+        |f| change(f, "moov", |moov| moov.extend([0, 0, 0, 3, b'j', b'u', b'n', b'k', 1])),
+        Some("a box 'junk' says that it has 3 bytes"),
+    ),
+    ("a 32-bit zero ends moov", |f| change(f, "moov", |moov| moov.extend([0; 4])), None),
+    ("mvhd is missing", |f| remove(f, "moov/mvhd"), None),
+    (
+        "hdlr is missing",
+        |f| {
+            change(f, "moov/trak/mdia/minf", |minf| minf.extend(boxed("vmhd", &fields(&[0, 0]))))?;
+            remove(f, "moov/trak/mdia/hdlr")
+        },
+        None,
+    ),
+    ("tkhd says that the track is disabled", |f| set(f, "moov/trak/tkhd", 0, 0), None),
+    ("moov is there twice", |f| change(f, "moov", |_| ()).map(|()| f.extend(moov_of(&file()))), None),
+    ("moov is in the middle", |f| change(f, "moov", |_| ()).map(|()| f.extend(boxed("free", &[0; 99]))), None),
+    ("the first box is of no known name", |f| f.get_mut(4..8).context("short").map(|name| name.copy_from_slice(b"what")), None),
+    ("bytes that are no box follow", |f| change(f, "moov", |_| ()).map(|()| f.extend([0, 0, 0, 2, 1, 1, 1, 1, 1])), None),
+    (
+        "uuid and mfra follow",
+        |f| change(f, "moov", |_| ()).map(|()| f.extend([boxed("uuid", &[7; 40]), boxed("mfra", &[])].concat())),
+        None,
+    ),
+    ("a box at the end is cut short", |f| change(f, "moov", |_| ()).map(|()| f.extend([0, 0, 1, 0, b'f', b'r', b'e', b'e'])), None),
+    (
+        "a description is not used",
+        |f| {
+            change(f, &format!("{VIDEO}/stsd"), |stsd| stsd.extend(boxed("encv", &[0; 78])))
+                .and_then(|()| set(f, &format!("{VIDEO}/stsd"), 4, 2))
+        },
+        None,
+    ),
+];
+
+fn last_has_size_0(file: &mut Vec<u8>, container: &str) -> Result<()> {
+    let last = if container == "moov" { &b"trak"[..] } else { b"stco" };
+    change(file, container, |content| {
+        let place = content.windows(4).rposition(|name| name == last).unwrap_or(4);
+        content.splice(place - 4..place, [0; 4]);
+    })
+}
+
+fn moov_of(file: &[u8]) -> &[u8] {
+    let place = file.windows(4).position(|name| name == b"moov").unwrap_or(4);
+    file.get(place - 4..).unwrap_or_default()
+}
+
+#[test]
+fn what_is_odd_is_read() -> Result<()> {
+    let plain = samples(&demux(&file())?);
+    for (name, done, told) in READ_ALL_THE_SAME {
+        let mut odd = file();
+        done(&mut odd).context(*name)?;
+        let movie = demux(&odd).context(*name)?;
+        ensure!(samples(&movie) == plain, "{name}: other samples");
+        let faults: Vec<String> = movie.faults.iter().map(ToString::to_string).collect();
+        ensure!(faults.len() == usize::from(told.is_some()), "{name}: {faults:?}");
+        ensure!(faults.iter().zip(told.iter()).all(|(fault, told)| fault.contains(*told)), "{name}: {faults:?}");
+        ensure!(movie.left_out.is_empty(), "{name}: {:?}", movie.left_out);
+        let disabled = movie.tracks.iter().filter(|track| !track.enabled).count();
+        ensure!(disabled == usize::from(name.contains("disabled")), "{name}: {disabled} disabled");
+    }
+    Ok(())
+}
+
+/// Each costs track 2 samples, all but so many; the text is a part of the line that says so.
+const LOSES: &[(&str, Done, usize, &str)] = &[
+    ("stsc has no samples", |f| put(f, SOUND, "stsc", &[1, 1, 0, 1]), 0, "the track has no samples"),
+    ("stsc has too few", |f| put(f, SOUND, "stsc", &[2, 1, 9, 1, 2, 0, 1]), 9, "chunks hold 9 samples, there are 187 (in moov/trak/stsc"),
+    ("stts has nothing", |f| put(f, SOUND, "stts", &[0]), 0, "durations for 0 samples, there are 187"),
+    (
+        "stsz is cut off",
+        |f| change(f, &format!("{SOUND}/stsz"), |b| b.truncate(12 + 4 * 50)),
+        50,
+        "187 entries need 748 bytes, 200 are left",
+    ),
+    ("stco is cut off", |f| change(f, &format!("{SOUND}/stco"), |b| b.truncate(8 + 4 * 2)), 19, "entries need"),
+    ("stbl is missing", |f| remove(f, SOUND), 0, "box 'stbl' is missing"),
+    ("esds is missing", |f| change(f, &format!("{SOUND}/stsd"), |b| b.truncate(8)), 0, "box 'stsd' is missing"),
+    ("the codec is not carried", |f| rename(f, SOUND, *b"samr"), 0, "sample entry 'samr': this codec is not carried"),
+    ("all is encrypted", |f| rename(f, SOUND, *b"enca"), 0, "the track is encrypted"),
+    (
+        "a chunk is behind the end",
+        |f| set(f, &format!("{SOUND}/stco"), 8 + 4 * 19, u32::MAX - 9999),
+        180,
+        "cut short: 7 of 187 samples of track 2",
+    ),
+    (
+        "a chunk in the middle is behind the end",
+        |f| set(f, &format!("{SOUND}/stco"), 8, 1 << 31),
+        178,
+        "cut short: 9 of 187 samples of track 2",
+    ),
+];
+
+fn rename(file: &mut Vec<u8>, stbl: &str, name: [u8; 4]) -> Result<()> {
+    change(file, &format!("{stbl}/stsd"), |stsd| drop(stsd.splice(12..16, name)))
+}
+
+#[test]
+fn what_one_track_lacks_costs_no_other() -> Result<()> {
+    let plain = samples(&demux(&file())?);
+    for (name, done, left, told) in LOSES {
+        let mut odd = file();
+        done(&mut odd).context(*name)?;
+        let movie = demux(&odd).context(*name)?;
+        let found = samples(&movie);
+        ensure!(found.first() == plain.first(), "{name}: other pictures");
+        let sound = found.get(1).map_or(0, |(_, samples)| samples.len());
+        ensure!(sound == *left, "{name}: {sound} samples");
+        let mut lines = movie.faults.iter().chain(movie.left_out.iter().map(|left_out| &left_out.reason)).map(ToString::to_string);
+        ensure!(lines.any(|line| line.contains(told)), "{name}: {:?} {:?}", movie.faults, movie.left_out);
+    }
+    Ok(())
+}
+
+/// Video that loses pictures goes on with the next key frame; the picture before lasts until then.
+#[test]
+fn pictures_behind_a_hole_begin_with_a_key_frame() -> Result<()> {
+    let mut odd = file();
+    set(&mut odd, &format!("{VIDEO}/stco"), 8 + 4 * 6, u32::MAX)?; // samples 30 to 34
+    let movie = demux(&odd)?;
+    let plain = samples(&demux(&file())?);
+    let (whole, left) = (plain.first().context("no video")?, samples(&movie));
+    let left = left.first().context("no video")?;
+    ensure!(left.1.len() == 80, "{} samples", left.1.len());
+    let [before, after] = left.1.get(29..31).unwrap_or_default() else { anyhow::bail!("no hole") };
+    ensure!(
+        Some(after) == whole.1.get(50) && after.sync && before.decode_time + u64::from(before.duration) == after.decode_time,
+        "{before:?} {after:?}"
+    );
+    Ok(())
+}
+
+/// A second sample entry of the video, as the first with another level, coding name or nothing changed, used from chunk 11 (sample 50, a
+/// key frame) on.
+fn described(second: fn(&mut Vec<u8>)) -> Result<Vec<u8>> {
+    let mut file = file();
+    change(&mut file, &format!("{VIDEO}/stsd"), |stsd| {
+        let mut entry = stsd.get(8..).unwrap_or_default().to_vec();
+        second(&mut entry);
+        stsd.extend(entry);
+    })?;
+    set(&mut file, &format!("{VIDEO}/stsd"), 4, 2)?;
+    put(&mut file, VIDEO, "stsc", &[2, 1, 5, 1, 11, 5, 2])?;
+    Ok(file)
+}
+
+fn other_level(entry: &mut Vec<u8>) {
+    let place = entry.windows(4).position(|name| name == b"avcC").unwrap_or(0) + 7;
+    entry.splice(place..=place, [0x1f]);
+}
+
+/// ISO/IEC 14496-12 8.5.2, 8.8.7: each run of samples names its description; the header has both.
+#[test]
+fn samples_keep_their_descriptions() -> Result<()> {
+    let source = described(other_level)?;
+    let movie = demux(&source)?;
+    let plain = samples(&demux(&file())?);
+    ensure!(samples(&movie) == plain && movie.left_out.is_empty(), "other samples: {:?}", movie.left_out);
+    let vod = reelway_core::Vod::new(vec![movie], &reelway_core::Options::default())?;
+    let (rendition, track) = vod.renditions().next().context("no rendition")?;
+    ensure!(track.codec.string == "avc1.4D400D", "the codec of the first: {}", track.codec.string);
+    let entries: Vec<&[u8]> = track.sample_entries.iter().map(|entry| entry.get(4..8).unwrap_or_default()).collect();
+    ensure!(entries == [b"avc1", b"avc1"] && track.sample_entries.first() != track.sample_entries.get(1), "{entries:?}");
+    // A segment begins where the description changes, though four seconds are wanted.
+    let starts: Vec<u32> = rendition.timeline.segments.iter().map(|segment| segment.samples.start).collect();
+    ensure!(starts == [0, 50], "{starts:?}");
+    // And what is written is read in the same way.
+    let mut written = vod.header(&rendition.name)?;
+    for number in [1, 2] {
+        for fragment in vod.segment(&rendition.name, number)? {
+            written.extend(&fragment.head);
+            for extent in fragment.extents {
+                let index = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
+                written.extend(source.get(index(extent.start)..index(extent.end)).unwrap_or_default());
+            }
+        }
+    }
+    let again = demux(&written)?;
+    let [copy] = again.tracks.as_slice() else { anyhow::bail!("not one track") };
+    ensure!(copy.sample_entries == track.sample_entries, "other entries");
+    for number in 0..100 {
+        let (own, source) = (copy.samples.description(number), track.samples.description(number));
+        ensure!(own == source && source == u8::from(number >= 50), "sample {number}: {own}, {source}");
+    }
+    Ok(())
+}
+
+#[test]
+fn descriptions_that_cannot_be_joined_leave_the_track_out() -> Result<()> {
+    let named = |name: &'static [u8; 4]| -> Result<String> {
+        let file = described(match name {
+            b"encv" => |entry| drop(entry.splice(4..8, *b"encv")),
+            b"avc3" => |entry| drop(entry.splice(4..8, *b"avc3")),
+            _ => |entry| drop(entry.splice(4..8, *b"jpeg")),
+        })?;
+        let movie = demux(&file)?;
+        let [left_out] = movie.left_out.as_slice() else { anyhow::bail!("{:?}", movie.left_out) };
+        ensure!(left_out.id == 1 && movie.tracks.len() == 1, "{left_out:?}");
+        Ok(left_out.reason.to_string())
+    };
+    for (name, reason) in [
+        (b"encv", "the track is encrypted"),
+        (b"avc3", "several codecs (avc1.4D400D and avc3.4D400D)"),
+        (b"jpeg", "this codec is not carried"),
+    ] {
+        let told = named(name)?;
+        ensure!(told.contains(reason), "{told}");
+    }
+    Ok(())
+}
+
+/// The video in fragments: `moof` and `mdat` for each of the key frames, and for what follows them.
+fn fragmented() -> Result<Vec<u8>> {
+    let source = file();
+    let vod = reelway_core::Vod::new(vec![demux(&source)?], &reelway_core::Options::default())?;
+    let mut written = vod.header("v1")?;
+    for fragment in vod.segment("v1", 1)? {
+        written.extend(&fragment.head);
+        for extent in fragment.extents {
+            let index = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
+            written.extend(source.get(index(extent.start)..index(extent.end)).unwrap_or_default());
+        }
+    }
+    Ok(written)
+}
+
+/// Samples that are left of [`fragmented`], and what is told. The fragments hold 1, 24, 1, 24, 1, 24, 1 and 24 of the 100.
+const FRAGMENTS: &[(&str, Done, usize, Option<&str>)] = &[
+    ("as it is", |_| Ok(()), 100, None),
+    ("mvex is missing", |f| remove(f, "moov/mvex"), 100, None),
+    (
+        "a fragment begins before the end of the one before it",
+        |f| set(f, "moof#3/traf/tfdt", 8, 7),
+        100,
+        Some("decoded from tick 7 on, the one before it until tick 12800: it is put there (in moof/traf"),
+    ),
+    ("a fragment says nothing of time", |f| change(f, "moof#3/traf", |traf| rename_box(traf, *b"tfdt")), 100, None),
+    ("a run has too many samples", |f| set(f, "moof#2/traf/trun", 4, 999), 76, Some("999 samples need")),
+    ("data is behind the end", |f| set(f, "moof#4/traf/trun", 8, 1 << 30), 76, Some("the file is cut short: a sample ends at byte")),
+    ("a track is not there", |f| set(f, "moof#2/traf/tfhd", 4, 77), 76, None),
+    ("another moov follows", |f| change(f, "moov", |_| ()).map(|()| f.extend(moov_of(&file()))), 100, None),
+];
+
+fn rename_box(container: &mut Vec<u8>, name: [u8; 4]) {
+    if let Some(place) = container.windows(4).position(|found| found == name) {
+        container.splice(place..place + 4, *b"free");
+    }
+}
+
+#[test]
+fn fragments_that_are_odd_are_read() -> Result<()> {
+    for (name, done, left, told) in FRAGMENTS {
+        let mut odd = fragmented()?;
+        done(&mut odd).context(*name)?;
+        let movie = demux(&odd).context(*name)?;
+        let [track] = movie.tracks.as_slice() else { anyhow::bail!("{name}: not one track") };
+        ensure!(track.samples.len() as usize == *left, "{name}: {} samples", track.samples.len());
+        let end = track.samples.iter().last().map(|sample| sample.decode_time);
+        ensure!(end == Some(99 * 512), "{name}: the last is decoded at {end:?}");
+        let faults: Vec<String> = movie.faults.iter().map(ToString::to_string).collect();
+        ensure!(faults.len() == usize::from(told.is_some()), "{name}: {faults:?}");
+        ensure!(faults.iter().zip(told.iter()).all(|(fault, told)| fault.contains(*told)), "{name}: {faults:?}");
+    }
+    Ok(())
+}
