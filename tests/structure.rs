@@ -192,6 +192,57 @@ fn pictures_behind_a_hole_begin_with_a_key_frame() -> Result<()> {
     Ok(())
 }
 
+/// A cut at a key frame and a pause (ISO/IEC 14496-12 8.6.6): the second of the four is not shown, and there is half a second of nothing
+/// before the last. Each sample that is left is presented when the edits say.
+#[test]
+fn edits_in_the_order_of_the_media_are_joined() -> Result<()> {
+    let mut movie = Movie { moov_first: false, ..Movie::simple(4, 1) };
+    for track in &mut movie.tracks {
+        let at = |seconds: u32| Some(1024 + seconds * track.timescale);
+        track.edits = vec![(1000, at(0)), (1000, at(2)), (500, None), (1000, at(3))];
+    }
+    let found = demux(&movie.write())?;
+    let plain = samples(&demux(&file())?);
+    ensure!(found.left_out.is_empty(), "{:?}", found.left_out);
+    for (track, (_, plain)) in found.tracks.iter().zip(&plain) {
+        let second = i64::from(track.timescale.get());
+        let kept = plain.iter().filter(|sample| !(second..2 * second).contains(&(sample.composition_time() - 1024)));
+        ensure!(track.samples.len() as usize == kept.count(), "track {}: {} samples", track.id, track.samples.len());
+        for sample in &track.samples {
+            let source = plain.iter().find(|source| source.offset == sample.offset).context("a sample from nowhere")?;
+            let media = source.composition_time() - 1024;
+            let expected = media
+                - if media >= 3 * second {
+                    second / 2
+                } else if media >= 2 * second {
+                    second
+                } else {
+                    0
+                };
+            let shown = track.presentation_time(&sample);
+            ensure!(shown == expected, "track {}: shown at {shown}, not at {expected}", track.id);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn edits_that_cannot_be_exact_are_named() -> Result<()> {
+    for (edits, reason) in [
+        (vec![(1000, Some(1024)), (1000, Some(1024))], "edit 2 of 2 goes back to media that an edit before it has shown"),
+        (vec![(1000, Some(26_624)), (1000, Some(1024))], "edit 2 of 2 goes back"),
+        (vec![(1000, Some(1024)), (1000, Some(20_000))], "edit 2 of 2 begins inside"),
+        (vec![(500, Some(1024)), (1000, Some(26_624))], "edit 1 of 2 ends inside a group of pictures"),
+    ] {
+        let mut movie = Movie::simple(4, 1);
+        movie.tracks.first_mut().context("no video")?.edits = edits;
+        let found = demux(&movie.write())?;
+        let [left_out] = found.left_out.as_slice() else { anyhow::bail!("{reason}: {:?}", found.left_out) };
+        ensure!(left_out.reason.to_string().contains(reason), "{}", left_out.reason);
+    }
+    Ok(())
+}
+
 /// A second sample entry of the video, as the first with another level, coding name or nothing changed, used from chunk 11 (sample 50, a
 /// key frame) on.
 fn described(second: fn(&mut Vec<u8>)) -> Result<Vec<u8>> {

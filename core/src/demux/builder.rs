@@ -2,7 +2,7 @@
 
 use alloc::{format, vec::Vec};
 
-use super::edits;
+use super::edits::Edits;
 use crate::{
     boxes::{
         FourCc,
@@ -25,6 +25,7 @@ pub struct TrackBuilder {
     pub handler: FourCc,
     /// Coding name of the first sample entry.
     pub coding: FourCc,
+    edits: Edits,
     /// All sample entries, or why they are not carried.
     descriptions: Vec<Result<Description>>,
     /// The samples so far.
@@ -64,6 +65,7 @@ impl TrackBuilder {
         };
         // Where the track tells no time, what it says is in ticks of the movie.
         let timescale = boxes.timescale.or(movie).ok_or_else(|| missing("mdhd", "ISO/IEC 14496-12 8.4.2"))?;
+        let edits = Edits::new(&boxes.edits, movie, timescale)?;
         let track = Track {
             id: boxes.id,
             enabled: boxes.enabled,
@@ -74,10 +76,10 @@ impl TrackBuilder {
             sample_entries: Vec::new(),
             matrix: boxes.matrix,
             dimensions: boxes.dimensions,
-            shift: edits::shift(&boxes.edits, movie, timescale)?,
+            shift: edits.shift(),
             samples: SampleTable::default(),
         };
-        Ok(Self { track, handler: boxes.handler, coding, descriptions, samples: SampleTableBuilder::default() })
+        Ok(Self { track, handler: boxes.handler, coding, edits, descriptions, samples: SampleTableBuilder::default() })
     }
 
     /// `track_ID` in the source.
@@ -102,7 +104,8 @@ impl TrackBuilder {
     /// A sample with a description that is not carried is an error, and so are descriptions of several codecs: no player changes between
     /// them. Profile, size and the like may change; the codec is then that of the first description.
     pub fn finish(mut self) -> Result<Track> {
-        let mut samples = self.samples.finish();
+        let video = self.is_video();
+        let mut samples = self.edits.join(self.samples.finish(), video)?;
         let mut used: Vec<u8> = Vec::new();
         for index in samples.description_indices() {
             if !used.contains(&index) {
