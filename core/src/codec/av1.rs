@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String};
 
-use super::{Codec, in_config, required, video};
+use super::{Codec, bits::Bits, in_config, required, video};
 use crate::{
     boxes::sample_entry::{Colour, SampleEntry},
     coding::Reader,
@@ -15,7 +15,117 @@ const BT709: Colour = Colour { primaries: 1, transfer: 1, matrix: 1, full_range:
 pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
     let visual = entry.visual()?;
     let config = required(entry, visual.find(*b"av1C"), "av1C", "AV1-ISOBMFF 2.2.4")?;
-    video(entry, string(config, visual.colour).map_err(in_config(entry, *b"av1C"))?)
+    let coded = colour(entry);
+    video(entry, string(config, visual.colour.or(coded)).map_err(in_config(entry, *b"av1C"))?, coded)
+}
+
+/// What the sequence header in `av1C` says of colour; `None` where there is none, or it describes none.
+pub(super) fn colour(entry: &SampleEntry<'_>) -> Option<Colour> {
+    let mut config = entry.visual().ok()?.find(*b"av1C")?;
+    config.skip(4).ok()?;
+    units_colour(config).ok().flatten()
+}
+
+/// The first sequence header of units that follow each other (AV1 5.3).
+fn units_colour(mut units: Reader<'_>) -> Result<Option<Colour>> {
+    const SEQUENCE_HEADER: u8 = 1;
+    while !units.is_empty() {
+        let header = units.u8()?;
+        units.skip(usize::from(header >> 2 & 1))?; // extension
+        let mut length = units.remaining();
+        if header & 2 != 0 {
+            length = 0;
+            for place in 0..4 {
+                let byte = units.u8()?;
+                length |= usize::from(byte & 0x7f) << (7 * place);
+                if byte & 0x80 == 0 {
+                    break;
+                }
+            }
+        }
+        let unit = units.sub(length)?;
+        if header >> 3 & 0xf == SEQUENCE_HEADER {
+            return sequence_colour(unit);
+        }
+    }
+    Ok(None)
+}
+
+/// `sequence_header_obu` (AV1 5.5), as far as the colour.
+fn sequence_colour(unit: Reader<'_>) -> Result<Option<Colour>> {
+    let mut bits = Bits::new(unit);
+    let profile = bits.take(3)?;
+    bits.skip(1)?; // still_picture
+    let reduced = bits.flag()?;
+    if reduced {
+        bits.skip(5)?;
+    } else {
+        skip_operating_points(&mut bits)?;
+    }
+    let size = 2 + bits.take(4)? + bits.take(4)?;
+    bits.skip(size)?;
+    if !reduced && bits.flag()? {
+        bits.skip(4 + 3)?; // numbers of frames
+    }
+    bits.skip(3)?;
+    if !reduced {
+        bits.skip(4)?;
+        let ordered = bits.flag()?;
+        bits.skip(if ordered { 2 } else { 0 })?;
+        // Tools for content of screens: chosen by frame, or for all; then the same of whole motion vectors.
+        if (bits.flag()? || bits.flag()?) && !bits.flag()? {
+            bits.skip(1)?;
+        }
+        bits.skip(if ordered { 3 } else { 0 })?;
+    }
+    bits.skip(3)?;
+    read_colour(&mut bits, profile)
+}
+
+/// `color_config` (AV1 5.5.2).
+fn read_colour(bits: &mut Bits<'_>, profile: u32) -> Result<Option<Colour>> {
+    if bits.flag()? && profile == 2 {
+        bits.skip(1)?; // 10 or 12 bits
+    }
+    let monochrome = profile != 1 && bits.flag()?;
+    if !bits.flag()? {
+        return Ok(None);
+    }
+    let mut code = || bits.take(8).map(|code| u16::try_from(code).unwrap_or(2));
+    let (primaries, transfer, matrix) = (code()?, code()?, code()?);
+    let rgb = !monochrome && (primaries, transfer, matrix) == (1, 13, 0);
+    Ok(Some(Colour { primaries, transfer, matrix, full_range: rgb || bits.flag()? }))
+}
+
+/// Timing and operating points (AV1 5.5.1).
+fn skip_operating_points(bits: &mut Bits<'_>) -> Result<()> {
+    let mut delay_bits = None;
+    if bits.flag()? {
+        bits.skip(64)?;
+        if bits.flag()? {
+            bits.golomb()?; // `uvlc` is written like it
+        }
+        if bits.flag()? {
+            delay_bits = Some(bits.take(5)? + 1);
+            bits.skip(32 + 5 + 5)?;
+        }
+    }
+    let display_delays = bits.flag()?;
+    for _ in 0..=bits.take(5)? {
+        bits.skip(12)?;
+        if bits.take(5)? > 7 {
+            bits.skip(1)?; // tier
+        }
+        if let Some(delay_bits) = delay_bits
+            && bits.flag()?
+        {
+            bits.skip(2 * delay_bits + 1)?;
+        }
+        if display_delays && bits.flag()? {
+            bits.skip(4)?;
+        }
+    }
+    Ok(())
 }
 
 /// Profile, level and tier, depth; then, all or none, chroma and colour. Without that part a reader takes 4:2:0 of BT.709 in the limited
@@ -47,6 +157,18 @@ fn string(mut config: Reader<'_>, colour: Option<Colour>) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of SVT-AV1: HDR10, and no colour; of libaom: no colour.
+    #[test]
+    fn colours() {
+        let of = |units: &[u8]| units_colour(Reader::new(units, 0)).unwrap();
+        let hdr = Colour { primaries: 9, transfer: 16, matrix: 9, full_range: false };
+        assert_eq!(of(&[0x0a, 0x0e, 0, 0, 0, 0x04, 0x3c, 0xfe, 0xcc, 0x02, 0xf8, 0x50, 0x91, 0x00, 0x90, 0x40]), Some(hdr));
+        assert_eq!(of(&[0x0a, 0x0b, 0, 0, 0, 0x04, 0x3c, 0xfe, 0xcc, 0x02, 0xf8, 0x00, 0x40]), None);
+        assert_eq!(of(&[0x0a, 0x0a, 0, 0, 0, 0x02, 0xaf, 0xff, 0xbf, 0xff, 0x30, 0x08]), None);
+        assert_eq!(of(&[]), None);
+        assert!(units_colour(Reader::new(&[0x0a, 0x0e, 0], 0)).is_err());
+    }
 
     /// The first four are of files in the conformance tables, their strings as Shaka Packager tells them; the others are made up.
     #[test]

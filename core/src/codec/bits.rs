@@ -1,6 +1,9 @@
 //! Bits from the most significant on, as codec configurations hold them.
 
-use crate::{coding::Reader, error::Result};
+use crate::{
+    coding::Reader,
+    error::{Error, Result},
+};
 
 /// Reads bits out of bytes whose place in the input is known.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +50,25 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
+    /// An unsigned number of variable length, `ue(v)` of H.264 and H.265 (9.1, 9.2).
+    pub fn golomb(&mut self) -> Result<u32> {
+        let mut zeros = 0;
+        while !self.flag()? {
+            zeros += 1;
+            if zeros > 31 {
+                return Err(Error::malformed("a number of more than 32 bits").at(self.position()));
+            }
+        }
+        Ok((1 << zeros) - 1 + self.take(zeros)?)
+    }
+
+    /// A signed one, `se(v)`.
+    pub fn signed_golomb(&mut self) -> Result<i32> {
+        let code = self.golomb()?;
+        let half = i32::try_from(code.div_ceil(2)).unwrap_or(i32::MAX);
+        Ok(if code % 2 == 0 { -half } else { half })
+    }
+
     /// What follows the byte that is being read.
     pub fn aligned(self) -> Reader<'a> {
         self.bytes
@@ -56,6 +78,17 @@ impl<'a> Bits<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_variable_length() {
+        // 1, 010, 011, 00100, 00111, and one of 31 zeros.
+        let mut bits = Bits::new(Reader::new(&[0b1010_0110, 0b0100_0011, 0b1000_0000, 0, 0, 0, 0b1000_0000, 0, 0, 0], 0));
+        assert_eq!([(); 5].map(|()| bits.golomb().unwrap()), [0, 1, 2, 3, 6]);
+        assert_eq!(bits.golomb().unwrap(), u32::MAX >> 1);
+        assert!(Bits::new(Reader::new(&[0; 9], 0)).golomb().is_err());
+        let mut bits = Bits::new(Reader::new(&[0b1010_0110, 0b0100_0010, 0b1000_0000], 0));
+        assert_eq!([(); 5].map(|()| bits.signed_golomb().unwrap()), [0, 1, -1, 2, -2]);
+    }
 
     #[test]
     fn bits_cross_bytes_and_end_where_the_bytes_end() {

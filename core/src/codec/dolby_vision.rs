@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String};
 
-use super::{Codec, in_config, required, video};
+use super::{Codec, av1, avc, hevc, in_config, required, video};
 use crate::{
     boxes::sample_entry::SampleEntry,
     coding::Reader,
@@ -30,7 +30,13 @@ pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
     if !record.base_layer {
         return Err(Error::unsupported(format!("sample entry '{}': an enhancement of another track, no pictures of its own", entry.name)));
     }
-    video(entry, format!("{}.{:02}.{:02}", entry.name, record.profile, record.level))
+    let string = format!("{}.{:02}.{:02}", entry.name, record.profile, record.level);
+    let coded = match &entry.name.0 {
+        b"dvh1" | b"dvhe" => hevc::colour(entry),
+        b"dav1" => av1::colour(entry),
+        _ => avc::colour(entry),
+    };
+    video(entry, string, coded)
 }
 
 /// The record of an entry, which entries of the codecs below (`hvc1`, `av01`, ...) may have too. The box is named by profile: `dvcC` up

@@ -3,9 +3,12 @@
 use alloc::{format, string::String};
 use core::fmt::Write;
 
-use super::{Codec, video};
+use super::{Codec, bits::Bits, nal, video};
 use crate::{
-    boxes::{FourCc, sample_entry::SampleEntry},
+    boxes::{
+        FourCc,
+        sample_entry::{Colour, SampleEntry},
+    },
     coding::Reader,
     error::{Error, Result},
 };
@@ -16,7 +19,122 @@ pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
         Error::malformed("box 'hvcC' is missing").at(entry.content.position()).within(entry.name).by("ISO/IEC 14496-15 8.4.1.1")
     })?;
     let parameters = parameters(config).map_err(|e| e.within(FourCc(*b"hvcC")).within(entry.name))?;
-    video(entry, format!("{}.{parameters}", entry.name))
+    video(entry, format!("{}.{parameters}", entry.name), colour(entry))
+}
+
+/// What the first sequence parameter set of `hvcC` says of colour; `None` where there is none, or it cannot be read.
+pub(super) fn colour(entry: &SampleEntry<'_>) -> Option<Colour> {
+    const SEQUENCE_PARAMETERS: u8 = 33;
+    let mut config = entry.visual().ok()?.find(*b"hvcC")?;
+    config.skip(22).ok()?;
+    for _ in 0..config.u8().ok()? {
+        let kind = config.u8().ok()? & 0x3f;
+        for _ in 0..config.u16().ok()? {
+            let length = config.u16().ok()?;
+            let unit = config.sub(length.into()).ok()?;
+            if kind == SEQUENCE_PARAMETERS {
+                return sequence_colour(&nal::payload(unit)).ok().flatten();
+            }
+        }
+    }
+    None
+}
+
+/// `seq_parameter_set_rbsp` (H.265 7.3.2.2), as far as the colour.
+fn sequence_colour(parameters: &[u8]) -> Result<Option<Colour>> {
+    let mut bits = Bits::new(Reader::new(parameters, 0));
+    bits.skip(16 + 4)?; // the header of the NAL unit, the video parameter set
+    let sub_layers = bits.take(3)?;
+    bits.skip(1)?;
+    skip_profile(&mut bits, sub_layers)?;
+    bits.golomb()?;
+    if bits.golomb()? == 3 {
+        bits.skip(1)?;
+    }
+    bits.golomb()?; // width
+    bits.golomb()?; // height
+    if bits.flag()? {
+        skip_numbers(&mut bits, 4)?; // conformance window
+    }
+    skip_numbers(&mut bits, 2)?; // depths
+    let order_bits = bits.golomb()?.saturating_add(4);
+    let told = if bits.flag()? { sub_layers + 1 } else { 1 };
+    skip_numbers(&mut bits, 3 * told)?; // reordering
+    skip_numbers(&mut bits, 6)?; // sizes of blocks
+    if bits.flag()? && bits.flag()? {
+        skip_scaling_lists(&mut bits)?;
+    }
+    bits.skip(2)?;
+    if bits.flag()? {
+        bits.skip(8)?; // samples without prediction
+        skip_numbers(&mut bits, 2)?;
+        bits.skip(1)?;
+    }
+    skip_reference_sets(&mut bits)?;
+    if bits.flag()? {
+        for _ in 0..bits.golomb()?.min(32) {
+            bits.skip(order_bits.min(32) + 1)?; // long-term references
+        }
+    }
+    bits.skip(2)?;
+    if bits.flag()? { nal::colour(&mut bits) } else { Ok(None) }
+}
+
+fn skip_numbers(bits: &mut Bits<'_>, count: u32) -> Result<()> {
+    (0..count).try_for_each(|_| bits.golomb().map(drop))
+}
+
+/// `profile_tier_level` (H.265 7.3.3).
+fn skip_profile(bits: &mut Bits<'_>, sub_layers: u32) -> Result<()> {
+    bits.skip(88 + 8)?;
+    let mut length = 0;
+    for _ in 0..sub_layers {
+        length += if bits.flag()? { 88 } else { 0 };
+        length += if bits.flag()? { 8 } else { 0 };
+    }
+    if sub_layers > 0 {
+        bits.skip(2 * (8 - sub_layers))?;
+    }
+    bits.skip(length)
+}
+
+/// `scaling_list_data` (H.265 7.3.4).
+fn skip_scaling_lists(bits: &mut Bits<'_>) -> Result<()> {
+    for size in 0..4 {
+        for _ in 0..if size == 3 { 2 } else { 6 } {
+            if bits.flag()? {
+                let coefficients = 64.min(1 << (4 + 2 * size));
+                skip_numbers(bits, coefficients + u32::from(size > 1))?;
+            } else {
+                bits.golomb()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The sets of short-term reference pictures (H.265 7.3.7).
+fn skip_reference_sets(bits: &mut Bits<'_>) -> Result<()> {
+    let mut pictures = 0u32;
+    for set in 0..bits.golomb()?.min(64) {
+        if set > 0 && bits.flag()? {
+            // Told by what differs from the set before.
+            bits.skip(1)?;
+            bits.golomb()?;
+            let mut used = 0;
+            for _ in 0..=pictures {
+                used += u32::from(bits.flag()? || bits.flag()?);
+            }
+            pictures = used;
+        } else {
+            pictures = bits.golomb()?.min(16) + bits.golomb()?.min(16);
+            for _ in 0..pictures {
+                bits.golomb()?;
+                bits.skip(1)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Profile space and number, compatibility flags with their bits reversed, tier and level, constraint bytes without the zeros at the end.
@@ -44,6 +162,18 @@ fn parameters(mut config: Reader<'_>) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of x265: HDR10.
+    #[test]
+    fn colours() {
+        let unit = [
+            0x42, 0x01, 0x01, 0x02, 0x20, 0, 0, 3, 0, 0x90, 0, 0, 3, 0, 0, 3, 0, 0x1e, 0xa0, 0x20, 0x81, 0x04, 0xd9, 0x65, 0x65, 0x4a,
+            0x4c, 0x2f, 0x01, 0x6a, 0x12, 0x20, 0x12, 0x08, 0, 0, 3, 0, 0x08, 0, 0, 3, 0, 0xc8, 0x40,
+        ];
+        let of = |unit: &[u8]| sequence_colour(&nal::payload(Reader::new(unit, 0)));
+        assert_eq!(of(&unit).unwrap(), Some(Colour { primaries: 9, transfer: 16, matrix: 9, full_range: false }));
+        assert!(of(&unit[..25]).is_err());
+    }
 
     /// ISO/IEC 14496-15 Annex E.3: the examples there, and one of an HDR10 encoder.
     #[test]

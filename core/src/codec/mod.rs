@@ -10,6 +10,7 @@ mod bits;
 pub mod dolby_vision;
 pub mod flac;
 pub mod hevc;
+mod nal;
 pub mod opus;
 pub mod vpx;
 
@@ -87,7 +88,7 @@ pub struct Video {
     pub height: u32,
     /// Shape of a pixel, horizontal to vertical; (1, 1) where nothing else is said.
     pub pixel_aspect: (u32, u32),
-    /// Colour, where the sample entry tells it.
+    /// Colour, where the sample entry or the decoder configuration in it tells it.
     pub colour: Option<Colour>,
     /// Dolby Vision, alone or on top of the codec.
     pub dolby_vision: Option<dolby_vision::Record>,
@@ -126,13 +127,14 @@ pub fn describe(entry: &SampleEntry<'_>, handler: FourCc) -> Result<Codec> {
     }
 }
 
-fn video(entry: &SampleEntry<'_>, string: String) -> Result<Codec> {
+/// Pictures; `coded` is the colour that they say of themselves, for entries without a `colr` box that tells it.
+fn video(entry: &SampleEntry<'_>, string: String, coded: Option<Colour>) -> Result<Codec> {
     let visual = entry.visual()?;
     let pixel_aspect = visual.pixel_aspect.filter(|(h, v)| *h > 0 && *v > 0).unwrap_or((1, 1));
     let (width, height) = (visual.width.into(), visual.height.into());
     // Whoever does not know Dolby Vision plays the codec below all the same.
     let dolby_vision = dolby_vision::record(entry).ok().flatten();
-    Ok(Codec { string, media: Media::Video(Video { width, height, pixel_aspect, colour: visual.colour, dolby_vision }) })
+    Ok(Codec { string, media: Media::Video(Video { width, height, pixel_aspect, colour: visual.colour.or(coded), dolby_vision }) })
 }
 
 fn sound(string: impl Into<String>, channels: u32, sample_rate: u32) -> Codec {

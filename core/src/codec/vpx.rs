@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String};
 
-use super::{Codec, Media, in_config, required, video};
+use super::{Codec, in_config, required, video};
 use crate::{
     boxes::{
         FourCc,
@@ -15,11 +15,8 @@ use crate::{
 /// Describes a sample entry `vp08` or `vp09`.
 pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
     let config = required(entry, entry.visual()?.find(*b"vpcC"), "vpcC", "VP-ISOBMFF 'VP Codec Sample Entry Box'")?;
-    let mut codec = video(entry, string(entry.name, config).map_err(in_config(entry, *b"vpcC"))?)?;
-    if let Media::Video(video) = &mut codec.media {
-        video.colour = video.colour.or_else(|| colour(config));
-    }
-    Ok(codec)
+    let string = string(entry.name, config).map_err(in_config(entry, *b"vpcC"))?;
+    video(entry, string, colour(config))
 }
 
 /// What the configuration says of colour, in the version that says it as others do.
@@ -52,6 +49,14 @@ fn string(name: FourCc, mut config: Reader<'_>) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours() {
+        let of = |config: &[u8]| colour(Reader::new(config, 0));
+        let hdr = Colour { primaries: 9, transfer: 16, matrix: 9, full_range: false };
+        assert_eq!(of(&[1, 0, 0, 0, 2, 51, 0xa2, 9, 16, 9, 0, 0]), Some(hdr));
+        assert_eq!(of(&[0, 0, 0, 0, 0, 20, 0x80, 0, 0, 0, 0, 0]), None);
+    }
 
     /// The first is of ffmpeg, its string as Shaka Packager tells it; the others are made up.
     #[test]
