@@ -13,6 +13,8 @@ const H3_NO_ERROR: u64 = 0x100;
 const H3_FRAME_UNEXPECTED: u64 = 0x105;
 const H3_FRAME_ERROR: u64 = 0x106;
 const H3_EXCESSIVE_LOAD: u64 = 0x107;
+const H3_ID_ERROR: u64 = 0x108;
+const H3_MISSING_SETTINGS: u64 = 0x10a;
 const H3_REQUEST_INCOMPLETE: u64 = 0x10d;
 
 /// Zeroes for what is too large to be true.
@@ -135,17 +137,31 @@ async fn the_control_stream_may_say_what_browsers_say() {
 async fn malformed_frames_are_errors_of_the_connection() {
     let server = Server::start(Settings::default());
     // GOAWAY without an id: h3 would wait for the rest of it for ever, and keep all that comes.
-    for (control, code) in [(&[0x07, 0x00][..], H3_FRAME_ERROR), (&[0x00, 0x00], H3_FRAME_UNEXPECTED), (&[0x02, 0x00], H3_FRAME_UNEXPECTED)]
-    {
+    // PRIORITY_UPDATE (RFC 9218 section 7.2): of nothing, of a stream of ours, of a push.
+    for (control, code) in [
+        (&[0x07, 0x00][..], H3_FRAME_ERROR),
+        (&[0x00, 0x00], H3_FRAME_UNEXPECTED),
+        (&[0x02, 0x00], H3_FRAME_UNEXPECTED),
+        (&[0x80, 0x0f, 0x07, 0x00, 0x00], H3_FRAME_ERROR),
+        (&[0x80, 0x0f, 0x07, 0x00, 0x01, 0x03], H3_ID_ERROR),
+        (&[0x80, 0x0f, 0x07, 0x01, 0x01, 0x00], H3_ID_ERROR),
+    ] {
         let connection = server.quic().await;
         let mut stream = connection.open_uni().await.unwrap();
         stream.write_all(&[CONTROL, control].concat()).await.unwrap();
         assert_eq!(closed_with(&connection).await, code, "{control:x?} on the control stream");
     }
+    // RFC 9114 section 6.2.1: SETTINGS first.
+    for first in [&[0x00, 0x07, 0x01, 0x00][..], &[0x00, 0x21, 0x00], &[0x00, 0x80, 0x0f, 0x07, 0x00, 0x01, 0x00]] {
+        let connection = server.quic().await;
+        connection.open_uni().await.unwrap().write_all(first).await.unwrap();
+        assert_eq!(closed_with(&connection).await, H3_MISSING_SETTINGS, "{first:x?}");
+    }
     let torn = [head(POST, "/echo"), vec![0x00, 0x05, b'h', b'e']].concat();
     for (request, code) in [
         (vec![0x00, 0x01, 0x61], H3_FRAME_UNEXPECTED),
         (frame(0x04, 0), H3_FRAME_UNEXPECTED),
+        (vec![0x80, 0x0f, 0x07, 0x00, 0x01, 0x00], H3_FRAME_UNEXPECTED),
         ([head(POST, "/echo"), frame(0x05, 2)].concat(), H3_FRAME_UNEXPECTED),
         (torn, H3_FRAME_ERROR),
         (head(GET, "/small")[..5].to_vec(), H3_FRAME_ERROR),
@@ -287,6 +303,56 @@ async fn giving_up_a_body_in_the_middle_panics_nobody() {
     let answer = soon(receive.read_to_end(1000)).await.unwrap();
     assert!(!answer.windows(3).any(|bytes| bytes == [1, 2, 3]), "{answer:x?}");
     assert!(connection.close_reason().is_none());
+    is_well(&server).await;
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn early_data_is_not_taken() {
+    let server = Server::start(Settings::default());
+    let client = server.client();
+    for round in 0..2 {
+        let connecting = client.connect(server.secure, "localhost").unwrap();
+        // A ticket that promises nothing for early data leaves nothing to send it with.
+        let connection = match connecting.into_0rtt() {
+            Ok(_) => panic!("round {round}: the server takes early data"),
+            Err(connecting) => soon(connecting).await.unwrap(),
+        };
+        let (mut send, mut receive) = connection.open_bi().await.unwrap();
+        send.write_all(&head(GET, "/small")).await.unwrap();
+        send.finish().unwrap();
+        assert!(soon(receive.read_to_end(1000)).await.unwrap().ends_with(b"hello"));
+        connection.close(0u8.into(), b"");
+    }
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn qpack_bombs_are_refused_where_they_are_large_and_held_back_where_they_are_endless() {
+    let server = Server::start(Settings::default());
+    // One byte each on the wire, 130 in the list: entries of the static table (RFC 9204 appendix A), the largest that fits one byte.
+    let section = [vec![0, 0], vec![0xc0 | 0x3e; 60_000]].concat();
+    let connection = server.quic().await;
+    let (mut send, mut receive) = connection.open_bi().await.unwrap();
+    send.write_all(&[frame(0x01, section.len() as u64), section].concat()).await.unwrap();
+    send.finish().unwrap();
+    let answer = soon(receive.read_to_end(1000)).await.unwrap();
+    // :status 431: a literal with the name of an entry of the static table, "431" in the code of Huffman.
+    assert!(answer.windows(3).any(|bytes| bytes == [0x69, 0x90, 0xff]), "{answer:x?}");
+    // A dynamic table that we never allowed.
+    let (mut send, mut receive) = connection.open_bi().await.unwrap();
+    send.write_all(&[0x01, 0x03, 0x02, 0x00, 0x80]).await.unwrap();
+    send.finish().unwrap();
+    assert!(soon(receive.read_to_end(1000)).await.is_err());
+
+    let connection = server.quic().await;
+    let mut encoder = connection.open_uni().await.unwrap();
+    encoder.write_all(&[0x02]).await.unwrap();
+    let mut written = 0;
+    while let Ok(Ok(())) = tokio::time::timeout(std::time::Duration::from_millis(500), encoder.write_all(&ZEROES)).await {
+        written += ZEROES.len();
+    }
+    assert!(written <= 4 << 20, "{written} bytes taken");
     is_well(&server).await;
     server.ended().await;
 }

@@ -55,6 +55,8 @@ pub const ALL: [Protocol; 3] = [Protocol::H1, Protocol::H2, Protocol::H3];
 pub struct Lab {
     /// Handlers and bodies alive.
     pub live: Arc<AtomicUsize>,
+    /// Requests so far.
+    pub served: AtomicUsize,
     /// Lets `/late` go on.
     pub go: Notify,
     /// `/late` has begun.
@@ -105,6 +107,7 @@ impl Service for Lab {
 
     async fn call(&self, request: reelway::http::Request) -> Response<TestBody> {
         let live = Live::new(&self.live);
+        self.served.fetch_add(1, Ordering::SeqCst);
         let body = |parts: Vec<io::Result<Bytes>>, waits| TestBody { parts: parts.into(), waits, _live: live };
         let chunk = || Ok(Bytes::from(vec![7; 100_000]));
         match request.uri().path() {
@@ -221,11 +224,37 @@ impl<S: Service> Server<S> {
     }
 
     pub async fn quic_to(&self, address: SocketAddr) -> quinn::Connection {
-        let tls = QuicClientConfig::try_from(tls(&self.identity, "h3")).unwrap();
+        self.quic_with(address, |config| config).await
+    }
+
+    /// The same with transport parameters of its own.
+    pub async fn quic_with(
+        &self,
+        address: SocketAddr,
+        change: impl FnOnce(&mut quinn::TransportConfig) -> &mut quinn::TransportConfig,
+    ) -> quinn::Connection {
+        let mut transport = quinn::TransportConfig::default();
+        change(&mut transport);
         let local: SocketAddr = if address.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" }.parse().unwrap();
         let mut endpoint = quinn::Endpoint::client(local).unwrap();
-        endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(tls)));
+        endpoint.set_default_client_config(self.client_config(transport));
         soon(endpoint.connect(address, "localhost").unwrap()).await.unwrap()
+    }
+
+    fn client_config(&self, transport: quinn::TransportConfig) -> quinn::ClientConfig {
+        let tls = QuicClientConfig::try_from(tls(&self.identity, "h3")).unwrap();
+        let mut config = quinn::ClientConfig::new(Arc::new(tls));
+        config.transport_config(Arc::new(transport));
+        config
+    }
+
+    /// A QUIC client for several connections, which remembers the tickets it was given.
+    pub fn client(&self) -> quinn::Endpoint {
+        let mut tls = tls(&self.identity, "h3");
+        tls.enable_early_data = true;
+        let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+        endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap())));
+        endpoint
     }
 
     /// An HTTP/3 client.
@@ -281,6 +310,21 @@ async fn tcp(
     protocol: Protocol,
     request: Request<Bytes>,
 ) -> Result<(response::Parts, Bytes), String> {
+    let (parts, body) = begin(identity, address, protocol, request.map(Full::new)).await?.into_parts();
+    Ok((parts, body.collect().await.map_err(text)?.to_bytes()))
+}
+
+/// Sends a request over TCP, and gives the response as soon as its head is there.
+pub async fn begin<B>(
+    identity: Option<&Identity>,
+    address: SocketAddr,
+    protocol: Protocol,
+    request: Request<B>,
+) -> Result<Response<hyper::body::Incoming>, String>
+where
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
+    B::Error: std::error::Error + Send + Sync,
+{
     let stream = TcpStream::connect(address).await.map_err(text)?;
     let Some(identity) = identity else { return exchange(TokioIo::new(stream), protocol, request).await };
     let alpn = if protocol == Protocol::H2 { "h2" } else { "http/1.1" };
@@ -289,11 +333,12 @@ async fn tcp(
     exchange(TokioIo::new(stream), protocol, request).await
 }
 
-async fn exchange<I>(io: I, protocol: Protocol, request: Request<Bytes>) -> Result<(response::Parts, Bytes), String>
+async fn exchange<I, B>(io: I, protocol: Protocol, mut request: Request<B>) -> Result<Response<hyper::body::Incoming>, String>
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
+    B::Error: std::error::Error + Send + Sync,
 {
-    let mut request = request.map(Full::new);
     let response = if protocol == Protocol::H2 {
         let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.map_err(text)?;
         tokio::spawn(connection);
@@ -306,8 +351,7 @@ where
         *request.uri_mut() = request.uri().path_and_query().unwrap().as_str().parse().unwrap();
         sender.send_request(request).await
     };
-    let (parts, body) = response.map_err(text)?.into_parts();
-    Ok((parts, body.collect().await.map_err(text)?.to_bytes()))
+    response.map_err(text)
 }
 
 fn text(error: impl std::fmt::Debug) -> String {
@@ -356,9 +400,14 @@ impl H3 {
 /// The response, to its end.
 pub async fn receive(stream: &mut H3Stream) -> Result<(response::Parts, Bytes), String> {
     let (parts, ()) = soon(stream.recv_response()).await.map_err(text)?.into_parts();
+    Ok((parts, content(stream).await?))
+}
+
+/// The rest of a response whose head has been received.
+pub async fn content(stream: &mut H3Stream) -> Result<Bytes, String> {
     let mut body = Vec::new();
     while let Some(mut data) = soon(stream.recv_data()).await.map_err(text)? {
         body.extend_from_slice(&data.copy_to_bytes(data.remaining()));
     }
-    Ok((parts, body.into()))
+    Ok(body.into())
 }

@@ -3,10 +3,10 @@
 use std::{future::Future, io, net::SocketAddr};
 
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 
-use super::measured::Measured;
+use super::{Settings, gate::Gate, measured::Measured, pace::Upload};
 use crate::http::{BodyError, Handler, Request, refuse};
 
 /// What a transport asks of the origin. Every [`Handler`] is one; benches and tests bring bodies of their own.
@@ -38,22 +38,44 @@ pub struct Peer {
     pub secure: bool,
 }
 
-/// Calls the service, and holds its response to what its head announces.
-pub(super) async fn answer<S, B>(service: &S, request: http::Request<B>, peer: Peer) -> http::Response<Measured<S::Body>>
+/// Calls the service, and holds its response to what its head announces, and the client to the limits of a request.
+pub(super) async fn answer<S, B>(
+    service: &S,
+    request: http::Request<B>,
+    peer: Peer,
+    settings: &Settings,
+    gate: &Gate,
+) -> http::Response<Measured<S::Body>>
 where
     S: Service,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
+    if request.headers().len() > settings.max_header_fields {
+        return refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    let Some(permit) = gate.request() else {
+        let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE);
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        return response;
+    };
     let head = request.method() == Method::HEAD;
-    let mut request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+    let mut request = request.map(|body| Upload::new(body, settings).boxed_unsync());
     request.extensions_mut().insert(peer);
     let response = service.call(request).await;
     let bodyless = head || has_no_body(response.status());
     let (parts, body) = response.into_parts();
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = if bodyless { Measured::absent(body) } else { Measured::new(body, announced) };
-    http::Response::from_parts(parts, body)
+    let body = if bodyless { Measured::absent() } else { Measured::new(body, announced) };
+    http::Response::from_parts(parts, body.holding(permit))
+}
+
+/// An answer without content. The service does not hear of the request.
+fn refusal<B>(status: StatusCode) -> http::Response<Measured<B>> {
+    let mut response = http::Response::new(Measured::absent());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_LENGTH, 0.into());
+    response
 }
 
 /// RFC 9110 section 6.4.1: these never have content, whatever the handler gave.

@@ -3,13 +3,14 @@
 use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use http::HeaderValue;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
     Address, Error, Identity, Service, Settings, Transport,
     bind::{self, Sockets},
     drain::Stop,
+    gate::Gate,
     quic, tcp,
 };
 
@@ -68,14 +69,14 @@ impl Listeners {
         let settings = self.settings;
         let mut running = JoinSet::new();
 
-        let permits = Arc::new(Semaphore::new(settings.max_connections));
+        let gate = Arc::new(Gate::new(&settings));
         let port = |listener, tls, alt_svc| tcp::Port {
             listener,
             tls,
             alt_svc,
             service: Arc::clone(&service),
             settings: Arc::clone(&settings),
-            permits: Arc::clone(&permits),
+            gate: Arc::clone(&gate),
             drain: drain.clone(),
         };
         for listener in self.secure {
@@ -85,9 +86,14 @@ impl Listeners {
         for listener in self.plain {
             running.spawn(port(listener, None, None).run());
         }
-        let load = Arc::new(quic::Load::new(&settings));
+        let host = Arc::new(quic::Host {
+            service,
+            gate,
+            sending: Arc::new(quic::SendPool::new(settings.send_total)),
+            settings: Arc::clone(&settings),
+        });
         for endpoint in self.quic {
-            running.spawn(quic::run(endpoint, Arc::clone(&service), Arc::clone(&settings), Arc::clone(&load), drain.clone()));
+            running.spawn(quic::run(endpoint, Arc::clone(&host), drain.clone()));
         }
 
         shutdown.await;

@@ -9,21 +9,28 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::activity::Busy;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{activity::Busy, pace::Pace};
 
 /// Over HTTP/2 and HTTP/3 nothing below us notices that a body ends early: the client would get a clean end of a torn response.
 /// This body turns a length other than the announced one into an error, and every transport turns an error into a reset.
 #[derive(Debug)]
 pub(super) struct Measured<B> {
-    body: B,
+    /// None: the response has no content.
+    body: Option<B>,
     expects: Expects,
     /// Says that the connection is at work until the last byte is handed over.
     busy: Option<Busy>,
+    /// Hears of each piece that is handed over.
+    pace: Option<Pace>,
+    /// The place of the request among all that are under way.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expects {
-    /// The response has no content: HEAD, 204, 304.
+    /// No content.
     Nothing,
     /// Until the body says it ends.
     End,
@@ -34,23 +41,25 @@ enum Expects {
 impl<B> Measured<B> {
     /// A body that must be `announced` bytes long, when that is known.
     pub fn new(body: B, announced: Option<u64>) -> Self {
-        Self { body, expects: announced.map_or(Expects::End, Expects::Bytes), busy: None }
+        Self { body: Some(body), expects: announced.map_or(Expects::End, Expects::Bytes), busy: None, pace: None, permit: None }
     }
 
-    /// A body that is not sent.
-    pub fn absent(body: B) -> Self {
-        Self { body, expects: Expects::Nothing, busy: None }
+    /// No content: HEAD, 204, 304, and what we answer ourselves.
+    pub fn absent() -> Self {
+        Self { body: None, expects: Expects::Nothing, busy: None, pace: None, permit: None }
     }
 
-    /// Keeps `busy` as long as the body lives.
-    pub fn keeping(mut self, busy: Busy) -> Self {
-        self.busy = Some(busy);
+    /// Keeps `permit` as long as the body lives.
+    pub fn holding(mut self, permit: OwnedSemaphorePermit) -> Self {
+        self.permit = Some(permit);
         self
     }
 
-    /// The response has no content.
-    pub fn is_absent(&self) -> bool {
-        self.expects == Expects::Nothing
+    /// Keeps `busy` as long as the body lives, and tells `pace` of each piece.
+    pub fn watched(mut self, busy: Busy, pace: Pace) -> Self {
+        self.busy = Some(busy);
+        self.pace = Some(pace);
+        self
     }
 }
 
@@ -59,10 +68,14 @@ impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Body for Measured<B> {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if self.is_absent() {
-            return Poll::Ready(None);
+        if let Some(pace) = &self.pace {
+            pace.taken();
         }
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(body).poll_frame(cx));
+        if let (Some(pace), Some(Ok(_))) = (&self.pace, &frame) {
+            pace.gave();
+        }
         let Expects::Bytes(left) = self.expects else { return Poll::Ready(frame) };
         Poll::Ready(match frame {
             Some(Ok(frame)) => match left.checked_sub(frame.data_ref().map_or(0, |data| data.len() as u64)) {
@@ -84,7 +97,7 @@ impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Body for Measured<B> {
         match self.expects {
             Expects::Nothing | Expects::Bytes(0) => true,
             Expects::Bytes(_) => false, // also when the body has ended: then it has to be asked, to fail
-            Expects::End => self.body.is_end_stream(),
+            Expects::End => self.body.as_ref().is_none_or(Body::is_end_stream),
         }
     }
 
@@ -93,7 +106,7 @@ impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Body for Measured<B> {
             // Not exactly 0: that would announce a length of 0 for what HEAD did not fetch.
             Expects::Nothing => SizeHint::default(),
             Expects::Bytes(left) => SizeHint::with_exact(left),
-            Expects::End => self.body.size_hint(),
+            Expects::End => self.body.as_ref().map_or_else(SizeHint::default, Body::size_hint),
         }
     }
 }

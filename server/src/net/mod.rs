@@ -20,6 +20,7 @@
 //! | `address`, `bind` | where to listen; sockets all together or not at all |
 //! | `tls`, `dev_certificate` | one certificate for TCP and QUIC; one that is made when there is none |
 //! | `answer`, `measured` | what holds for a request on every transport |
+//! | `gate`, `pace` | how many may come in; clients that do not keep up |
 //! | `activity`, `drain` | closing what is idle; stopping |
 //! | `tcp` | hyper |
 //! | `quic` | HTTP/3, from frames up to one exchange |
@@ -31,8 +32,10 @@ mod bind;
 mod dev_certificate;
 mod drain;
 mod error;
+mod gate;
 mod listeners;
 mod measured;
+mod pace;
 mod quic;
 mod settings;
 mod tcp;

@@ -2,22 +2,23 @@
 
 use std::time::Duration;
 
-/// Limits, windows and timeouts of every listener. The defaults suit a public origin on a machine with a few GiB of memory.
+/// Limits, windows and timeouts of every listener. The defaults suit a public origin on a machine with 1 GiB of memory.
 ///
 /// # Worst case
 ///
-/// What one hostile HTTP/3 connection can make the transports hold, with the defaults:
+/// What clients can make the transports hold, with the defaults:
 ///
-/// | what | how much |
-/// |---|---|
-/// | received and not yet read ([`receive_window`](Self::receive_window)) | 2 MiB |
-/// | written and not yet acknowledged ([`send_window`](Self::send_window)) | 2 MiB |
-/// | header sections on the way ([`max_header_bytes`](Self::max_header_bytes) x [`max_streams`](Self::max_streams)) | 8 MiB |
-/// | the chunk each response waits with | 128 x one [`Bytes`](bytes::Bytes) of the handler, usually shared |
+/// | what | one connection | the whole server |
+/// |---|---|---|
+/// | an idle HTTP/3 connection; with TLS on TCP less | 40 KiB | 320 MiB at [`max_connections`](Self::max_connections) |
+/// | written over QUIC and not yet acknowledged | 64 KiB, and up to [`send_window`](Self::send_window) as its path takes more | all beyond 64 KiB: [`send_total`](Self::send_total), 128 MiB |
+/// | written over HTTP/2 and not yet taken | 128 KiB a stream | with the piece of each response, below |
+/// | the piece that each response waits with | 256 KiB a request, where the handler made it | 256 KiB x [`max_requests`](Self::max_requests), reached only by so many requests for different files that all stall within [`write_timeout`](Self::write_timeout) |
+/// | received and not yet read ([`receive_window`](Self::receive_window)) | 1 MiB | |
+/// | header sections on the way ([`max_header_bytes`](Self::max_header_bytes) x [`max_streams`](Self::max_streams)) | within `receive_window` | for [`header_timeout`](Self::header_timeout) |
+/// | handshakes ([`max_handshakes`](Self::max_handshakes)) | some 50 KiB | 50 MiB, and 8 MiB for those not yet looked at |
 ///
-/// A connection that behaves holds 30 to 60 KiB. HTTP/2 is bound by the same windows for what is received, and by 128 KiB a stream
-/// for what is written; HTTP/1.1 by one request at a time. All of it is multiplied by
-/// [`max_connections`](Self::max_connections), once for TCP and once for QUIC.
+/// What has no bound in the last column is bounded for one client by [`max_connections_per_ip`](Self::max_connections_per_ip).
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Time for a TLS or QUIC handshake. Default 10 s.
@@ -25,25 +26,43 @@ pub struct Settings {
     /// Time for the header section of a request to arrive, once begun. Default 10 s. HTTP/1.1 has one timer for this and for the
     /// pause before the next request: there it is [`idle_timeout`](Self::idle_timeout) up to 30 s, when that is longer.
     pub header_timeout: Duration,
-    /// A TCP connection without a request for this long is closed. Default 60 s.
+    /// A connection without a request for this long is closed. Default 60 s.
     pub idle_timeout: Duration,
     /// A QUIC connection from which no packet came for this long is gone (RFC 9000 section 10.1). Default 30 s.
     pub quic_idle_timeout: Duration,
+    /// Time for a client to take a piece of a response: what the handler gave at once, 256 KiB of a file. What is not taken is reset,
+    /// over HTTP/1.1 with its connection. So 8.7 kB/s is the least rate of a download. Default 30 s.
+    pub write_timeout: Duration,
+    /// Least rate of a request body, in bytes a second over each [`body_window`](Self::body_window) in which its handler waits for
+    /// it. Default 1024.
+    pub min_body_rate: u32,
+    /// See [`min_body_rate`](Self::min_body_rate). Default 30 s.
+    pub body_window: Duration,
     /// After the shutdown signal, time for running requests to end before they are cut. Default 10 s.
     pub drain_timeout: Duration,
     /// Largest header section of a request in bytes, as RFC 9114 section 4.2.2 counts them. Default 64 KiB.
     pub max_header_bytes: u32,
+    /// Most fields of the header section of a request. Default 200.
+    pub max_header_fields: usize,
     /// Requests that one HTTP/2 or HTTP/3 connection may have open at once. Default 128.
     pub max_streams: u32,
-    /// Connections at once, over TCP and over QUIC each. Default 8192.
+    /// Connections at once, over TCP and QUIC together. Default 8192.
     pub max_connections: usize,
-    /// Above this many QUIC handshakes under way, clients must first prove their address (Retry, RFC 9000 section 8.1.2).
-    /// Default 256.
-    pub retry_above: usize,
-    /// Bytes that one QUIC connection may have written and not yet acknowledged. It bounds throughput to this much a round
-    /// trip, and how much stale media queues in front of newer. Default 2 MiB.
+    /// Connections at once of one IPv4 address or one /64 of IPv6 addresses; behind a proxy or a CDN that is all of them.
+    /// Default 1024.
+    pub max_connections_per_ip: usize,
+    /// TLS and QUIC handshakes under way at once. Default 1024. More are turned away, and above half of them QUIC clients must first
+    /// prove their address (Retry, RFC 9000 section 8.1.2).
+    pub max_handshakes: usize,
+    /// Requests under way at once, over all connections; more are answered 503. Default 16384.
+    pub max_requests: usize,
+    /// Most bytes that one QUIC connection may have written and not yet acknowledged. It bounds throughput to this much a round
+    /// trip. A connection begins with 64 KiB and gets what its path takes in two round trips, so that little is held for a client
+    /// that vanishes, and little stale media queues in front of newer. Default 4 MiB.
     pub send_window: u32,
-    /// Bytes that one connection may have received and not yet read, all its streams together. Default 2 MiB.
+    /// Bytes that all QUIC connections together may have beyond the 64 KiB of each. Default 128 MiB.
+    pub send_total: usize,
+    /// Bytes that one connection may have received and not yet read, all its streams together. Default 1 MiB.
     pub receive_window: u32,
     /// The same for one stream. It bounds upload speed to this much a round trip. Default 512 KiB.
     pub stream_receive_window: u32,
@@ -62,13 +81,20 @@ impl Default for Settings {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(1),
             quic_idle_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            min_body_rate: 1024,
+            body_window: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             max_header_bytes: 64 << 10,
+            max_header_fields: 200,
             max_streams: 128,
             max_connections: 8192,
-            retry_above: 256,
-            send_window: 2 << 20,
-            receive_window: 2 << 20,
+            max_connections_per_ip: 1024,
+            max_handshakes: 1024,
+            max_requests: 16384,
+            send_window: 4 << 20,
+            send_total: 128 << 20,
+            receive_window: 1 << 20,
             stream_receive_window: 512 << 10,
             initial_window_packets: 40,
             udp_buffer_bytes: 4 << 20,

@@ -3,15 +3,14 @@
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use http::{HeaderValue, header};
-use hyper::{body::Incoming, service::service_fn};
+use hyper::{body::Incoming, rt::Executor, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -22,6 +21,8 @@ use super::{
     activity::Activity,
     answer::{Peer, Service, answer},
     drain::Drain,
+    gate::{Gate, Place},
+    pace::{PACE, Pace},
 };
 
 /// Time that a connection closed for idleness has to hear of it. A request that was on its way is still answered.
@@ -43,7 +44,7 @@ pub(super) struct Port<S> {
     pub alt_svc: Option<HeaderValue>,
     pub service: Arc<S>,
     pub settings: Arc<Settings>,
-    pub permits: Arc<Semaphore>,
+    pub gate: Arc<Gate>,
     pub drain: Drain,
 }
 
@@ -58,6 +59,7 @@ impl<S: Service> Port<S> {
             alt_svc: self.alt_svc,
             service: self.service,
             settings: self.settings,
+            gate: Arc::clone(&self.gate),
         });
         let mut drain = self.drain.clone();
         let mut connections = JoinSet::new();
@@ -70,11 +72,11 @@ impl<S: Service> Port<S> {
                         tracing::error!(%error, "a TCP connection was ended by a panic");
                     }
                 }
-                (permit, stream, address) = next(&self.listener, &self.permits) => {
+                (place, stream, address) = next(&self.listener, &self.gate) => {
                     let (port, drain) = (Arc::clone(&port), self.drain.clone());
                     connections.spawn(async move {
                         port.connection(stream, address, drain).await;
-                        drop(permit);
+                        drop(place);
                     });
                 }
             }
@@ -85,13 +87,16 @@ impl<S: Service> Port<S> {
     }
 }
 
-/// The next connection, once there may be one more. Errors of accept are errors of a connection that is already gone, or want of
-/// resources: neither ends the listener, and the second is not answered by asking again at once.
-async fn next(listener: &TcpListener, permits: &Arc<Semaphore>) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
-    let Ok(permit) = Arc::clone(permits).acquire_owned().await else { std::future::pending().await };
+/// The next connection that has a place; others are closed at once, so that they hold up nobody. Errors of accept are errors of a
+/// connection that is already gone, or want of resources: neither ends the listener, and the second is not answered by asking again
+/// at once.
+async fn next(listener: &TcpListener, gate: &Arc<Gate>) -> (Place, TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, address)) => return (permit, stream, address),
+            Ok((stream, address)) => match gate.connection(address.ip()) {
+                Some(place) => return (place, stream, address),
+                None => tracing::debug!(peer = %address, "a TCP connection is turned away: there are too many"),
+            },
             Err(error) => match error.kind() {
                 io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused => {}
                 _ => {
@@ -103,14 +108,34 @@ async fn next(listener: &TcpListener, permits: &Arc<Semaphore>) -> (OwnedSemapho
     }
 }
 
+/// Runs each HTTP/2 stream as a task that ends, and with it the stream, when its client does not take the response. hyper has no
+/// such limit, and does not ask a body that waits for its client.
+#[derive(Clone, Copy, Debug)]
+struct Streams {
+    write_timeout: Duration,
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        let (pace, time) = (Pace::default(), self.write_timeout);
+        tokio::spawn(PACE.scope(pace.clone(), async move {
+            tokio::select! {
+                () = stream => {}
+                () = pace.stalled(time) => tracing::debug!("a response over HTTP/2 is reset: the client does not take it"),
+            }
+        }));
+    }
+}
+
 struct Shared<S> {
-    http1: Builder<TokioExecutor>,
-    http2: Builder<TokioExecutor>,
-    either: Builder<TokioExecutor>,
+    http1: Builder<Streams>,
+    http2: Builder<Streams>,
+    either: Builder<Streams>,
     tls: Option<TlsAcceptor>,
     alt_svc: Option<HeaderValue>,
     service: Arc<S>,
     settings: Arc<Settings>,
+    gate: Arc<Gate>,
 }
 
 impl<S: Service> Shared<S> {
@@ -120,6 +145,7 @@ impl<S: Service> Shared<S> {
         let Some(tls) = &self.tls else {
             return self.http(&self.either, stream, Peer { address, secure: false }, drain).await;
         };
+        let Some(handshaking) = self.gate.handshake() else { return };
         let handshake = timeout(self.settings.handshake_timeout, tls.accept(stream));
         let stream = tokio::select! {
             done = handshake => match done {
@@ -129,37 +155,44 @@ impl<S: Service> Shared<S> {
             },
             _ = drain.begun() => return,
         };
+        drop(handshaking);
         // Known by ALPN, so a client that then says nothing waits under the header timeout of its protocol.
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         self.http(if http2 { &self.http2 } else { &self.http1 }, stream, Peer { address, secure: true }, drain).await;
     }
 
-    async fn http<I>(&self, builder: &Builder<TokioExecutor>, io: I, peer: Peer, mut drain: Drain)
+    async fn http<I>(&self, builder: &Builder<Streams>, io: I, peer: Peer, mut drain: Drain)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Activity::new();
         let service = service_fn(|request: http::Request<Incoming>| {
-            let (service, alt_svc, busy) = (Arc::clone(&self.service), self.alt_svc.clone(), activity.begin());
+            let (service, settings, gate) = (Arc::clone(&self.service), Arc::clone(&self.settings), Arc::clone(&self.gate));
+            let (alt_svc, busy) = (self.alt_svc.clone(), activity.begin());
             async move {
-                let mut response = answer(&*service, request, peer).await;
+                let mut response = answer(&*service, request, peer, &settings, &gate).await;
                 if let Some(alt_svc) = alt_svc {
                     response.headers_mut().insert(header::ALT_SVC, alt_svc);
                 }
-                Ok::<_, Infallible>(response.map(|body| body.keeping(busy)))
+                // Of the connection over HTTP/1.1, of the stream over HTTP/2.
+                Ok::<_, Infallible>(response.map(|body| body.watched(busy, PACE.with(Pace::clone))))
             }
         });
+        let pace = Pace::default();
         let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
         // When the connection has been told to end: the moment when it is cut, and whether that spares running requests.
         let mut ending: Option<(Instant, bool)> = None;
         loop {
             let cut = ending.map_or_else(Instant::now, |(end, _)| end);
             tokio::select! {
-                result = connection.as_mut() => {
+                result = PACE.scope(pace.clone(), connection.as_mut()) => {
                     if let Err(error) = result {
                         tracing::debug!(peer = %peer.address, error, "a TCP connection failed");
                     }
                     return;
+                }
+                () = pace.stalled(self.settings.write_timeout) => {
+                    return tracing::debug!(peer = %peer.address, "a TCP connection is cut: the client does not take a response");
                 }
                 () = activity.idle_for(self.settings.idle_timeout), if ending.is_none() => {
                     connection.as_mut().graceful_shutdown();
@@ -178,11 +211,16 @@ impl<S: Service> Shared<S> {
     }
 }
 
-fn builder(settings: &Settings) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(settings: &Settings) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams { write_timeout: settings.write_timeout });
     // Between requests of a kept connection the same timer runs, so it is the longer of the two.
     let head = settings.header_timeout.max(settings.idle_timeout.min(Duration::from_secs(30)));
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(settings.max_header_bytes.max(8192) as usize);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .max_buf_size(settings.max_header_bytes.max(8192) as usize)
+        .max_headers(settings.max_header_fields);
     builder
         .http2()
         .timer(TokioTimer::new())

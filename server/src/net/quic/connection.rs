@@ -10,13 +10,14 @@ use tokio::{
 };
 
 use super::{
+    Host,
     budget::Budget,
     exchange::{Outcome, exchange},
     fault::refuse,
+    send_window::SendWindow,
     transport::{Door, Transport},
 };
 use crate::net::{
-    Settings,
     answer::{Peer, Service},
     drain::Drain,
 };
@@ -29,9 +30,14 @@ const ABANDONED: (u32, u32) = (512, 64);
 /// trips within these bounds.
 const GOAWAY_GRACE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
-/// Serves a connection until it is closed by the client, by a breach of the protocol, or by draining.
-pub(super) async fn serve<S: Service>(connection: quinn::Connection, service: Arc<S>, settings: Arc<Settings>, mut drain: Drain) {
-    let (transport, door) = Transport::new(connection.clone(), settings.max_header_bytes);
+/// Time that a connection closed for idleness has to hear of it. A request that was on its way is still answered.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Serves a connection until it is closed by the client, by a breach of the protocol, for idleness, or by draining.
+pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<Host<S>>, mut drain: Drain) {
+    let settings = &host.settings;
+    let (transport, door) = Transport::new(connection.clone(), settings);
+    let window = Arc::new(SendWindow::new(connection.clone(), settings.send_window, Arc::clone(&host.sending)));
     let mut builder = h3::server::builder();
     builder.max_field_section_size(settings.max_header_bytes.into()).send_grease(false);
     // A client that gives us no stream credit for our control stream would hold this up for ever.
@@ -40,6 +46,7 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, service: Ar
     let mut exchanges: JoinSet<Outcome> = JoinSet::new();
     let mut abandoned = Budget::new(ABANDONED.0, ABANDONED.1);
     let mut phase = Phase::Serving;
+    let mut idle_since = Instant::now();
     loop {
         if matches!(phase, Phase::Ending { .. }) && exchanges.is_empty() {
             break;
@@ -49,13 +56,14 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, service: Ar
                 Ok(Some(resolver)) => {
                     let Some(halves) = door.take() else { continue };
                     let peer = Peer { address: connection.remote_address(), secure: true };
-                    exchanges.spawn(exchange(Arc::clone(&service), Arc::clone(&settings), resolver, halves, peer));
+                    exchanges.spawn(exchange(Arc::clone(&host), Arc::clone(&window), resolver, halves, peer));
                 }
                 Ok(None) => break,
                 // Closed, by whomever. Every exchange is dropped with the set, and its handler with it.
                 Err(error) => return tracing::debug!(peer = %connection.remote_address(), %error, "an HTTP/3 connection ended"),
             },
             Some(ended) = exchanges.join_next() => {
+                idle_since = Instant::now();
                 if is_abandoned(ended) && !abandoned.charge(1) {
                     refuse(&connection, Code::H3_EXCESSIVE_LOAD, "too many abandoned requests");
                     return;
@@ -63,6 +71,9 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, service: Ar
             }
             end = drain.begun(), if phase == Phase::Serving => {
                 phase = begin_to_end(&mut h3, &door, &connection, end).await;
+            }
+            () = sleep_until(idle_since + settings.idle_timeout), if phase == Phase::Serving && exchanges.is_empty() => {
+                phase = begin_to_end(&mut h3, &door, &connection, Instant::now() + FAREWELL).await;
             }
             () = sleep_until(phase.until()), if phase != Phase::Serving => match phase {
                 Phase::Refusing { end, .. } => phase = name_the_last(&mut h3, &door, end).await,

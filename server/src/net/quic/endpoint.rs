@@ -8,13 +8,21 @@ use quinn::{
     crypto::rustls::QuicServerConfig,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     task::JoinSet,
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{connection, fault::varint};
-use crate::net::{Error, Service, Settings, Transport, drain::Drain};
+use super::{
+    connection,
+    fault::varint,
+    send_window::{self, SendPool},
+};
+use crate::net::{
+    Error, Service, Settings, Transport,
+    drain::Drain,
+    gate::{Gate, Place},
+};
 
 /// Connection attempts that quinn holds until they are looked at, and the bytes it keeps of their first packets.
 const MAX_INCOMING: usize = 1024;
@@ -55,48 +63,40 @@ fn transport(settings: &Settings) -> TransportConfig {
         .max_concurrent_uni_streams(UNI_STREAMS.into())
         .stream_receive_window(settings.stream_receive_window.into())
         .receive_window(settings.receive_window.into())
-        .send_window(settings.send_window.into())
+        .send_window(send_window::LEAST as u64)
         .max_idle_timeout(settings.quic_idle_timeout.try_into().ok())
         .datagram_receive_buffer_size(None);
     config
 }
 
-/// How much is going on, over all sockets.
-pub(in crate::net) struct Load {
-    connections: Arc<Semaphore>,
-    handshakes: Arc<Semaphore>,
+/// What all sockets and connections have in common.
+pub(in crate::net) struct Host<S> {
+    pub service: Arc<S>,
+    pub settings: Arc<Settings>,
+    pub gate: Arc<Gate>,
+    pub sending: Arc<SendPool>,
 }
 
-/// One connection's share of the load.
-struct Place {
-    handshake: Option<OwnedSemaphorePermit>,
-    _connection: OwnedSemaphorePermit,
-}
-
-impl Load {
-    /// Nothing yet.
-    pub fn new(settings: &Settings) -> Self {
-        Self { connections: Arc::new(Semaphore::new(settings.max_connections)), handshakes: Arc::new(Semaphore::new(settings.retry_above)) }
-    }
-
+impl<S> Host<S> {
     /// Takes an attempt in or turns it away. Where many handshakes are under way, only for those who have shown that they
     /// receive what is sent to their address: a flood under false addresses gets Retry packets, which cost us nothing to forget.
-    fn admit(&self, incoming: Incoming) -> Option<(Incoming, Place)> {
-        let Ok(connection) = Arc::clone(&self.connections).try_acquire_owned() else {
-            incoming.refuse();
-            return None;
-        };
-        let handshake = Arc::clone(&self.handshakes).try_acquire_owned().ok();
-        if handshake.is_none() && !incoming.remote_address_validated() && incoming.may_retry() {
+    /// Until then they count for nobody, so that nobody can use up what another address may have.
+    fn admit(&self, incoming: Incoming) -> Option<(Incoming, Place, OwnedSemaphorePermit)> {
+        if self.gate.is_pressed(&self.settings) && !incoming.remote_address_validated() && incoming.may_retry() {
             let _ = incoming.retry();
             return None;
         }
-        Some((incoming, Place { handshake, _connection: connection }))
+        let places = self.gate.connection(incoming.remote_address().ip()).zip(self.gate.handshake());
+        let Some((place, handshake)) = places else {
+            incoming.refuse();
+            return None;
+        };
+        Some((incoming, place, handshake))
     }
 }
 
 /// Accepts and serves until drained.
-pub(in crate::net) async fn run<S: Service>(endpoint: Endpoint, service: Arc<S>, settings: Arc<Settings>, load: Arc<Load>, drain: Drain) {
+pub(in crate::net) async fn run<S: Service>(endpoint: Endpoint, host: Arc<Host<S>>, drain: Drain) {
     let mut draining = drain.clone();
     let mut connections = JoinSet::new();
     let end = loop {
@@ -110,9 +110,12 @@ pub(in crate::net) async fn run<S: Service>(endpoint: Endpoint, service: Arc<S>,
             }
             incoming = endpoint.accept() => {
                 let Some(incoming) = incoming else { break Instant::now() };
-                let Some((incoming, place)) = load.admit(incoming) else { continue };
-                let (service, settings, drain) = (Arc::clone(&service), Arc::clone(&settings), drain.clone());
-                connections.spawn(connect(incoming, place, service, settings, drain));
+                let Some((incoming, place, handshake)) = host.admit(incoming) else { continue };
+                let (host, drain) = (Arc::clone(&host), drain.clone());
+                connections.spawn(async move {
+                    connect(incoming, handshake, host, drain).await;
+                    drop(place);
+                });
             }
         }
     };
@@ -124,12 +127,12 @@ pub(in crate::net) async fn run<S: Service>(endpoint: Endpoint, service: Arc<S>,
     let _ = timeout(FAREWELL, endpoint.wait_idle()).await;
 }
 
-async fn connect<S: Service>(incoming: Incoming, mut place: Place, service: Arc<S>, settings: Arc<Settings>, drain: Drain) {
+async fn connect<S: Service>(incoming: Incoming, handshake: OwnedSemaphorePermit, host: Arc<Host<S>>, drain: Drain) {
     let address = incoming.remote_address();
-    match timeout(settings.handshake_timeout, incoming.into_future()).await {
+    match timeout(host.settings.handshake_timeout, incoming.into_future()).await {
         Ok(Ok(connection)) => {
-            place.handshake = None;
-            connection::serve(connection, service, settings, drain).await;
+            drop(handshake);
+            connection::serve(connection, host, drain).await;
         }
         Ok(Err(error)) => tracing::debug!(peer = %address, %error, "a QUIC handshake failed"),
         Err(_) => tracing::debug!(peer = %address, "a QUIC handshake took too long"),

@@ -1,8 +1,8 @@
 //! One request and its response.
 
 use std::{
-    future::{pending, poll_fn},
-    pin::Pin,
+    future::{Future, pending, poll_fn},
+    pin::{Pin, pin},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -17,17 +17,16 @@ use http_body::Body;
 use tokio::time::timeout;
 
 use super::{
+    Host,
     fault::varint,
     priority::{priority, urgency},
     request_body::RequestBody,
     response_writer::ResponseWriter,
+    send_window::SendWindow,
     streams::{Halves, RequestStream},
     transport::Transport,
 };
-use crate::net::{
-    Settings,
-    answer::{Peer, Service, answer},
-};
+use crate::net::answer::{Peer, Service, answer};
 
 /// After the response, what is read of a request that the handler left unread. A client that is told to stop while its FIN is
 /// on the way takes that for a failure of a response it has (curl issue 22270), so the end of a short rest is awaited.
@@ -54,8 +53,8 @@ pub(super) enum Outcome {
 
 /// Serves one request stream to its end. Dropping the future resets the response and drops the handler.
 pub(super) async fn exchange<S: Service>(
-    service: Arc<S>,
-    settings: Arc<Settings>,
+    host: Arc<Host<S>>,
+    window: Arc<SendWindow>,
     resolver: RequestResolver<Transport, Bytes>,
     halves: Halves,
     peer: Peer,
@@ -71,7 +70,7 @@ pub(super) async fn exchange<S: Service>(
     };
     tokio::select! {
         biased;
-        outcome = serve(&*service, &settings, resolver, &halves, peer) => outcome,
+        outcome = serve(&host, &window, resolver, &halves, peer) => outcome,
         code = given_up => {
             halves.reject(code);
             Outcome::Abandoned
@@ -80,13 +79,13 @@ pub(super) async fn exchange<S: Service>(
 }
 
 async fn serve<S: Service>(
-    service: &S,
-    settings: &Settings,
+    host: &Host<S>,
+    window: &SendWindow,
     resolver: RequestResolver<Transport, Bytes>,
     halves: &Halves,
     peer: Peer,
 ) -> Outcome {
-    let (head, mut h3) = match timeout(settings.header_timeout, resolver.resolve_request()).await {
+    let (head, mut h3) = match timeout(host.settings.header_timeout, resolver.resolve_request()).await {
         Ok(Ok(resolved)) => resolved,
         Ok(Err(StreamError::HeaderTooBig { .. })) => {
             // h3 has written a 431.
@@ -111,15 +110,23 @@ async fn serve<S: Service>(
     };
     let wanted = urgency(request.headers());
     let head = request.method() == Method::HEAD;
-    let response = answer(service, request, peer).await;
-    if !respond(response, head, wanted, &mut h3, halves).await {
+    let response = answer(&*host.service, request, peer, &host.settings, &host.gate).await;
+    let way = Way { halves, window, write_timeout: host.settings.write_timeout };
+    if !way.respond(response, head, wanted, &mut h3).await {
         return Outcome::Served;
     }
     read_rest(halves).await;
     // What is finished is not yet sent: as long as this task lives, draining waits for it.
     let received = halves.lock().writer.as_ref().map(ResponseWriter::stopped);
     if let Some(received) = received {
-        let _ = received.await;
+        let mut received = pin!(received);
+        poll_fn(|cx| {
+            if let Some(writer) = &halves.lock().writer {
+                writer.heed(cx);
+            }
+            received.as_mut().poll(cx).map(drop)
+        })
+        .await;
     }
     Outcome::Served
 }
@@ -141,35 +148,70 @@ async fn admit(request: Request<()>, halves: &Halves) -> Option<Request<RequestB
     Some(request.map(|()| body))
 }
 
-/// Sends the response; false when it has been reset, or cannot be received any more.
-async fn respond<B>(
-    response: Response<B>,
-    head: bool,
-    wanted: Option<i32>,
-    h3: &mut H3Stream<RequestStream, Bytes>,
-    halves: &Halves,
-) -> bool
-where
-    B: Body<Data = Bytes, Error = std::io::Error> + Unpin,
-{
-    let (mut parts, body) = response.into_parts();
-    complete(&mut parts, &body, head);
-    if let Some(writer) = &halves.lock().writer {
-        writer.set_priority(priority(wanted, &parts.headers));
+/// The way of a response to its client.
+struct Way<'a> {
+    halves: &'a Halves,
+    window: &'a SendWindow,
+    write_timeout: Duration,
+}
+
+impl Way<'_> {
+    /// Sends the response; false when it has been reset, or cannot be received any more.
+    async fn respond<B>(&self, response: Response<B>, head: bool, wanted: Option<i32>, h3: &mut H3Stream<RequestStream, Bytes>) -> bool
+    where
+        B: Body<Data = Bytes, Error = std::io::Error> + Unpin,
+    {
+        let (mut parts, body) = response.into_parts();
+        complete(&mut parts, &body, head);
+        if let Some(writer) = &self.halves.lock().writer {
+            writer.set_priority(priority(writer.wished().or(wanted), &parts.headers));
+        }
+        match timeout(self.write_timeout, h3.send_response(Response::from_parts(parts, ()))).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a response cannot be sent");
+                return false;
+            }
+            Err(_) => {
+                self.halves.reject(varint(Code::H3_REQUEST_CANCELLED));
+                return false;
+            }
+        }
+        let Some(mut writer) = self.halves.lock().writer.take() else { return false };
+        let sent = self.send_body(body, &mut writer).await;
+        match sent {
+            Ok(()) => writer.finish(),
+            Err(code) => writer.reset(varint(code)),
+        }
+        self.halves.lock().writer = Some(writer);
+        sent.is_ok()
     }
-    if let Err(error) = h3.send_response(Response::from_parts(parts, ())).await {
-        tracing::debug!(%error, "a response cannot be sent");
-        return false;
+
+    /// Sends the whole body; the code for a reset when it failed, or the client does not take it. Trailers are not sent: no body of
+    /// ours has any.
+    async fn send_body<B>(&self, mut body: B, writer: &mut ResponseWriter) -> Result<(), Code>
+    where
+        B: Body<Data = Bytes, Error = std::io::Error> + Unpin,
+    {
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            match frame.map(http_body::Frame::into_data) {
+                Ok(Ok(bytes)) => match timeout(self.write_timeout, writer.data(bytes, |taken| self.window.took(taken))).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return Err(Code::H3_INTERNAL_ERROR),
+                    Err(_) => {
+                        tracing::debug!("a response over HTTP/3 is reset: the client does not take it");
+                        return Err(Code::H3_REQUEST_CANCELLED);
+                    }
+                },
+                Ok(Err(_trailers)) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "a response body failed and is reset");
+                    return Err(Code::H3_INTERNAL_ERROR);
+                }
+            }
+        }
+        Ok(())
     }
-    let Some(mut writer) = halves.lock().writer.take() else { return false };
-    let complete = send_body(body, &mut writer).await;
-    if complete {
-        writer.finish();
-    } else {
-        writer.reset(varint(Code::H3_INTERNAL_ERROR));
-    }
-    halves.lock().writer = Some(writer);
-    complete
 }
 
 /// What hyper adds on the other transports: the length when the body knows it, and the date. And takes away: fields of a connection.
@@ -191,28 +233,6 @@ fn add_date(headers: &mut HeaderMap) {
     {
         headers.insert(header::DATE, now);
     }
-}
-
-/// Sends the whole body; false when it failed, or the client does not want it. Trailers are not sent: no body of ours has any.
-async fn send_body<B>(mut body: B, writer: &mut ResponseWriter) -> bool
-where
-    B: Body<Data = Bytes, Error = std::io::Error> + Unpin,
-{
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        match frame.map(http_body::Frame::into_data) {
-            Ok(Ok(bytes)) => {
-                if writer.data(bytes).await.is_err() {
-                    return false;
-                }
-            }
-            Ok(Err(_trailers)) => {}
-            Err(error) => {
-                tracing::debug!(%error, "a response body failed and is reset");
-                return false;
-            }
-        }
-    }
-    true
 }
 
 /// Reads a request to its end, within bounds. What is beyond them is stopped when the halves are dropped.

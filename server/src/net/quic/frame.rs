@@ -11,6 +11,9 @@ pub(super) mod kind {
     pub const PUSH_PROMISE: u64 = 0x05;
     pub const GOAWAY: u64 = 0x07;
     pub const MAX_PUSH_ID: u64 = 0x0d;
+    /// RFC 9218 section 7.2: of a request, and of a push.
+    pub const PRIORITY_UPDATE: u64 = 0xf_0700;
+    pub const PRIORITY_UPDATE_OF_PUSH: u64 = 0xf_0701;
 
     /// PRIORITY, PING, WINDOW_UPDATE and CONTINUATION of HTTP/2: an error wherever they come (section 7.2.8).
     pub const OF_HTTP2: [u64; 4] = [0x02, 0x06, 0x08, 0x09];

@@ -16,7 +16,8 @@
 //! ```
 //!
 //! `connection` holds the exchanges of one connection and ends them with it; `frame` is the layout of frames; `fault` what goes
-//! wrong; `budget` what is too much; `priority` RFC 9218; `endpoint` the socket and who may connect.
+//! wrong; `budget` what is too much; `priority` RFC 9218; `send_window` what is held for a client; `endpoint` the socket and who
+//! may connect.
 
 mod budget;
 mod connection;
@@ -28,8 +29,10 @@ mod priority;
 mod request_body;
 mod request_reader;
 mod response_writer;
+mod send_window;
 mod streams;
 mod transport;
 mod uni_reader;
 
-pub(super) use endpoint::{Load, endpoint, run};
+pub(super) use endpoint::{Host, endpoint, run};
+pub(super) use send_window::SendPool;

@@ -202,7 +202,16 @@ impl RequestReader {
             (kind::DATA, Section::Content) | (kind::HEADERS, Section::Header) => {}
             (kind::HEADERS, Section::Content) => self.section = Section::Trailer,
             (kind::DATA | kind::HEADERS, _) => return Err(self.refuse(Code::H3_FRAME_UNEXPECTED, "DATA and HEADERS frames out of order")),
-            (kind::CANCEL_PUSH | kind::SETTINGS | kind::PUSH_PROMISE | kind::GOAWAY | kind::MAX_PUSH_ID, _) => {
+            (
+                kind::CANCEL_PUSH
+                | kind::SETTINGS
+                | kind::PUSH_PROMISE
+                | kind::GOAWAY
+                | kind::MAX_PUSH_ID
+                | kind::PRIORITY_UPDATE
+                | kind::PRIORITY_UPDATE_OF_PUSH,
+                _,
+            ) => {
                 return Err(self.refuse(Code::H3_FRAME_UNEXPECTED, "a frame of the control stream on a request stream"));
             }
             (http2, _) if kind::OF_HTTP2.contains(&http2) => return Err(self.refuse(Code::H3_FRAME_UNEXPECTED, "a frame of HTTP/2")),

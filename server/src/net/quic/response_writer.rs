@@ -1,9 +1,9 @@
 //! The sending half of a request stream. It ends in one of two ways, and neither by accident.
 
 use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll},
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
@@ -13,6 +13,7 @@ use quinn::{StoppedError, VarInt, WriteError};
 use super::{
     fault::varint,
     frame::{header, kind},
+    priority::Wish,
 };
 
 /// quinn ends a stream cleanly when it is dropped, so that a response whose handler failed, panicked or was cancelled would look
@@ -20,18 +21,31 @@ use super::{
 #[derive(Debug)]
 pub(super) struct ResponseWriter {
     stream: quinn::SendStream,
+    wish: Wish,
     open: bool,
 }
 
 impl ResponseWriter {
-    /// Writes to `stream`.
-    pub fn new(stream: quinn::SendStream) -> Self {
-        Self { stream, open: true }
+    /// Writes to `stream`, as urgently as the client wishes.
+    pub fn new(stream: quinn::SendStream, wish: Wish) -> Self {
+        Self { stream, wish, open: true }
     }
 
     /// Resolves when the client wants no more (its code), has received all (None), or is gone.
     pub fn stopped(&self) -> impl Future<Output = Result<Option<VarInt>, StoppedError>> + Send + 'static {
         self.stream.stopped()
+    }
+
+    /// The urgency that the client has asked for by a frame, since this was last looked at.
+    pub fn wished(&self) -> Option<i32> {
+        self.wish.take()
+    }
+
+    /// Does what the client wishes from now on. The task is woken when it wishes otherwise.
+    pub fn heed(&self, cx: &mut Context<'_>) {
+        if let Some(priority) = self.wish.poll(cx) {
+            self.set_priority(priority);
+        }
     }
 
     /// Streams of a higher priority are sent first.
@@ -51,13 +65,25 @@ impl ResponseWriter {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes one DATA frame (RFC 9114 section 7.2.1). The bytes go to quinn as they are; this waits until it has taken them,
-    /// which is how a slow client holds back the body.
-    pub async fn data(&mut self, bytes: Bytes) -> Result<(), WriteError> {
+    /// Writes one DATA frame (RFC 9114 section 7.2.1), and tells how much quinn has taken of it, each time. The bytes go to quinn as
+    /// they are; this waits until it has taken them, which is how a slow client holds back the body.
+    pub async fn data(&mut self, bytes: Bytes, mut taken: impl FnMut(usize)) -> Result<(), WriteError> {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.stream.write_all_chunks(&mut [header(kind::DATA, bytes.len() as u64), bytes]).await
+        let mut chunks = [header(kind::DATA, bytes.len() as u64), bytes];
+        let mut left = &mut chunks[..];
+        poll_fn(|cx| {
+            self.heed(cx);
+            while !left.is_empty() {
+                // The future of write_chunks keeps its state in the stream, so it may be made anew at every call.
+                let written = ready!(pin!(self.stream.write_chunks(left)).poll(cx))?;
+                taken(written.bytes);
+                left = &mut std::mem::take(&mut left)[written.chunks..];
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
     }
 
     /// The response is complete.

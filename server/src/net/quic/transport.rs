@@ -16,11 +16,13 @@ use h3::{
 use super::{
     budget::Budget,
     fault::{Fault, connection_error, lost, refuse, varint},
+    priority::Priorities,
     request_reader::RequestReader,
     response_writer::ResponseWriter,
     streams::{Halves, RequestStream, UniWriter},
     uni_reader::{UniReader, control_budget},
 };
+use crate::net::Settings;
 
 /// A future of quinn, kept until it resolves: quinn forgets who waits when one is dropped.
 type Waiting<T> = Pin<Box<dyn Future<Output = Result<T, quinn::ConnectionError>> + Send>>;
@@ -39,20 +41,22 @@ pub(super) struct Transport {
     largest_frame: u32,
     control: Arc<Mutex<Budget>>,
     uni_streams: Budget,
+    priorities: Priorities,
 }
 
 impl Transport {
     /// A transport on `connection`, and the door through which its request streams go to their exchanges.
-    pub fn new(connection: quinn::Connection, largest_frame: u32) -> (Self, Door) {
+    pub fn new(connection: quinn::Connection, settings: &Settings) -> (Self, Door) {
         let door = Door::default();
         let transport = Self {
             accepting_bidi: accept_bidi(connection.clone()),
             accepting_uni: accept_uni(connection.clone()),
             opener: Opener { connection: connection.clone(), opening: None },
             door: door.clone(),
-            largest_frame,
+            largest_frame: settings.max_header_bytes,
             control: Arc::new(Mutex::new(control_budget())),
             uni_streams: Budget::new(UNI_STREAMS.0, UNI_STREAMS.1),
+            priorities: Priorities::new(settings.max_streams),
             connection,
         };
         (transport, door)
@@ -119,7 +123,7 @@ impl Connection<Bytes> for Transport {
             let fault = refuse(&self.connection, Code::H3_EXCESSIVE_LOAD, "too many unidirectional streams");
             return Poll::Ready(Err(ConnectionErrorIncoming::Undefined(Arc::new(fault))));
         }
-        Poll::Ready(Ok(UniReader::new(self.connection.clone(), accepted, Arc::clone(&self.control))))
+        Poll::Ready(Ok(UniReader::new(self.connection.clone(), accepted, Arc::clone(&self.control), self.priorities.clone())))
     }
 
     fn poll_accept_bidi(&mut self, cx: &mut Context<'_>) -> Poll<Result<RequestStream, ConnectionErrorIncoming>> {
@@ -128,7 +132,7 @@ impl Connection<Bytes> for Transport {
             self.accepting_bidi = accept_bidi(self.connection.clone());
             let id = send.id();
             let reader = RequestReader::new(self.connection.clone(), receive, self.largest_frame);
-            let halves = Halves::new(reader, ResponseWriter::new(send));
+            let halves = Halves::new(reader, ResponseWriter::new(send, self.priorities.open(id)));
             if self.door.admit(id, &halves) {
                 return Poll::Ready(Ok(RequestStream::new(halves, id)));
             }

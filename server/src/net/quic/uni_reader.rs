@@ -17,6 +17,7 @@ use super::{
     budget::Budget,
     fault::{Fault, refuse},
     frame::{self, Piece, Splitter, kind, parse_varint},
+    priority::Priorities,
     streams::stream_id,
 };
 
@@ -25,6 +26,9 @@ const CONTROL: u64 = 0x00;
 
 /// A SETTINGS frame has a handful of entries of at most 16 bytes, all other frames of the control stream are smaller.
 const LARGEST: u64 = 16 << 10;
+
+/// A PRIORITY_UPDATE frame holds an integer and a short text; what is longer says nothing to us.
+const LARGEST_UPDATE: u64 = 256;
 
 /// Most that is taken from quinn at once.
 const CHUNK: usize = 16 << 10;
@@ -38,7 +42,8 @@ pub(super) fn control_budget() -> Budget {
 }
 
 /// Gives h3 the stream as it is, except for a control stream: of that it gives whole frames of the known types, each checked to
-/// be well-formed, because h3 waits for more (and keeps what comes) where it should refuse. Frames of unknown types end here.
+/// be well-formed, because h3 waits for more (and keeps what comes) where it should refuse. PRIORITY_UPDATE frames, which h3 does
+/// not know, go to the responses; frames of unknown types end here.
 pub(super) struct UniReader {
     stream: quinn::RecvStream,
     connection: quinn::Connection,
@@ -49,13 +54,24 @@ pub(super) struct UniReader {
     input: Bytes,
     /// What is not yet complete: the type of the stream, or a frame.
     partial: BytesMut,
-    /// The type of the frame that came last, and whether h3 is to see it.
-    frame: (u64, bool),
+    /// The type of the frame that came last, and whom it is for.
+    frame: (u64, For),
+    /// A SETTINGS frame has come, as the first.
+    settings: bool,
+    priorities: Priorities,
+}
+
+/// Whom a frame of the control stream is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum For {
+    H3,
+    Priorities,
+    Nobody,
 }
 
 impl UniReader {
     /// Reads from `stream`, at the cost of `budget`.
-    pub fn new(connection: quinn::Connection, stream: quinn::RecvStream, budget: Arc<Mutex<Budget>>) -> Self {
+    pub fn new(connection: quinn::Connection, stream: quinn::RecvStream, budget: Arc<Mutex<Budget>>, priorities: Priorities) -> Self {
         Self {
             stream,
             connection,
@@ -64,7 +80,9 @@ impl UniReader {
             splitter: Splitter::default(),
             input: Bytes::new(),
             partial: BytesMut::new(),
-            frame: (0, false),
+            frame: (0, For::Nobody),
+            settings: false,
+            priorities,
         }
     }
 
@@ -106,11 +124,16 @@ impl UniReader {
                     self.frame = (kind, self.judge(kind, length)?);
                     self.partial.clear();
                 }
-                Piece::Payload(bytes) if self.frame.1 => self.partial.extend_from_slice(&bytes),
+                Piece::Payload(bytes) if self.frame.1 != For::Nobody => self.partial.extend_from_slice(&bytes),
                 Piece::Payload(_) => {}
             }
-            if self.frame.1 && self.splitter.remaining() == 0 {
-                let payload = self.partial.split();
+            if self.splitter.remaining() > 0 {
+                continue;
+            }
+            let payload = self.partial.split();
+            if self.frame.1 == For::Priorities {
+                self.update_priority(&payload)?;
+            } else if self.frame.1 == For::H3 {
                 if !is_well_formed(self.frame.0, &payload) {
                     return Err(refuse(&self.connection, Code::H3_FRAME_ERROR, "a frame of the control stream is malformed"));
                 }
@@ -122,9 +145,12 @@ impl UniReader {
         Ok(None)
     }
 
-    /// Whether h3 is to see a frame; fails for one that may not come here, or comes too often.
-    fn judge(&self, kind: u64, length: u64) -> Result<bool, Fault> {
+    /// Whom a frame is for; fails for one that may not come here, or comes too often.
+    fn judge(&mut self, kind: u64, length: u64) -> Result<For, Fault> {
         let refuse = |code, reason| Err(refuse(&self.connection, code, reason));
+        if !std::mem::replace(&mut self.settings, true) && kind != kind::SETTINGS {
+            return refuse(Code::H3_MISSING_SETTINGS, "the control stream does not begin with SETTINGS"); // RFC 9114 section 6.2.1
+        }
         match kind {
             kind::DATA | kind::HEADERS | kind::PUSH_PROMISE => {
                 return refuse(Code::H3_FRAME_UNEXPECTED, "a frame of a request stream on the control stream");
@@ -137,7 +163,28 @@ impl UniReader {
         if !self.budget.lock().unwrap_or_else(PoisonError::into_inner).charge(cost) {
             return refuse(Code::H3_EXCESSIVE_LOAD, "too much on the control stream");
         }
-        Ok(matches!(kind, kind::SETTINGS | kind::GOAWAY | kind::CANCEL_PUSH | kind::MAX_PUSH_ID))
+        Ok(match kind {
+            kind::SETTINGS | kind::GOAWAY | kind::CANCEL_PUSH | kind::MAX_PUSH_ID => For::H3,
+            kind::PRIORITY_UPDATE if length <= LARGEST_UPDATE => For::Priorities,
+            // Section 7.2: of a push that was not promised, and none ever is.
+            kind::PRIORITY_UPDATE_OF_PUSH => return refuse(Code::H3_ID_ERROR, "a priority for a push that was not promised"),
+            _ => For::Nobody,
+        })
+    }
+
+    /// RFC 9218 section 7.2: the id of a request stream, and a `priority` field in ASCII.
+    fn update_priority(&self, payload: &[u8]) -> Result<(), Fault> {
+        let Some((id, field)) = parse_varint(payload) else {
+            return Err(refuse(&self.connection, Code::H3_FRAME_ERROR, "a priority without the id of its stream"));
+        };
+        // RFC 9000 section 2.1: the two low bits are the kind of stream; requests have 0.
+        if id % 4 != 0 {
+            return Err(refuse(&self.connection, Code::H3_ID_ERROR, "a priority for what is no request stream"));
+        }
+        if let Ok(field) = std::str::from_utf8(field) {
+            self.priorities.update(id, field);
+        }
+        Ok(())
     }
 }
 
