@@ -205,7 +205,8 @@ fn wrong_usage_is_told_by_usage() -> Result<()> {
         &["inspect"],
         &["inspect", "a.mp4", "--xml"],
         &["serve", "--listen", "nowhere"],
-        &["serve", "--certificate", "a.pem"],
+        &["serve", "--tls-cert", "a.pem"],
+        &["serve", "--drain", "soon"],
     ] {
         let ran = run(arguments, folder.path())?;
         ensure!(ran.code == Some(2) && ran.err.contains("--help") && ran.out.is_empty(), "{arguments:?}: {ran:?}");
@@ -232,6 +233,9 @@ fn a_server_that_cannot_start_says_why() -> Result<()> {
         (["--media", "media", "--data", "file", "--listen", any, "--http", any], "file"),
         (["--media", "media", "--data", "data", "--listen", any, "--http", &address], port.as_str()),
         (["--media", "media", "--data", "data", "--listen", &address, "--http", any], port.as_str()),
+        (["--tls-cert", "file", "--tls-key", "file", "--listen", any, "--http", any], "file"),
+        (["--tls-dir", "media", "--data", "data", "--listen", any, "--http", any], "media"),
+        (["--tls-cert", "a", "--tls-cert", "b", "--tls-key", "a", "--listen", any], "--tls-cert"),
     ] {
         let ran = run(&[&["serve"][..], &arguments].concat(), folder.path())?;
         one_line(&ran, names).with_context(|| format!("{arguments:?}"))?;

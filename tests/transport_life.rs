@@ -162,7 +162,7 @@ async fn what_was_answered_before_draining_arrives_whole() {
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_named_before_anything_starts() {
-    let identity = identity();
+    let identity = identity().into();
     for transport in [Transport::Tcp, Transport::Udp] {
         // One protocol of the port is taken; the error must not be about the other.
         let (tcp, udp, taken);

@@ -1,6 +1,8 @@
 //! What a client may take of the server: time, rate, connections, requests, fields. Each limit holds on all protocols alike, and what
 //! is within it is served.
 
+#![allow(clippy::unwrap_used, reason = "these are tests, though not all marked as such")]
+
 #[path = "transport_support.rs"]
 mod support;
 
@@ -132,7 +134,8 @@ async fn more_requests_than_may_run_are_told_to_come_again() {
         }
         server.all_dropped().await;
     }
-    soon(async { while server.fetch(Protocol::H3, Method::GET, "/small").await.unwrap().0.status != StatusCode::OK {} }).await;
+    let again = async { while server.fetch(Protocol::H3, Method::GET, "/small").await.unwrap().0.status != StatusCode::OK {} };
+    soon(Box::pin(again)).await;
     server.ended().await;
 }
 

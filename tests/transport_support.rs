@@ -55,8 +55,6 @@ pub const ALL: [Protocol; 3] = [Protocol::H1, Protocol::H2, Protocol::H3];
 pub struct Lab {
     /// Handlers and bodies alive.
     pub live: Arc<AtomicUsize>,
-    /// Requests so far.
-    pub served: AtomicUsize,
     /// Lets `/late` go on.
     pub go: Notify,
     /// `/late` has begun.
@@ -107,7 +105,6 @@ impl Service for Lab {
 
     async fn call(&self, request: reelway::http::Request) -> Response<TestBody> {
         let live = Live::new(&self.live);
-        self.served.fetch_add(1, Ordering::SeqCst);
         let body = |parts: Vec<io::Result<Bytes>>, waits| TestBody { parts: parts.into(), waits, _live: live };
         let chunk = || Ok(Bytes::from(vec![7; 100_000]));
         match request.uri().path() {
@@ -192,7 +189,7 @@ impl<S: Service> Server<S> {
     pub fn serving(lab: Arc<S>, settings: Settings) -> Self {
         let identity = identity();
         let any = "127.0.0.1:0".parse().unwrap();
-        let listeners = Listeners::bind(Some((any, &identity)), Some(any), settings).unwrap();
+        let listeners = Listeners::bind(Some((any, &identity.clone().into())), Some(any), settings).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         Self {
             secure: listeners.secure_addresses()[0],
@@ -326,11 +323,11 @@ where
     B::Error: std::error::Error + Send + Sync,
 {
     let stream = TcpStream::connect(address).await.map_err(text)?;
-    let Some(identity) = identity else { return exchange(TokioIo::new(stream), protocol, request).await };
+    let Some(identity) = identity else { return Box::pin(exchange(TokioIo::new(stream), protocol, request)).await };
     let alpn = if protocol == Protocol::H2 { "h2" } else { "http/1.1" };
     let connector = tokio_rustls::TlsConnector::from(Arc::new(tls(identity, alpn)));
     let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.map_err(text)?;
-    exchange(TokioIo::new(stream), protocol, request).await
+    Box::pin(exchange(TokioIo::new(stream), protocol, request)).await
 }
 
 async fn exchange<I, B>(io: I, protocol: Protocol, mut request: Request<B>) -> Result<Response<hyper::body::Incoming>, String>
@@ -367,6 +364,14 @@ pub struct H3 {
 pub type H3Stream = h3::client::RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 
 impl H3 {
+    /// Connects to a server of this certificate.
+    pub async fn connect(address: SocketAddr, identity: &Identity) -> Self {
+        let tls = QuicClientConfig::try_from(tls(identity, "h3")).unwrap();
+        let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+        let connecting = endpoint.connect_with(quinn::ClientConfig::new(Arc::new(tls)), address, "localhost").unwrap();
+        Self::new(soon(connecting).await.unwrap()).await
+    }
+
     async fn new(connection: quinn::Connection) -> Self {
         let (mut driver, sender) = soon(h3::client::new(h3_quinn::Connection::new(connection.clone()))).await.unwrap();
         tokio::spawn(async move { poll_fn(|cx| driver.poll_close(cx)).await });

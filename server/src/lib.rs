@@ -1,11 +1,12 @@
 //! Reelway, the server: an HTTP/3, HTTP/2 and HTTP/1.1 origin for video, and the packager.
 //!
 //! ```text
-//! cli -> origin -> http, storage -> reelway-core
-//!    '-> net (TCP, QUIC)  '- what net hands requests to
+//! cli -> front -> origin -> http, storage -> reelway-core
+//!    '-> net (TCP, QUIC)     '- what net hands requests to
 //! ```
 
 pub mod cli;
+pub mod front;
 pub mod http;
 pub mod net;
 pub mod origin;

@@ -1,5 +1,6 @@
 //! The command line: `reelway serve`, `package`, `inspect`, `verify`.
 
+mod duration;
 mod input;
 mod inspect;
 mod package;

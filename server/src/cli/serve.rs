@@ -5,18 +5,28 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use data_encoding::HEXLOWER;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+    task::spawn_blocking,
+};
 use tracing_subscriber::EnvFilter;
 
+use super::duration::parse_duration;
 use crate::{
-    net::{Address, Identity, Listeners, Settings},
+    front::{Front, Readiness},
+    net::{Address, Certificates, Error, Identity, Listeners, PemFiles, Settings},
     origin::{Origin, ServerInfo},
 };
+
+/// How often the certificate files are looked at.
+const RELOAD: Duration = Duration::from_secs(1);
 
 /// Arguments of `reelway serve`.
 #[derive(Debug, Args)]
@@ -33,18 +43,43 @@ pub struct Serve {
     /// Address for plain HTTP/1.1
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     http: Address,
-    /// Certificate chain in PEM; without one a development certificate is made and kept in the data folder
-    #[arg(long, value_name = "FILE", requires = "key")]
-    certificate: Option<PathBuf>,
-    /// Private key of the certificate in PEM
-    #[arg(long, value_name = "FILE", requires = "certificate")]
-    key: Option<PathBuf>,
+    /// Certificate chain in PEM, once for each certificate; without one a development certificate is made and kept in the data folder
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Vec<PathBuf>,
+    /// Private key in PEM, once for each certificate and in the same order
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Vec<PathBuf>,
+    /// Folder of certificates: NAME.crt and NAME.key, or NAME/fullchain.pem and NAME/privkey.pem
+    #[arg(long, value_name = "DIR", conflicts_with = "tls_cert")]
+    tls_dir: Option<PathBuf>,
+    /// Time for running requests to end after SIGTERM
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
+    drain: Duration,
+    /// Time after SIGTERM to go on as before, but for /readyz, so that balancers notice
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
+    drain_delay: Duration,
+    /// Connections at once
+    #[arg(long, value_name = "N", default_value_t = Settings::default().max_connections)]
+    max_connections: usize,
+    /// Connections at once of one address; behind a proxy or a CDN that is all of them
+    #[arg(long, value_name = "N", default_value_t = Settings::default().max_connections_per_ip)]
+    max_connections_per_ip: usize,
+    /// Requests under way at once
+    #[arg(long, value_name = "N", default_value_t = Settings::default().max_requests)]
+    max_requests: usize,
 }
 
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+        if self.tls_cert.len() != self.tls_key.len() {
+            bail!(
+                "there are {} --tls-cert and {} --tls-key: give one of each for every certificate",
+                self.tls_cert.len(),
+                self.tls_key.len()
+            );
+        }
         if let Some(media) = &self.media {
             check_media(media)?;
         }
@@ -55,32 +90,71 @@ impl Serve {
     async fn serve(self) -> anyhow::Result<()> {
         let data = self.data.display();
         std::fs::create_dir_all(&self.data).with_context(|| format!("cannot make the data folder {data}: name another with --data"))?;
-        let identity = match (&self.certificate, &self.key) {
-            (Some(certificate), Some(key)) => Identity::from_pem_files(certificate, key)?,
-            _ => Identity::development(&self.data)?,
-        };
-        let listeners = Listeners::bind(Some((self.listen, &identity)), Some(self.http), Settings::default())?;
-        let own_certificate = self.certificate.is_none();
-        let sha256 = HEXLOWER.encode(&identity.certificate_sha256());
-        let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], own_certificate.then(|| sha256.clone()));
+        let certificates = self.certificates()?;
+        let listeners = Listeners::bind(Some((self.listen, &certificates)), Some(self.http), self.settings())?;
+        let first = certificates.first();
+        let sha256 = HEXLOWER.encode(&first.certificate_sha256());
+        let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.makes_certificate().then(|| sha256.clone()));
         let origin = Origin::new(self.media.as_deref(), info).context("cannot open the media folder")?;
-        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+        let mut signals = Signals::listen().context("cannot listen for signals")?;
+        let watching = tokio::spawn(watch(certificates, signal(SignalKind::hangup()).context("cannot listen for signals")?));
 
         let mut out = std::io::stdout().lock();
-        let told = self.tell(&mut out, &listeners, own_certificate.then_some((sha256, identity.spki_sha256_base64()?)));
+        let told = self.tell(&mut out, &listeners, self.makes_certificate().then_some((sha256, first.spki_sha256_base64()?)));
         drop(out);
         if let Err(error) = told {
             tracing::warn!(%error, "nobody reads standard output");
         }
-        let shutdown = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+        let readiness = Readiness::default();
+        let front = Arc::new(Front::new(origin, readiness.clone()));
+        let (drain, drained) = oneshot::channel::<()>();
+        let serving = listeners.serve(front, async {
+            let _ = drained.await;
+        });
+        let ending = async {
+            signals.next().await;
+            readiness.end();
+            tracing::info!("asked to end: requests that run may go on for {:?}", self.drain);
+            tokio::time::sleep(self.drain_delay).await;
+            drop(drain);
+            std::future::pending::<()>().await;
         };
-        listeners.serve(Arc::new(origin), shutdown).await;
-        Ok(())
+        let mut again = Signals::listen().context("cannot listen for signals")?;
+        let result = tokio::select! {
+            () = serving => Ok(()),
+            () = ending => Ok(()),
+            () = async { again.next().await; again.next().await } => Err(anyhow!("ended at once by a second signal: requests that ran were cut")),
+        };
+        watching.abort();
+        result
+    }
+
+    /// No certificate is given, so one is made for development.
+    fn makes_certificate(&self) -> bool {
+        self.tls_cert.is_empty() && self.tls_dir.is_none()
+    }
+
+    fn certificates(&self) -> Result<Certificates, Error> {
+        match &self.tls_dir {
+            Some(folder) => Certificates::from_folder(folder),
+            None if self.makes_certificate() => Ok(Identity::development(&self.data)?.into()),
+            None => {
+                let pairs = self.tls_cert.iter().zip(&self.tls_key);
+                Certificates::from_files(
+                    pairs.map(|(certificate, key)| PemFiles { certificate: certificate.clone(), key: key.clone() }).collect(),
+                )
+            }
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            drain_timeout: self.drain,
+            max_connections: self.max_connections,
+            max_connections_per_ip: self.max_connections_per_ip,
+            max_requests: self.max_requests,
+            ..Settings::default()
+        }
     }
 
     /// Prints where it can be reached.
@@ -101,6 +175,41 @@ impl Serve {
             writeln!(out, "  Chromium trusts it with --ignore-certificate-errors-spki-list={spki}")?;
         }
         out.flush()
+    }
+}
+
+/// The signals that ask the server to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Reads the certificates again when their files have changed, and on SIGHUP.
+async fn watch(certificates: Certificates, mut hangup: Signal) {
+    loop {
+        let asked = tokio::select! {
+            _ = hangup.recv() => true,
+            () = tokio::time::sleep(RELOAD) => false,
+        };
+        let files = certificates.clone();
+        match spawn_blocking(move || files.reload(asked)).await {
+            Ok(Ok(true)) => tracing::info!("new certificates are in use"),
+            Ok(Ok(false)) | Err(_) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the certificates stay as they are"),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    Address, Error, Identity, Service, Settings, Transport,
+    Address, Certificates, Error, Service, Settings, Transport,
     bind::{self, Sockets},
     drain::Stop,
     gate::Gate,
@@ -31,14 +31,14 @@ impl Listeners {
     ///
     /// # Errors
     /// The first port that cannot be had, or a certificate that TLS refuses. Nothing stays bound then.
-    pub fn bind(secure: Option<(Address, &Identity)>, plain: Option<Address>, settings: Settings) -> Result<Self, Error> {
+    pub fn bind(secure: Option<(Address, &Certificates)>, plain: Option<Address>, settings: Settings) -> Result<Self, Error> {
         // All ports first: a QUIC endpoint gives its socket back only some time after it is dropped.
         let secure_sockets = secure.map(|(address, _)| bind::bind(address, Some(settings.udp_buffer_bytes))).transpose()?;
         let plain_sockets = plain.map(|address| bind::bind(address, None)).transpose()?;
         let mut listeners = Self { secure: Vec::new(), tls: None, quic: Vec::new(), plain: Vec::new(), settings: Arc::new(settings) };
-        if let (Some((_, identity)), Some(Sockets { tcp, udp })) = (secure, secure_sockets) {
-            let crypto = identity.quic()?;
-            listeners.tls = Some(TlsAcceptor::from(identity.tcp()?));
+        if let (Some((_, certificates)), Some(Sockets { tcp, udp })) = (secure, secure_sockets) {
+            let crypto = certificates.quic()?;
+            listeners.tls = Some(TlsAcceptor::from(certificates.tcp()?));
             listeners.secure = listen(tcp)?;
             for socket in udp {
                 listeners.quic.push(quic::endpoint(socket, Arc::clone(&crypto), &listeners.settings)?);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Address --bind--> sockets --Listeners::serve--+-- tcp   TLS by ALPN or plain, hyper   --+
-//! Identity --------> rustls                     '-- quic  quinn, our transport under h3 --+--> answer --> Service
+//! Certificates ----> rustls                     '-- quic  quinn, our transport under h3 --+--> answer --> Service
 //! ```
 //!
 //! What this module promises to the origin:
@@ -18,7 +18,8 @@
 //! |---|---|
 //! | `settings` | every limit and its unit |
 //! | `address`, `bind` | where to listen; sockets all together or not at all |
-//! | `tls`, `dev_certificate` | one certificate for TCP and QUIC; one that is made when there is none |
+//! | `tls`, `dev_certificate` | a certificate and its key; one that is made when there is none |
+//! | `certificates` | those of a server: by name, for TCP and QUIC, exchanged while it serves |
 //! | `answer`, `measured` | what holds for a request on every transport |
 //! | `gate`, `pace` | how many may come in; clients that do not keep up |
 //! | `activity`, `drain` | closing what is idle; stopping |
@@ -29,6 +30,7 @@ mod activity;
 mod address;
 mod answer;
 mod bind;
+mod certificates;
 mod dev_certificate;
 mod drain;
 mod error;
@@ -44,6 +46,7 @@ mod tls;
 pub use address::{Address, AddressError};
 pub use answer::{Peer, Service};
 pub use bind::Transport;
+pub use certificates::{Certificates, PemFiles};
 pub use error::Error;
 pub use listeners::Listeners;
 pub use settings::Settings;

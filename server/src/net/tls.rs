@@ -1,14 +1,19 @@
-//! TLS: one certificate for TCP and QUIC, one provider (ring).
+//! A certificate with its key; one provider of cryptography (ring).
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use quinn::crypto::rustls::QuicServerConfig;
 use ring::digest::{SHA256, digest};
 use rustls::{
-    ServerConfig,
+    CertificateError, RootCertStore,
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::{self, CryptoProvider},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
     server::ParsedCertificate,
     sign::CertifiedKey,
 };
@@ -35,12 +40,12 @@ impl Identity {
         if certificates.is_empty() {
             return Err(bad(chain, "holds no certificate".to_owned()));
         }
-        let key = PrivateKeyDer::from_pem_slice(&pem(key)?).map_err(|error| bad(key, format!("holds no private key: {error}")))?;
-        Self::new(certificates, key)
-    }
-
-    pub(super) fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, Error> {
-        Ok(Self { key: Arc::new(CertifiedKey::from_der(chain, key, &provider())?) })
+        let secret = PrivateKeyDer::from_pem_slice(&pem(key)?).map_err(|error| bad(key, format!("holds no private key: {error}")))?;
+        match CertifiedKey::from_der(certificates, secret, &provider()) {
+            Ok(certified) => Ok(Self { key: Arc::new(certified) }),
+            Err(rustls::Error::InconsistentKeys(_)) => Err(bad(key, format!("is not the key of the certificate in {}", chain.display()))),
+            Err(error) => Err(bad(chain, format!("cannot be used: {error}"))),
+        }
     }
 
     /// The server's own certificate, DER.
@@ -64,29 +69,37 @@ impl Identity {
         Ok(STANDARD.encode(digest(&SHA256, &parsed.subject_public_key_info())))
     }
 
-    /// For TCP: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
-    pub(super) fn tcp(&self) -> Result<Arc<ServerConfig>, Error> {
-        let mut config = self.config(rustls::ALL_VERSIONS)?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        config.ticketer = crypto::ring::Ticketer::new()?;
-        Ok(Arc::new(config))
+    pub(super) fn certified_key(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.key)
     }
 
-    /// For QUIC: TLS 1.3 only (RFC 9001 section 4.2), HTTP/3. `max_early_data_size` stays 0: h3 cannot tell a handler that a request
-    /// came as 0-RTT data, which anybody may replay.
-    pub(super) fn quic(&self) -> Result<Arc<QuicServerConfig>, Error> {
-        let mut config = self.config(&[&rustls::version::TLS13])?;
-        config.alpn_protocols = vec![b"h3".to_vec()];
-        let config = QuicServerConfig::try_from(config)
-            .map_err(|_| rustls::Error::General("the provider has no TLS13_AES_128_GCM_SHA256, which QUIC needs".to_owned()))?;
-        Ok(Arc::new(config))
+    /// Whether each certificate of the chain, which came from `path`, is valid now.
+    pub(super) fn check_dates(&self, path: &Path) -> Result<(), Error> {
+        let now = UnixTime::now();
+        let bad = |reason: String| Err(Error::Pem { path: path.to_owned(), reason });
+        for certificate in &self.key.cert {
+            // A verifier looks at the dates before it looks for whom it trusts, which here is only to be somebody.
+            let mut roots = RootCertStore::empty();
+            roots.add(certificate.clone())?;
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider()).build();
+            let verifier = verifier.map_err(|error| rustls::Error::General(error.to_string()))?;
+            let name = ServerName::try_from("localhost").map_err(|error| rustls::Error::General(error.to_string()))?;
+            match verifier.verify_server_cert(certificate, &[], &name, &[], now) {
+                Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+                    return bad(format!("the certificate expired on {}: renew it", date(not_after)));
+                }
+                Err(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => {
+                    return bad(format!("the certificate is not valid before {}: is the clock right?", date(not_before)));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
+}
 
-    fn config(&self, versions: &[&'static rustls::SupportedProtocolVersion]) -> Result<ServerConfig, Error> {
-        let resolver = rustls::sign::SingleCertAndKey::from(Arc::clone(&self.key));
-        let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions)?;
-        Ok(builder.with_no_client_auth().with_cert_resolver(Arc::new(resolver)))
-    }
+fn date(time: UnixTime) -> String {
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(time.as_secs()))
 }
 
 /// The only provider, named wherever one is needed so that no process-wide default matters.

@@ -1,0 +1,211 @@
+//! What an operator does to a server that runs: exchange its certificates, end it.
+
+#![allow(clippy::unwrap_used, reason = "these are tests, though not all marked as such")]
+
+#[path = "transport_support.rs"]
+mod support;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use quinn::crypto::rustls::QuicClientConfig;
+use reelway::net::Identity;
+use reelway_tests::program;
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+use support::{ALL, BIG, H3, Protocol, begin, content, soon};
+use tokio::{io::AsyncReadExt, net::TcpStream};
+
+/// A server in a process of its own, killed when dropped.
+struct Running {
+    child: Child,
+    secure: SocketAddr,
+    plain: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl Running {
+    /// Starts `reelway serve` with `arguments` on a folder with one large file.
+    fn start(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let media = folder.path().join("media");
+        fs::create_dir(&media).unwrap();
+        fs::write(media.join("big.mp4"), &*BIG).unwrap();
+        let mut command = Command::new(program::binary().unwrap());
+        command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--media"]).arg(media);
+        command.arg("--data").arg(folder.path().join("data")).args(arguments).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut address = |scheme: &str| {
+            let line = lines.find_map(|line| line.ok().filter(|line| line.contains(scheme))).expect("it tells its addresses");
+            let port = line.split_once("localhost:").and_then(|(_, rest)| rest.split_once('/')).expect("a port").0;
+            SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()))
+        };
+        let (secure, plain) = (address("https://"), address("http://"));
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, secure, plain, folder }
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Waits for its end, and gives the exit code.
+    async fn ended(mut self) -> Option<i32> {
+        let code = tokio::task::spawn_blocking(move || {
+            let code = self.child.wait().unwrap().code();
+            drop(self);
+            code
+        });
+        soon(code).await.unwrap()
+    }
+
+    /// The status of a plain request.
+    async fn status(&self, path: &str) -> u16 {
+        let request = Request::get(format!("http://localhost{path}")).body(Empty::<Bytes>::new()).unwrap();
+        soon(begin(None, self.plain, Protocol::H1, request)).await.unwrap().status().as_u16()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Writes `NAME.crt` and `NAME.key` for `host`.
+fn certificate(folder: &Path, name: &str, host: &str) -> (PathBuf, PathBuf) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec![host.to_owned()]).unwrap().self_signed(&key).unwrap();
+    let paths = (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")));
+    fs::write(&paths.1, key.serialize_pem()).unwrap();
+    fs::write(&paths.0, certificate.pem()).unwrap();
+    paths
+}
+
+/// A client that trusts those certificates and nobody else.
+fn trusting(identities: &[&Identity], alpn: &str) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    for identity in identities {
+        roots.add(identity.certificate().clone()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+    config
+}
+
+/// Whether the server at `address` shows the certificate of `identity` to who asks for `host`, over TCP and over QUIC.
+async fn shows(address: SocketAddr, host: &str, identity: &Identity) -> [bool; 2] {
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(trusting(&[identity], "h2")));
+    let stream = TcpStream::connect(address).await.unwrap();
+    let tcp = soon(connector.connect(ServerName::try_from(host.to_owned()).unwrap(), stream)).await.is_ok();
+    let config = QuicClientConfig::try_from(trusting(&[identity], "h3")).unwrap();
+    let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    let quic = endpoint.connect_with(quinn::ClientConfig::new(Arc::new(config)), address, host).unwrap();
+    [tcp, soon(quic).await.is_ok()]
+}
+
+#[tokio::test]
+async fn certificates_are_chosen_by_name_and_exchanged_while_connections_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = |paths: &(PathBuf, PathBuf)| Identity::from_pem_files(&paths.0, &paths.1).unwrap();
+    let first = certificate(folder.path(), "first", "localhost");
+    let second = certificate(folder.path(), "second", "second.example");
+    let arguments = [("--tls-cert", &first.0), ("--tls-key", &first.1), ("--tls-cert", &second.0), ("--tls-key", &second.1)];
+    let arguments: Vec<&str> = arguments.iter().flat_map(|(name, path)| [*name, path.to_str().unwrap()]).collect();
+    let server = Running::start(&arguments);
+    let (old, other) = (identity(&first), identity(&second));
+    assert_eq!(shows(server.secure, "localhost", &old).await, [true; 2]);
+    assert_eq!(shows(server.secure, "second.example", &other).await, [true; 2]);
+    assert_eq!(shows(server.secure, "second.example", &old).await, [false; 2]);
+
+    // Downloads begin, the certificate is exchanged, the downloads end whole.
+    let mut client = H3::connect(server.secure, &old).await;
+    let mut h3 = client.get("/media/big.mp4").await.unwrap();
+    soon(h3.recv_response()).await.unwrap();
+    let request = Request::get(format!("https://localhost:{}/media/big.mp4", server.secure.port())).body(Empty::<Bytes>::new()).unwrap();
+    let h2 = soon(begin(Some(&old), server.secure, Protocol::H2, request)).await.unwrap();
+    // One file after the other, as a person does it: between them they do not fit.
+    let renewed = certificate(folder.path(), "renewed", "localhost");
+    let new = identity(&renewed);
+    fs::rename(&renewed.1, &first.1).unwrap();
+    server.signal("HUP");
+    assert_eq!(shows(server.secure, "localhost", &old).await, [true; 2], "half a pair is not used");
+    fs::rename(&renewed.0, &first.0).unwrap();
+    soon(async { while shows(server.secure, "localhost", &new).await != [true; 2] {} }).await;
+    assert_eq!(shows(server.secure, "localhost", &old).await, [false; 2]);
+    assert_eq!(shows(server.secure, "second.example", &other).await, [true; 2]);
+    assert!(content(&mut h3).await.unwrap() == *BIG);
+    assert!(soon(h2.into_body().collect()).await.unwrap().to_bytes() == *BIG);
+}
+
+#[tokio::test]
+async fn asked_to_end_it_finishes_what_runs_and_exits_with_0() {
+    let server = Running::start(&["--drain", "60s"]);
+    let identity = development(&server);
+    let mut client = H3::connect(server.secure, &identity).await;
+    let mut h3 = client.get("/media/big.mp4").await.unwrap();
+    soon(h3.recv_response()).await.unwrap();
+    let url = format!("https://localhost:{}/media/big.mp4", server.secure.port());
+    let ask = |protocol| {
+        let request = Request::get(&url).body(Empty::<Bytes>::new()).unwrap();
+        soon(begin(Some(&identity), server.secure, protocol, request))
+    };
+    let (h1, h2) = tokio::join!(ask(Protocol::H1), ask(Protocol::H2));
+
+    server.signal("TERM");
+    soon(async { while TcpStream::connect(server.plain).await.is_ok() {} }).await;
+    soon(async { while client.get("/healthz").await.is_ok() {} }).await;
+    assert!(client.connection.close_reason().is_none(), "GOAWAY, and not the end");
+    for (protocol, body) in [(Protocol::H1, h1), (Protocol::H2, h2)] {
+        assert!(soon(body.unwrap().into_body().collect()).await.unwrap().to_bytes() == *BIG, "{protocol:?}");
+    }
+    assert!(content(&mut h3).await.unwrap() == *BIG);
+    assert_eq!(server.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn balancers_see_the_end_coming_and_a_second_signal_does_not_wait() {
+    let server = Running::start(&["--drain", "3600s", "--drain-delay", "3600s"]);
+    assert_eq!(server.status("/readyz").await, 200);
+    let mut waiting = TcpStream::connect(server.plain).await.unwrap();
+    server.signal("TERM");
+    soon(async { while server.status("/readyz").await != 503 {} }).await;
+    assert_eq!([server.status("/healthz").await, server.status("/api/v1/server").await], [200; 2], "all else goes on");
+    server.signal("INT");
+    assert_eq!(server.ended().await, Some(1));
+    assert!(!matches!(soon(waiting.read(&mut [0; 1])).await, Ok(1..)));
+}
+
+#[tokio::test]
+async fn all_protocols_are_served_by_the_program_as_it_is() {
+    let server = Running::start(&[]);
+    let identity = development(&server);
+    for protocol in ALL {
+        let url = format!("https://localhost:{}/healthz", server.secure.port());
+        if protocol == Protocol::H3 {
+            let request = Request::get(url).body(Bytes::new()).unwrap();
+            assert_eq!(H3::connect(server.secure, &identity).await.fetch(request).await.unwrap().1, "ok\n");
+        } else {
+            let request = Request::get(url).body(Empty::<Bytes>::new()).unwrap();
+            let response = soon(begin(Some(&identity), server.secure, protocol, request)).await.unwrap();
+            assert_eq!(soon(response.into_body().collect()).await.unwrap().to_bytes(), "ok\n", "{protocol:?}");
+        }
+    }
+}
+
+/// The certificate that the server made.
+fn development(server: &Running) -> Identity {
+    Identity::development(&server.folder.path().join("data")).unwrap()
+}
