@@ -6,6 +6,7 @@
 
 mod admission;
 mod body;
+mod coding;
 mod content;
 mod multipart;
 mod precondition;
@@ -21,6 +22,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 
 pub use admission::refuse;
 pub use body::Body;
+pub use coding::{Coding, Text};
 pub use content::Content;
 pub use problem::problem;
 pub use representation::{Representation, options, respond};

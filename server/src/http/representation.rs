@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::{
-    Body, Content, Response,
+    Body, Coding, Content, Response,
     multipart::byteranges,
     precondition::{Validators, Verdict, evaluate, http_date, single},
     problem,
@@ -20,6 +20,8 @@ use super::{
 pub struct Representation {
     /// Its bytes.
     pub content: Content,
+    /// In which of several codings they are; `None` where there is one only.
+    pub coding: Option<Coding>,
     /// `Content-Type`.
     pub media_type: &'static str,
     /// `Cache-Control`.
@@ -38,12 +40,15 @@ pub fn respond(method: &Method, fields: &HeaderMap, representation: Representati
     if !matches!(*method, Method::GET | Method::HEAD) {
         return not_a_method(method);
     }
-    let Representation { content, media_type, cache_control, etag, modified } = representation;
+    let Representation { content, coding, media_type, cache_control, etag, modified } = representation;
+    // 8.8.3.3: other bytes have another tag.
+    let etag = coding.and_then(Coding::name).map_or(etag.clone(), |name| format!("{etag}-{name}"));
     let validators = Validators { etag: format!("\"{etag}\""), modified };
+    let head = |status, body| head(status, &validators, cache_control, coding, body);
     let length = content.len();
     let selected = match evaluate(method, fields, &validators) {
         Verdict::Failed => return problem(StatusCode::PRECONDITION_FAILED, "the resource is not in the state that the request demands"),
-        Verdict::NotModified => return head(StatusCode::NOT_MODIFIED, &validators, cache_control, Body::default()),
+        Verdict::NotModified => return head(StatusCode::NOT_MODIFIED, Body::default()),
         Verdict::Proceed { range } => match single(fields, &header::RANGE) {
             // 14.2: Range is defined for GET alone; a HEAD tells of the whole.
             Some(field) if range && *method == Method::GET => select(field, length),
@@ -68,9 +73,12 @@ pub fn respond(method: &Method, fields: &HeaderMap, representation: Representati
         }
     };
     let length = content.len();
-    let mut response = head(status, &validators, cache_control, content.into());
+    let mut response = head(status, content.into());
     let headers = response.headers_mut();
     insert(headers, header::CONTENT_TYPE, &media_type);
+    if let Some(name) = coding.and_then(Coding::name) {
+        insert(headers, header::CONTENT_ENCODING, name);
+    }
     insert(headers, header::ACCEPT_RANGES, "bytes");
     headers.insert(header::CONTENT_LENGTH, length.into());
     if let Some(told) = content_range {
@@ -80,12 +88,15 @@ pub fn respond(method: &Method, fields: &HeaderMap, representation: Representati
 }
 
 /// A response with the fields that 304 has too (15.4.5).
-fn head(status: StatusCode, validators: &Validators, cache_control: &'static str, body: Body) -> Response {
+fn head(status: StatusCode, validators: &Validators, cache_control: &'static str, coding: Option<Coding>, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     insert(headers, header::ETAG, &validators.etag);
     insert(headers, header::CACHE_CONTROL, cache_control);
+    if coding.is_some() {
+        insert(headers, header::VARY, "Accept-Encoding");
+    }
     // 8.8.2: a second that is not over may bring another change, and what changed in the future did not.
     if let Some(modified) = validators.modified.filter(|modified| *modified < now()) {
         insert(headers, header::LAST_MODIFIED, &http_date(modified));
@@ -143,6 +154,7 @@ mod tests {
         }
         let representation = Representation {
             content: Content::from_bytes(&b"0123456789"[..]),
+            coding: None,
             media_type: "video/mp4",
             cache_control: "no-cache",
             etag: "a".into(),

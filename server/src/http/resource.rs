@@ -24,7 +24,7 @@ pub enum Resource {
 }
 
 /// A part of a presentation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum VodPart {
     /// `master.m3u8`.
     MultivariantPlaylist,

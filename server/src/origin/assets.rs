@@ -1,12 +1,12 @@
 //! The media folder, and the indexes of the files in it that were asked for last.
 
 use std::{
+    collections::HashMap,
     io,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
-use bytes::Bytes;
 use cap_std::{
     ambient_authority,
     fs::{Dir, OpenOptions, OpenOptionsExt},
@@ -15,7 +15,7 @@ use quick_cache::{Weighter, sync::Cache};
 use reelway_core::{Options, Vod};
 
 use crate::{
-    http::AssetPath,
+    http::{AssetPath, Text, VodPart},
     storage::{Identity, SourceFile},
 };
 
@@ -28,26 +28,19 @@ type Key = (AssetPath, Identity);
 /// What is known of a version of a file: its presentation, or why it has none.
 type Known = Result<Asset, reelway_core::Error>;
 
-/// A file as a presentation. Manifests are written once and shared by all who ask.
+/// A file as a presentation. Manifests are written once, compressed once, and shared by all who ask.
 pub struct Asset {
     vod: Vod,
-    multivariant: OnceLock<Bytes>,
-    mpd: OnceLock<Bytes>,
-    /// Those of each rendition, in the order of the presentation.
-    playlists: Vec<Playlists>,
-}
-
-/// The playlists of a rendition.
-#[derive(Default)]
-struct Playlists {
-    media: OnceLock<Bytes>,
-    i_frames: OnceLock<Bytes>,
+    /// `None` for what there is not, such as a playlist of the I-frames of sound.
+    manifests: HashMap<VodPart, OnceLock<Option<Text>>>,
 }
 
 impl Asset {
     fn new(vod: Vod) -> Self {
-        let playlists = vod.presentation().renditions.iter().map(|_| Playlists::default()).collect();
-        Self { vod, multivariant: OnceLock::new(), mpd: OnceLock::new(), playlists }
+        let names = vod.presentation().renditions.iter().map(|rendition| &rendition.name);
+        let parts = names.flat_map(|name| [VodPart::MediaPlaylist(name.clone()), VodPart::IFramePlaylist(name.clone())]);
+        let parts = parts.chain([VodPart::MultivariantPlaylist, VodPart::Mpd]);
+        Self { manifests: parts.map(|part| (part, OnceLock::new())).collect(), vod }
     }
 
     /// The presentation.
@@ -55,40 +48,16 @@ impl Asset {
         &self.vod
     }
 
-    /// The multivariant playlist.
-    pub fn multivariant_playlist(&self) -> Bytes {
-        self.multivariant.get_or_init(|| self.vod.multivariant_playlist().into()).clone()
-    }
-
-    /// The MPD.
-    pub fn mpd(&self) -> Bytes {
-        self.mpd.get_or_init(|| self.vod.mpd().into()).clone()
-    }
-
-    /// The media playlist of a rendition.
-    pub fn media_playlist(&self, rendition: &str) -> reelway_core::Result<Bytes> {
-        self.playlist(rendition, |playlists| &playlists.media, Vod::media_playlist)
-    }
-
-    /// The playlist of the I-frames of a rendition of video.
-    pub fn i_frame_playlist(&self, rendition: &str) -> reelway_core::Result<Bytes> {
-        self.playlist(rendition, |playlists| &playlists.i_frames, Vod::i_frame_playlist)
-    }
-
-    fn playlist(
-        &self,
-        rendition: &str,
-        kept: fn(&Playlists) -> &OnceLock<Bytes>,
-        make: fn(&Vod, &str) -> reelway_core::Result<String>,
-    ) -> reelway_core::Result<Bytes> {
-        let index = self.vod.presentation().renditions.iter().position(|found| found.name == rendition);
-        let place = index.and_then(|index| self.playlists.get(index)).map(kept);
-        if let Some(text) = place.and_then(OnceLock::get) {
-            return Ok(text.clone());
-        }
-        let text: Bytes = make(&self.vod, rendition)?.into();
-        // Who made it at the same time made the same.
-        Ok(place.map_or(text.clone(), |place| place.get_or_init(|| text).clone()))
+    /// A playlist or the MPD; `None` for what there is not.
+    pub fn manifest(&self, part: &VodPart) -> Option<&Text> {
+        let write = || match part {
+            VodPart::MultivariantPlaylist => Some(self.vod.multivariant_playlist()),
+            VodPart::Mpd => Some(self.vod.mpd()),
+            VodPart::MediaPlaylist(name) => self.vod.media_playlist(name).ok(),
+            VodPart::IFramePlaylist(name) => self.vod.i_frame_playlist(name).ok(),
+            VodPart::Header(_) | VodPart::Segment(..) => None,
+        };
+        self.manifests.get(part)?.get_or_init(|| write().map(Text::new)).as_ref()
     }
 }
 
@@ -99,7 +68,8 @@ impl Weighter<Key, Arc<Known>> for Memory {
     fn weight(&self, _: &Key, known: &Arc<Known>) -> u64 {
         /// The entry itself, its key, and the manifests of a short file.
         const LEAST: usize = 8 << 10;
-        LEAST as u64 + known.as_ref().as_ref().map_or(0, |asset| (asset.vod.memory() + asset.vod.text_length()) as u64)
+        // Manifests are kept as they are and compressed, which takes less than half as much again.
+        LEAST as u64 + known.as_ref().as_ref().map_or(0, |asset| (asset.vod.memory() + asset.vod.text_length() * 3 / 2) as u64)
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     Fault, api,
     assets::{Asset, Assets},
 };
-use crate::http::{AssetPath, Representation};
+use crate::http::{AssetPath, Coding, Representation};
 use reelway_core::codec::Media;
 
 /// Folders deeper than this, and files more than that, are not listed.
@@ -63,7 +63,7 @@ enum MediaEntry {
     Audio { channels: u32, sample_rate: u32 },
 }
 
-pub(super) fn represent(assets: &Assets) -> Result<Representation, Fault> {
+pub(super) fn represent(assets: &Assets, preferred: Coding) -> Result<Representation, Fault> {
     let mut paths = Vec::new();
     if let Some(root) = assets.root() {
         walk(root, Path::new(""), DEPTH, &mut paths)?;
@@ -71,7 +71,7 @@ pub(super) fn represent(assets: &Assets) -> Result<Representation, Fault> {
     paths.sort();
     // A file that goes away meanwhile is simply not there.
     let assets = paths.iter().filter_map(|path| entry(assets, path).ok()).collect();
-    Ok(api::json(&Library { assets }))
+    Ok(api::json(&Library { assets }, preferred))
 }
 
 /// Gathers the media files below `folder`, hidden ones left out.

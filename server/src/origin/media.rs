@@ -10,6 +10,7 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath) -> Result<Representat
     let identity = source.identity();
     Ok(Representation {
         content: Content::from_file(Arc::new(source)),
+        coding: None,
         media_type: media_type(path.file_name()),
         cache_control: "public, max-age=3600",
         etag: identity.etag(),

@@ -12,7 +12,7 @@ use std::{path::Path, sync::Arc};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::task::spawn_blocking;
 
-use crate::http::{Handler, Representation, Request, Resource, Response, options, problem, respond};
+use crate::http::{Coding, Handler, Representation, Request, Resource, Response, options, problem, respond};
 pub use api::ServerInfo;
 use assets::Assets;
 
@@ -70,7 +70,7 @@ impl Origin {
         }
         let Some(resource) = resource else { return not_found() };
         let page = matches!(resource, Resource::Page(_));
-        match self.represent(resource).await {
+        match self.represent(resource, Coding::preferred(fields)).await {
             Ok(representation) => {
                 let mut response = respond(method, fields, representation);
                 if page {
@@ -87,14 +87,14 @@ impl Origin {
         }
     }
 
-    async fn represent(&self, resource: Resource) -> Result<Representation, Fault> {
+    async fn represent(&self, resource: Resource, preferred: Coding) -> Result<Representation, Fault> {
         match resource {
-            Resource::Page(path) => page::represent(&path).ok_or(Fault::NotFound),
+            Resource::Page(path) => page::represent(&path, preferred).ok_or(Fault::NotFound),
             Resource::Health | Resource::Ready => Ok(api::alive()),
-            Resource::ApiServer => Ok(self.server.represent()),
-            Resource::ApiAssets => self.blocking(library::represent).await,
+            Resource::ApiServer => Ok(self.server.represent(preferred)),
+            Resource::ApiAssets => self.blocking(move |assets| library::represent(assets, preferred)).await,
             Resource::Media(path) => self.blocking(move |assets| media::represent(assets, &path)).await,
-            Resource::Vod(path, part) => self.blocking(move |assets| vod::represent(assets, &path, &part)).await,
+            Resource::Vod(path, part) => self.blocking(move |assets| vod::represent(assets, &path, &part, preferred)).await,
         }
     }
 

@@ -1,30 +1,49 @@
 //! The web app, which is built into the binary.
 
+use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
+
+use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use rust_embed::RustEmbed;
 
-use crate::http::{Content, Representation};
+use crate::http::{Coding, Content, Representation, Text};
 
 #[derive(RustEmbed)]
 #[folder = "../web/dist"]
 struct App;
 
+/// What of it is text, by its names: compressed once, when it is first asked for.
+static TEXTS: LazyLock<HashMap<Cow<'static, str>, Text>> = LazyLock::new(|| {
+    let texts = App::iter().filter(|name| is_text(media_type(name)));
+    texts.filter_map(|name| Some((name.clone(), Text::new(bytes(App::get(&name)?.data))))).collect()
+});
+
 /// The file of the app at `path`; the app itself at the empty path.
-pub(super) fn represent(path: &str) -> Option<Representation> {
+pub(super) fn represent(path: &str, preferred: Coding) -> Option<Representation> {
     let name = if path.is_empty() { "index.html" } else { path };
     let file = App::get(name)?;
     let etag = HEXLOWER.encode(file.metadata.sha256_hash().get(..16).unwrap_or_default());
+    let (coding, content) = TEXTS.get(name).map_or_else(|| (None, bytes(file.data)), |text| text.coded(preferred));
     Some(Representation {
-        content: match file.data {
-            std::borrow::Cow::Borrowed(bytes) => Content::from_bytes(bytes),
-            std::borrow::Cow::Owned(bytes) => Content::from_bytes(bytes),
-        },
+        content: Content::from_bytes(content),
+        coding,
         media_type: media_type(name),
         // The names of built files tell their content; the page itself does not.
         cache_control: if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" },
         etag,
         modified: None,
     })
+}
+
+fn bytes(data: Cow<'static, [u8]>) -> Bytes {
+    match data {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    }
+}
+
+fn is_text(media_type: &str) -> bool {
+    media_type.starts_with("text/") || ["image/svg+xml", "application/wasm", "application/json"].contains(&media_type)
 }
 
 fn media_type(name: &str) -> &'static str {

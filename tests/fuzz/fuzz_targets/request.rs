@@ -31,6 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
     for method in [Method::GET, Method::HEAD, Method::POST] {
         let representation = Representation {
             content: Content::from_bytes(&b"0123456789"[..]),
+            coding: None,
             media_type: "video/mp4",
             cache_control: "no-cache",
             etag: "tag".into(),
