@@ -310,6 +310,10 @@ async fn what_is_not_to_be_served_is_not_there() -> Result<()> {
     if !Command::new("mkfifo").arg(site.path("pipe.mp4")).status().is_ok_and(|status| status.success()) {
         println!("skipped: no FIFO can be made");
     }
+    // The same numbers as /dev/zero, which never ends.
+    if !Command::new("mknod").arg(site.path("device.mp4")).args(["c", "1", "5"]).status().is_ok_and(|status| status.success()) {
+        println!("skipped: no device can be made");
+    }
     let deep = format!("{}a.mp4", format!("{}/", "d".repeat(250)).repeat(30));
     let long = "n".repeat(256);
     for name in [
@@ -329,6 +333,15 @@ async fn what_is_not_to_be_served_is_not_there() -> Result<()> {
         "dangling.mp4",
         "socket.mp4",
         "pipe.mp4",
+        "device.mp4",
+        "films/A.mp4",
+        "FILMS/a.mp4",
+        "films/a.MP4",
+        "films/a.mp4.",
+        "films/a.mp4%20",
+        "films/a.mp4%00",
+        "films%5ca.mp4",
+        "films/a%2emp4%2f",
         "films",
         "films/",
         "films//a.mp4",

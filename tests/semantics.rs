@@ -7,6 +7,7 @@ mod support;
 
 use std::{
     fs::{self, File},
+    io::Read,
     ops::Range,
     path::Path,
     sync::Arc,
@@ -463,6 +464,14 @@ async fn malformed_requests() {
         ("GET /media/digits.bin HTTP/1.1\r\nHost: localhost\r\nRange bytes=0-1\r\n\r\n", 400, "RFC 9112 5"),
         ("GET /media/digits.bin\0 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "RFC 9112 3.2"),
         ("nonsense\r\n\r\n", 400, "RFC 9112 3"),
+        ("GET /media/../Cargo.toml HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "RFC 3986 5.2.4: nobody takes dots out here"),
+        ("GET /media/x/../digits.bin HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "RFC 3986 5.2.4"),
+        ("GET /media/%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "RFC 3986 2.1"),
+        ("GET /media/..%2f..%2fetc%2fpasswd HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "RFC 3986 2.2"),
+        ("GET /media//etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "RFC 3986 3.3: an empty step"),
+        ("GET //etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "RFC 3986 3.3: an empty step"),
+        ("GET /media/digits.bin%00.mp4 HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "RFC 3986 7.3"),
+        ("GET /media/..\\..\\etc\\passwd HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "RFC 3986 2: no character of a URI"),
     ] {
         let mut stream = soon(TcpStream::connect(site.server.plain)).await.unwrap();
         soon(stream.write_all(request.as_bytes())).await.unwrap();
@@ -473,5 +482,103 @@ async fn malformed_requests() {
     }
     let answer = site.ask(Protocol::H2, &Method::GET, DIGITS, &[("host", "another.example")]).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST, "RFC 9113 8.3.1: two hosts");
+    site.server.ended().await;
+}
+
+/// RFC 9110 8.4, 8.8.3.3, 12.5.3, 12.5.5: text is sent in the coding that is liked best, each with a tag of its own; media in none.
+#[tokio::test]
+async fn codings() {
+    let site = Site::start();
+    let texts = [PLAYLIST, "/vod/a.mp4/v1/media.m3u8", "/vod/a.mp4/v1/iframes.m3u8", "/vod/a.mp4/manifest.mpd", "/api/v1/assets", "/"];
+    for path in texts {
+        let plain = site.ask_all(&Method::GET, path, &[]).await;
+        assert_eq!((plain.status, plain.field("content-encoding"), plain.field("vary")), (StatusCode::OK, None, Some("Accept-Encoding")));
+        let mut tags = vec![plain.field("etag").unwrap().to_owned()];
+        for (accepted, coding) in [("gzip, deflate", "gzip"), ("gzip, deflate, br, zstd", "br")] {
+            let told = format!("{path} {accepted}");
+            let coded = site.ask_all(&Method::GET, path, &[("accept-encoding", accepted)]).await;
+            assert_eq!(coded.field("content-encoding"), Some(coding), "{told}");
+            assert_eq!(coded.field("vary"), Some("Accept-Encoding"), "{told}");
+            assert_eq!(coded.field("content-type"), plain.field("content-type"), "{told}");
+            assert_eq!(coded.field("content-length"), Some(coded.body.len().to_string().as_str()), "{told}");
+            assert!(decoded(coding, &coded.body) == plain.body && coded.body.len() < plain.body.len(), "{told}");
+            let head = site.ask_all(&Method::HEAD, path, &[("accept-encoding", accepted)]).await;
+            assert_eq!((head.status, &head.fields, head.body.len()), (StatusCode::OK, &coded.fields, 0), "{told}");
+            // 14.2: ranges are of what is sent, so that whoever resumes gets the rest of it.
+            let etag = coded.field("etag").unwrap();
+            let rest = [("accept-encoding", accepted), ("range", "bytes=10-"), ("if-range", etag)];
+            let rest = site.ask_all(&Method::GET, path, &rest).await;
+            assert_eq!((rest.status, rest.body), (StatusCode::PARTIAL_CONTENT, coded.body.slice(10..)), "{told}");
+            assert_eq!(rest.fields.get("content-encoding"), coded.fields.get("content-encoding"), "{told}");
+            let same = site.ask_all(&Method::GET, path, &[("accept-encoding", accepted), ("if-none-match", etag)]).await;
+            assert_eq!((same.status, same.field("etag")), (StatusCode::NOT_MODIFIED, Some(etag)), "{told}");
+            assert_eq!(same.field("vary"), Some("Accept-Encoding"), "{told}: 15.4.5");
+            tags.push(etag.to_owned());
+        }
+        for tag in &tags {
+            // 13.1.2: who has it in another coding does not have it in this one.
+            let answer = site.ask_all(&Method::GET, path, &[("if-none-match", tag)]).await;
+            assert_eq!(answer.status == StatusCode::NOT_MODIFIED, *tag == tags[0], "{path} {tag}");
+            assert_eq!(tags.iter().filter(|other| *other == tag).count(), 1, "{path}: {tags:?}");
+        }
+    }
+    for path in [DIGITS, SEGMENT, HEADER, EMPTY, "/healthz"] {
+        let answer = site.ask_all(&Method::GET, path, &[("accept-encoding", "gzip, br, identity;q=0")]).await;
+        assert_eq!((answer.status, answer.field("content-encoding"), answer.field("vary")), (StatusCode::OK, None, None), "{path}");
+    }
+    site.server.ended().await;
+}
+
+fn decoded(coding: &str, body: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    match coding {
+        "gzip" => flate2::read::GzDecoder::new(body).read_to_end(&mut plain).unwrap(),
+        _ => brotli::Decompressor::new(body, 4096).read_to_end(&mut plain).unwrap(),
+    };
+    plain
+}
+
+/// RFC 9111 5.2, RFC 9218 4.1 and 5, CTA-5006: what caches and transports are told, by the kind of thing.
+#[tokio::test]
+async fn what_caches_and_transports_are_told() {
+    let site = Site::start();
+    let segment = site.ask_all(&Method::GET, "/vod/a.mp4/a1/1.m4s", &[]).await;
+    let sound = segment.field("cmsd-static").unwrap().to_owned();
+    for (path, cache_control, priority, cmsd) in [
+        (PLAYLIST, "public, no-cache", Some("u=1"), Some("ot=m,sf=h,st=v")),
+        ("/vod/a.mp4/v1/media.m3u8", "public, no-cache", Some("u=1"), Some("ot=m,sf=h,st=v")),
+        ("/vod/a.mp4/v1/iframes.m3u8", "public, no-cache", Some("u=1"), Some("ot=m,sf=h,st=v")),
+        ("/vod/a.mp4/manifest.mpd", "public, no-cache", Some("u=1"), Some("ot=m,sf=d,st=v")),
+        (HEADER, "public, max-age=3600", Some("u=2"), Some("ot=i,st=v")),
+        ("/vod/a.mp4/a1/1.m4s", "public, max-age=3600", Some("u=3"), Some(sound.as_str())),
+        (SEGMENT, "public, max-age=3600", Some("u=4"), None),
+        (DIGITS, "public, max-age=3600", Some("u=4"), None),
+        ("/api/v1/server", "no-cache", None, None),
+        ("/", "no-cache", None, None),
+        ("/healthz", "no-store", None, None),
+        ("/media/none.mp4", "no-store", None, None),
+    ] {
+        let answer = site.ask_all(&Method::GET, path, &[]).await;
+        assert_eq!(answer.field("cache-control"), Some(cache_control), "{path}");
+        assert_eq!(answer.field("priority"), priority, "{path}");
+        if path != SEGMENT {
+            assert_eq!(answer.field("cmsd-static"), cmsd, "{path}");
+        }
+        // RFC 9111 5.1: what we make is never old, and nothing keeps a cache from keeping it.
+        assert!(["age", "expires", "pragma", "set-cookie"].iter().all(|name| answer.field(name).is_none()), "{path}");
+        let said = site.ask_all(&Method::GET, path, &[("priority", "u=5, i")]).await;
+        assert_eq!(said.field("priority"), None, "{path}: the client has said");
+    }
+    for (path, object_type, length) in [(SEGMENT, "v", 10_000), ("/vod/a.mp4/a1/1.m4s", "a", 10_000)] {
+        let answer = site.ask_all(&Method::GET, path, &[]).await;
+        let facts = answer.field("cmsd-static").unwrap().to_owned();
+        let fact = |key: &str| facts.split(',').find_map(|fact| fact.strip_prefix(&format!("{key}="))).map(str::to_owned);
+        assert_eq!((fact("ot").as_deref(), fact("st").as_deref()), (Some(object_type), Some("v")), "{facts}");
+        let (duration, rate): (u64, u64) = (fact("d").unwrap().parse().unwrap(), fact("br").unwrap().parse().unwrap());
+        assert!((1000..=length).contains(&duration), "{facts}");
+        // Within a half of what this segment really takes.
+        let real = answer.body.len() as u64 * 8 / duration;
+        assert!(rate * 2 > real && rate < real * 2 + 2, "{facts}, really {real} kbit/s");
+    }
     site.server.ended().await;
 }

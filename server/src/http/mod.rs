@@ -6,6 +6,7 @@
 
 mod admission;
 mod body;
+mod cmcd;
 mod coding;
 mod content;
 mod multipart;
@@ -22,6 +23,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 
 pub use admission::refuse;
 pub use body::Body;
+pub use cmcd::{Cmcd, Format, ObjectType, StreamType};
 pub use coding::{Coding, Text};
 pub use content::Content;
 pub use problem::problem;

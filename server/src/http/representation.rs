@@ -30,6 +30,10 @@ pub struct Representation {
     pub etag: String,
     /// Whole seconds since 1970.
     pub modified: Option<u64>,
+    /// How urgent it is if the client does not say (RFC 9218 4.1): from 0, the most, to 7.
+    pub urgency: Option<u8>,
+    /// `CMSD-Static` (CTA-5006): what caches and players may know of it before they read it.
+    pub cmsd: Option<String>,
 }
 
 /// The methods of every resource here.
@@ -40,7 +44,7 @@ pub fn respond(method: &Method, fields: &HeaderMap, representation: Representati
     if !matches!(*method, Method::GET | Method::HEAD) {
         return not_a_method(method);
     }
-    let Representation { content, coding, media_type, cache_control, etag, modified } = representation;
+    let Representation { content, coding, media_type, cache_control, etag, modified, urgency, cmsd } = representation;
     // 8.8.3.3: other bytes have another tag.
     let etag = coding.and_then(Coding::name).map_or(etag.clone(), |name| format!("{etag}-{name}"));
     let validators = Validators { etag: format!("\"{etag}\""), modified };
@@ -83,6 +87,12 @@ pub fn respond(method: &Method, fields: &HeaderMap, representation: Representati
     headers.insert(header::CONTENT_LENGTH, length.into());
     if let Some(told) = content_range {
         insert(headers, header::CONTENT_RANGE, &told);
+    }
+    if let Some(urgency) = urgency.filter(|_| !fields.contains_key("priority")) {
+        insert(headers, HeaderName::from_static("priority"), &format!("u={urgency}"));
+    }
+    if let Some(cmsd) = cmsd {
+        insert(headers, HeaderName::from_static("cmsd-static"), &cmsd);
     }
     response
 }
@@ -159,6 +169,8 @@ mod tests {
             cache_control: "no-cache",
             etag: "a".into(),
             modified: Some(784_111_777),
+            urgency: None,
+            cmsd: None,
         };
         respond(method, &headers, representation)
     }

@@ -55,7 +55,7 @@ impl Resource {
             if steps.len() > MAX_STEPS {
                 return None;
             }
-            steps.push(percent_decode_str(step).decode_utf8().ok()?.into_owned());
+            steps.push(decode(step)?);
         }
         let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
         match steps.as_slice() {
@@ -85,6 +85,12 @@ impl Resource {
         };
         Some(Self::Vod(AssetPath::new(asset)?, part))
     }
+}
+
+/// Takes the percent-encoding off (RFC 3986 2.1); `None` for an escape that is none, or bytes that are no UTF-8.
+fn decode(step: &str) -> Option<String> {
+    let whole = step.split('%').skip(1).all(|escape| escape.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2);
+    whole.then(|| percent_decode_str(step).decode_utf8().ok()).flatten().map(String::from)
 }
 
 /// A letter for the kind and a number from 1: `v1`, `a2`.
@@ -170,6 +176,12 @@ mod tests {
             ("/api/v1/server", Some(Resource::ApiServer)),
             ("/api/v1/assets", Some(Resource::ApiAssets)),
             ("/healthz", Some(Resource::Health)),
+            ("/%6dedia/a/b%20c.mp4", Some(Resource::Media(movie()))),
+            ("/Media/a.mp4", Some(Resource::Page("Media/a.mp4".into()))),
+            ("/vod/a/b%20c.mp4/MASTER.M3U8", None),
+            ("/vod/a/b%20c.mp4/V1/init.mp4", None),
+            ("/vod/a/b%20c.mp4/v1/7.M4S", None),
+            ("/API/v1/server", Some(Resource::Page("API/v1/server".into()))),
             ("/api/v2/server", None),
             ("/vod/a.mp4/v1/0.m4s", None),
             ("/vod/a.mp4/v1/07.m4s", None),
@@ -206,6 +218,17 @@ mod tests {
             "/media/a%5cb",
             "/media/a\\b",
             "/media/%ff",
+            "/media/%c0%ae%c0%ae/x",
+            "/media/%e0%80%ae%e0%80%ae/x",
+            "/media/%",
+            "/media/100%.mp4",
+            "/media/%2",
+            "/media/%g0",
+            "/media/%u002e%u002e/x",
+            "/media/..%00/x",
+            "/media/..;/x",
+            "/media/%2e%2e%5cx",
+            "/media/%2f%2fetc%2fpasswd",
             "/media/a%0ab",
             "/media/a/",
         ] {

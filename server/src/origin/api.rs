@@ -39,6 +39,8 @@ pub(super) fn json(value: &impl Serialize, preferred: Coding) -> Representation 
         media_type: "application/json",
         cache_control: "no-cache",
         modified: None,
+        urgency: None,
+        cmsd: None,
     }
 }
 
@@ -51,5 +53,7 @@ pub(super) fn alive() -> Representation {
         cache_control: "no-store",
         etag: "ok".into(),
         modified: None,
+        urgency: None,
+        cmsd: None,
     }
 }

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use super::{Fault, assets::Assets};
 use crate::http::{AssetPath, Content, Representation};
 
+/// As urgent as the segments of video (RFC 9218 4.1).
+const URGENCY: u8 = 4;
+
 pub(super) fn represent(assets: &Assets, path: &AssetPath) -> Result<Representation, Fault> {
     let source = assets.file(path)?;
     let identity = source.identity();
@@ -15,6 +18,8 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath) -> Result<Representat
         cache_control: "public, max-age=3600",
         etag: identity.etag(),
         modified: Some(identity.modified_seconds()),
+        urgency: Some(URGENCY),
+        cmsd: None,
     })
 }
 

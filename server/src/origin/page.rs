@@ -32,6 +32,8 @@ pub(super) fn represent(path: &str, preferred: Coding) -> Option<Representation>
         cache_control: if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" },
         etag,
         modified: None,
+        urgency: None,
+        cmsd: None,
     })
 }
 

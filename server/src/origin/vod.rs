@@ -2,6 +2,12 @@
 
 use std::sync::Arc;
 
+use reelway_core::{
+    Vod,
+    time::{Timescale, rescale_length},
+    timeline::Timeline,
+};
+
 use super::{Fault, assets::Assets};
 use crate::http::{AssetPath, Coding, Content, Representation, VodPart};
 
@@ -37,7 +43,51 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart, prefe
     };
     // The same file gives the same bytes as long as the same code makes them.
     let etag = format!("{}-{}-{}", identity.etag(), env!("CARGO_PKG_VERSION"), place(part));
-    Ok(Representation { content, coding, media_type, cache_control, etag, modified: Some(identity.modified_seconds()) })
+    Ok(Representation {
+        content,
+        coding,
+        media_type,
+        cache_control,
+        etag,
+        modified: Some(identity.modified_seconds()),
+        urgency: Some(urgency(part)),
+        cmsd: Some(cmsd(vod, part)),
+    })
+}
+
+/// What a player waits for most goes first (RFC 9218 4.1): a manifest before headers, those before sound, and sound, which is small,
+/// before pictures.
+fn urgency(part: &VodPart) -> u8 {
+    match part {
+        VodPart::MultivariantPlaylist | VodPart::Mpd | VodPart::MediaPlaylist(_) | VodPart::IFramePlaylist(_) => 1,
+        VodPart::Header(_) => 2,
+        VodPart::Segment(name, _) if name.starts_with('v') => 4,
+        VodPart::Segment(..) => 3,
+    }
+}
+
+/// Object type, streaming format, stream type, duration in milliseconds and bit rate in kbit/s (CTA-5006), as far as they are known:
+/// the same segment serves HLS and DASH.
+fn cmsd(vod: &Vod, part: &VodPart) -> String {
+    match part {
+        VodPart::Mpd => "ot=m,sf=d,st=v".into(),
+        VodPart::MultivariantPlaylist | VodPart::MediaPlaylist(_) | VodPart::IFramePlaylist(_) => "ot=m,sf=h,st=v".into(),
+        VodPart::Header(_) => "ot=i,st=v".into(),
+        VodPart::Segment(name, number) => {
+            let object_type = match name.as_bytes().first() {
+                Some(b'v') => "v",
+                Some(b'a') => "a",
+                _ => "tt",
+            };
+            let rendition = vod.presentation().renditions.iter().find(|rendition| rendition.name == *name);
+            let facts = rendition.and_then(|rendition| {
+                let Timeline { timescale, .. } = rendition.timeline;
+                let duration = rescale_length(rendition.timeline.segment(*number)?.duration, timescale, Timescale::MILLIS);
+                Some(format!(",d={duration},br={}", rendition.bandwidth.average.div_ceil(1000)))
+            });
+            format!("ot={object_type},st=v{}", facts.unwrap_or_default())
+        }
+    }
 }
 
 /// A part, in an entity tag.

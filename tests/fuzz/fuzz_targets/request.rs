@@ -36,6 +36,8 @@ fuzz_target!(|bytes: &[u8]| {
             cache_control: "no-cache",
             etag: "tag".into(),
             modified: Some(784_111_777),
+            urgency: None,
+            cmsd: None,
         };
         let response = respond(&method, &fields, representation);
         let field = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
