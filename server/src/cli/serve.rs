@@ -84,7 +84,10 @@ impl Serve {
             check_media(media)?;
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-        runtime.block_on(self.serve())
+        let served = runtime.block_on(self.serve());
+        // What reads a disk for nobody any more does not hold up the end.
+        runtime.shutdown_background();
+        served
     }
 
     async fn serve(self) -> anyhow::Result<()> {
@@ -96,6 +99,7 @@ impl Serve {
         let sha256 = HEXLOWER.encode(&first.certificate_sha256());
         let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.makes_certificate().then(|| sha256.clone()));
         let origin = Origin::new(self.media.as_deref(), info).context("cannot open the media folder")?;
+        tokio::spawn(origin.warm());
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let watching = tokio::spawn(watch(certificates, signal(SignalKind::hangup()).context("cannot listen for signals")?));
 

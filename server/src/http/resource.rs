@@ -17,6 +17,8 @@ pub enum Resource {
     ApiServer,
     /// `/api/v1/assets`.
     ApiAssets,
+    /// `/api/v1/openapi.json`.
+    ApiDescription,
     /// `/healthz`: the process answers.
     Health,
     /// `/readyz`: it takes requests.
@@ -63,6 +65,7 @@ impl Resource {
             ["vod", rest @ ..] => Self::parse_vod(rest),
             ["api", "v1", "server"] => Some(Self::ApiServer),
             ["api", "v1", "assets"] => Some(Self::ApiAssets),
+            ["api", "v1", "openapi.json"] => Some(Self::ApiDescription),
             ["api" | "live" | "ingest" | "upload" | "t", ..] => None,
             ["healthz"] => Some(Self::Health),
             ["readyz"] => Some(Self::Ready),
@@ -175,6 +178,7 @@ mod tests {
             ("/vod/v1/v1/7.m4s", Some(Resource::Vod(asset(&["v1"]), Segment("v1".into(), 7)))),
             ("/api/v1/server", Some(Resource::ApiServer)),
             ("/api/v1/assets", Some(Resource::ApiAssets)),
+            ("/api/v1/openapi.json", Some(Resource::ApiDescription)),
             ("/healthz", Some(Resource::Health)),
             ("/%6dedia/a/b%20c.mp4", Some(Resource::Media(movie()))),
             ("/Media/a.mp4", Some(Resource::Page("Media/a.mp4".into()))),

@@ -1,5 +1,7 @@
 //! `/api/v1/...` but for the library.
 
+use std::sync::LazyLock;
+
 use data_encoding::HEXLOWER;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
@@ -23,21 +25,34 @@ impl ServerInfo {
     }
 
     pub(super) fn represent(&self, preferred: Coding) -> Representation {
-        json(self, preferred)
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        let etag = tag(&text);
+        json(&Text::new(text), etag, preferred)
     }
 }
 
-/// A value as JSON, always asked for again.
-pub(super) fn json(value: &impl Serialize, preferred: Coding) -> Representation {
-    let text = serde_json::to_vec(value).unwrap_or_default();
-    let etag = HEXLOWER.encode(digest(&SHA256, &text).as_ref().get(..16).unwrap_or_default());
-    let (coding, text) = Text::new(text).coded(preferred);
+/// `/api/v1/openapi.json`: what the API answers, for programs.
+pub(super) fn description(preferred: Coding) -> Representation {
+    const TEXT: &str = include_str!("openapi.json");
+    static DESCRIPTION: LazyLock<(Text, String)> = LazyLock::new(|| (Text::new(TEXT), tag(TEXT.as_bytes())));
+    let (text, etag) = &*DESCRIPTION;
+    json(text, etag.clone(), preferred)
+}
+
+/// An entity tag of these bytes.
+pub(super) fn tag(bytes: &[u8]) -> String {
+    HEXLOWER.encode(digest(&SHA256, bytes).as_ref().get(..16).unwrap_or_default())
+}
+
+/// JSON, always asked for again.
+pub(super) fn json(text: &Text, etag: String, preferred: Coding) -> Representation {
+    let (coding, text) = text.coded(preferred);
     Representation {
-        etag,
         content: Content::from_bytes(text),
         coding,
         media_type: "application/json",
         cache_control: "no-cache",
+        etag,
         modified: None,
         urgency: None,
         cmsd: None,

@@ -88,9 +88,9 @@ impl Assets {
         Ok(Self { root, indexes: Cache::with_weighter(1024, INDEX_MEMORY, Memory) })
     }
 
-    /// The folder.
-    pub fn root(&self) -> Option<&Dir> {
-        self.root.as_ref().map(|(dir, _)| dir)
+    /// The folder, open, and where it is.
+    pub fn root(&self) -> Option<(&Dir, &Path)> {
+        self.root.as_ref().map(|(dir, path)| (dir, path.as_path()))
     }
 
     /// Opens a file. Anything but a regular file is not found.

@@ -1,6 +1,6 @@
 //! `/api/v1/assets`: what is in the media folder.
 
-use std::{io, path::Path, time::UNIX_EPOCH};
+use std::{collections::HashMap, io, path::Path, sync::Arc, time::UNIX_EPOCH};
 
 use cap_std::fs::Dir;
 use serde::Serialize;
@@ -9,8 +9,12 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{
     Fault, api,
     assets::{Asset, Assets},
+    watch::Watch,
 };
-use crate::http::{AssetPath, Coding, Representation};
+use crate::{
+    http::{AssetPath, Coding, Representation, Text},
+    storage::Identity,
+};
 use reelway_core::codec::Media;
 
 /// Folders deeper than this, and files more than that, are not listed.
@@ -18,8 +22,8 @@ const DEPTH: usize = 16;
 const FILES: usize = 20_000;
 
 #[derive(Serialize)]
-struct Library {
-    assets: Vec<Entry>,
+struct Assembled<'a> {
+    assets: Vec<&'a Entry>,
 }
 
 #[derive(Serialize)]
@@ -63,19 +67,59 @@ enum MediaEntry {
     Audio { channels: u32, sample_rate: u32 },
 }
 
-pub(super) fn represent(assets: &Assets, preferred: Coding) -> Result<Representation, Fault> {
-    let mut paths = Vec::new();
-    if let Some(root) = assets.root() {
-        walk(root, Path::new(""), DEPTH, &mut paths)?;
-    }
-    paths.sort();
-    // A file that goes away meanwhile is simply not there.
-    let assets = paths.iter().filter_map(|path| entry(assets, path).ok()).collect();
-    Ok(api::json(&Library { assets }, preferred))
+/// What is in the media folder, as it was when somebody last asked, and since when it may be otherwise.
+#[derive(Default)]
+pub struct Library {
+    watch: Watch,
+    /// By path, each with the version of the file that it describes; as many as are listed.
+    entries: HashMap<AssetPath, (Identity, Arc<Entry>)>,
+    listing: Option<Arc<Listing>>,
 }
 
-/// Gathers the media files below `folder`, hidden ones left out.
-fn walk(folder: &Dir, path: &Path, depth: usize, paths: &mut Vec<AssetPath>) -> io::Result<()> {
+/// The answer to all who ask while nothing changes.
+pub struct Listing {
+    text: Text,
+    etag: String,
+}
+
+impl Library {
+    /// The listing, made again if anything changed. What is known of files that did not change is kept.
+    pub fn listing(&mut self, assets: &Assets) -> Result<Arc<Listing>, Fault> {
+        if let Some(listing) = self.listing.as_ref().filter(|_| !self.watch.changed()) {
+            return Ok(Arc::clone(listing));
+        }
+        let mut watch = Watch::new();
+        let mut paths = Vec::new();
+        if let Some((root, folder)) = assets.root() {
+            walk(root, folder, Path::new(""), DEPTH, &mut watch, &mut paths)?;
+        }
+        paths.sort();
+        let mut entries = HashMap::with_capacity(paths.len());
+        let mut listed = Vec::with_capacity(paths.len());
+        for path in paths {
+            // A file that goes away meanwhile is simply not there.
+            let Ok(identity) = assets.file(&path).map(|source| source.identity()) else { continue };
+            let known = self.entries.get(&path).filter(|(known, _)| *known == identity).map(|(_, entry)| Arc::clone(entry));
+            let Ok(entry) = known.map_or_else(|| entry(assets, &path).map(Arc::new), Ok) else { continue };
+            listed.push(Arc::clone(&entry));
+            entries.insert(path, (identity, entry));
+        }
+        let text = serde_json::to_vec(&Assembled { assets: listed.iter().map(Arc::as_ref).collect() }).unwrap_or_default();
+        let listing = Arc::new(Listing { etag: api::tag(&text), text: Text::new(text) });
+        *self = Self { watch, entries, listing: Some(Arc::clone(&listing)) };
+        Ok(listing)
+    }
+}
+
+impl Listing {
+    pub fn represent(&self, preferred: Coding) -> Representation {
+        api::json(&self.text, self.etag.clone(), preferred)
+    }
+}
+
+/// Gathers the media files below `folder`, which is at `path` of the media folder `root`, hidden ones left out, and watches where it looks.
+fn walk(folder: &Dir, root: &Path, path: &Path, depth: usize, watch: &mut Watch, paths: &mut Vec<AssetPath>) -> io::Result<()> {
+    watch.folder(&root.join(path));
     for entry in folder.entries()? {
         let entry = entry?;
         let name = entry.file_name();
@@ -85,7 +129,7 @@ fn walk(folder: &Dir, path: &Path, depth: usize, paths: &mut Vec<AssetPath>) -> 
         let Ok(metadata) = folder.metadata(&name) else { continue };
         if metadata.is_dir() && depth > 0 {
             if let Ok(inner) = folder.open_dir(&name) {
-                walk(&inner, &path, depth - 1, paths)?;
+                walk(&inner, root, &path, depth - 1, watch, paths)?;
             }
         } else if metadata.is_file() && is_media(asset.file_name()) && paths.len() < FILES {
             paths.push(asset);

@@ -6,15 +6,20 @@ mod library;
 mod media;
 mod page;
 mod vod;
+mod watch;
 
 use std::{path::Path, sync::Arc};
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use tokio::task::spawn_blocking;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use tokio::{sync::Mutex, task::spawn_blocking};
+use tracing::Level;
 
-use crate::http::{Coding, Handler, Representation, Request, Resource, Response, options, problem, respond};
+use crate::http::{
+    Cmcd, Coding, Format, Handler, ObjectType, Representation, Request, Resource, Response, StreamType, options, problem, respond,
+};
 pub use api::ServerInfo;
 use assets::Assets;
+use library::Library;
 
 /// Why there is no representation.
 #[derive(Debug)]
@@ -53,13 +58,14 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 /// Serves a folder of media and the web app.
 pub struct Origin {
     assets: Arc<Assets>,
+    library: Arc<Mutex<Library>>,
     server: ServerInfo,
 }
 
 impl Origin {
     /// Serves the files below `media`, which must be a folder that can be read; without one there is nothing in the library.
     pub fn new(media: Option<&Path>, server: ServerInfo) -> std::io::Result<Self> {
-        Ok(Self { assets: Arc::new(Assets::open(media)?), server })
+        Ok(Self { assets: Arc::new(Assets::open(media)?), library: Arc::default(), server })
     }
 
     async fn answer(&self, method: &Method, fields: &HeaderMap, path: &str) -> Response {
@@ -88,24 +94,49 @@ impl Origin {
     }
 
     async fn represent(&self, resource: Resource, preferred: Coding) -> Result<Representation, Fault> {
+        let assets = Arc::clone(&self.assets);
         match resource {
             Resource::Page(path) => page::represent(&path, preferred).ok_or(Fault::NotFound),
             Resource::Health | Resource::Ready => Ok(api::alive()),
             Resource::ApiServer => Ok(self.server.represent(preferred)),
-            Resource::ApiAssets => self.blocking(move |assets| library::represent(assets, preferred)).await,
-            Resource::Media(path) => self.blocking(move |assets| media::represent(assets, &path)).await,
-            Resource::Vod(path, part) => self.blocking(move |assets| vod::represent(assets, &path, &part, preferred)).await,
+            Resource::ApiAssets => self.list(preferred).await,
+            Resource::ApiDescription => Ok(api::description(preferred)),
+            Resource::Media(path) => blocking(move || media::represent(&assets, &path)).await,
+            Resource::Vod(path, part) => blocking(move || vod::represent(&assets, &path, &part, preferred)).await,
         }
     }
 
-    /// Does work that may wait for a disk on a thread that may wait.
-    async fn blocking<F>(&self, work: F) -> Result<Representation, Fault>
-    where
-        F: FnOnce(&Assets) -> Result<Representation, Fault> + Send + 'static,
-    {
-        let assets = Arc::clone(&self.assets);
-        spawn_blocking(move || work(&assets)).await.unwrap_or_else(|error| Err(Fault::Io(std::io::Error::other(error))))
+    /// Reads the library, so that the first to ask for it need not wait.
+    pub fn warm(&self) -> impl Future<Output = ()> + Send + use<> {
+        let list = self.list(Coding::Identity);
+        async {
+            if let Err(fault) = list.await {
+                tracing::warn!(?fault, "the media folder cannot be listed");
+            }
+        }
     }
+
+    fn list(&self, preferred: Coding) -> impl Future<Output = Result<Representation, Fault>> + Send + use<> {
+        let (library, assets) = (Arc::clone(&self.library), Arc::clone(&self.assets));
+        async move {
+            // Whoever asks while the folder is read waits here, and holds no thread.
+            let mut library = library.lock_owned().await;
+            blocking(move || {
+                let listing = library.listing(&assets)?;
+                drop(library);
+                Ok(listing.represent(preferred))
+            })
+            .await
+        }
+    }
+}
+
+/// Does work that may wait for a disk on a thread that may wait.
+async fn blocking<F>(work: F) -> Result<Representation, Fault>
+where
+    F: FnOnce() -> Result<Representation, Fault> + Send + 'static,
+{
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(Fault::Io(std::io::Error::other(error))))
 }
 
 impl Handler for Origin {
@@ -113,8 +144,41 @@ impl Handler for Origin {
         let (parts, _body) = request.into_parts();
         let mut response = self.answer(&parts.method, &parts.headers, parts.uri.path()).await;
         share(response.headers_mut());
+        if tracing::enabled!(target: ACCESS, Level::INFO) {
+            log(&parts, &response);
+        }
         response
     }
+}
+
+/// Where requests are logged, one event each, when a filter asks for it: `RUST_LOG=access=info`.
+const ACCESS: &str = "access";
+
+/// Logs a request with what the player tells of itself (CTA-5004). Queries stay out, and so do tokens that may be in them.
+fn log(request: &Parts, response: &Response) {
+    let cmcd = Cmcd::of(&request.uri, &request.headers).unwrap_or_default();
+    tracing::info!(
+        target: ACCESS,
+        method = request.method.as_str(),
+        path = request.uri.path(),
+        status = response.status().as_u16(),
+        length = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()),
+        cmcd.sid = cmcd.session,
+        cmcd.cid = cmcd.content,
+        cmcd.sf = cmcd.format.map(Format::token),
+        cmcd.st = cmcd.stream.map(StreamType::token),
+        cmcd.ot = cmcd.object.map(ObjectType::token),
+        cmcd.br = cmcd.bitrate,
+        cmcd.tb = cmcd.top_bitrate,
+        cmcd.d = cmcd.duration,
+        cmcd.bl = cmcd.buffer,
+        cmcd.dl = cmcd.deadline,
+        cmcd.mtp = cmcd.throughput,
+        cmcd.rtp = cmcd.sufficient,
+        cmcd.pr = cmcd.rate.map(|thousandths| f64::from(thousandths) / 1000.0),
+        cmcd.bs = cmcd.starved.then_some(true),
+        cmcd.su = cmcd.startup.then_some(true),
+    );
 }
 
 fn not_found() -> Response {
