@@ -155,6 +155,42 @@ fn packages_are_complete() -> Result<()> {
 }
 
 #[test]
+fn several_inputs_are_one_title() -> Result<()> {
+    let rung = |times, gop| Movie::rung(12, times, gop).write();
+    let folder = folder_with(&[("hd.mp4", &rung(4, 50)), ("sd.mp4", &rung(2, 50)), ("3s.mp4", &rung(1, 75)), ("off.mp4", &rung(1, 52))])?;
+    let there = |name: &str| folder.path().join(name).exists();
+    let sound = "track 2 is left out: the same sound is taken from hd.mp4, track 2";
+
+    let ran = run(&["package", "hd.mp4", "sd.mp4", "-o", "out"], folder.path())?;
+    ensure!(ran.code == Some(0) && ran.err == format!("reelway: sd.mp4: {sound}\n"), "{ran:?}");
+    ensure!(there("out/v1/3.m4s") && there("out/v2/3.m4s") && !there("out/v2/4.m4s") && there("out/a1/1.m4s") && !there("out/a2"));
+    let size = |name: &str| fs::metadata(folder.path().join(name)).map(|metadata| metadata.len());
+    ensure!(size("out/v1/1.m4s")? > size("out/v2/1.m4s")?, "v1 is that of the first input");
+    let verified = run(&["verify", "out"], folder.path())?;
+    ensure!(verified.code == Some(0), "{verified:?}");
+
+    let ran = run(&["package", "hd.mp4", "3s.mp4", "-o", "sparse"], folder.path())?;
+    let stretched = "reelway: segments last up to 6.000 s, because the key frames of all videos coincide no more often\n";
+    ensure!(ran.code == Some(0) && ran.err.ends_with(stretched) && there("sparse/v2/2.m4s") && !there("sparse/v2/3.m4s"), "{ran:?}");
+
+    let off = "at 2.000 s hd.mp4 (1280x720) has a key frame, but the nearest of off.mp4 (320x180) is 80 ms later: ";
+    one_line(&run(&["package", "hd.mp4", "off.mp4", "-o", "none", "--segment", "1s"], folder.path())?, off)?;
+    one_line(&run(&["package", "off.mp4", "hd.mp4", "-o", "none", "--segment", "1s"], folder.path())?, off)?;
+    ensure!(!there("none"), "a half-made asset");
+
+    fs::create_dir_all(folder.path().join("title/inside.mp4"))?;
+    for name in ["hd.mp4", "sd.mp4"] {
+        fs::rename(folder.path().join(name), folder.path().join("title").join(name))?;
+    }
+    fs::write(folder.path().join("title/notes.txt"), "no media")?;
+    let ran = run(&["package", "title", "-o", "of-folder"], folder.path())?;
+    ensure!(ran.code == Some(0) && there("of-folder/v2/3.m4s") && !there("of-folder/v3"), "{ran:?}");
+    one_line(&run(&["package", "title", "title/hd.mp4", "-o", "none"], folder.path())?, "title/hd.mp4 are the same file")?;
+    one_line(&run(&["package", "of-folder", "-o", "none"], folder.path())?, "of-folder holds no MP4")?;
+    Ok(())
+}
+
+#[test]
 fn inspect_tells_what_a_file_holds() -> Result<()> {
     let folder = folder_with(&[("a.mp4", &Movie::simple(9, 1).write())])?;
     let ran = run(&["inspect", "a.mp4", "--json"], folder.path())?;

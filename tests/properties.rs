@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use proptest::{collection::vec, option, prelude::*, sample::Index};
 use reelway_core::{Demuxer, Error, Movie as Found, Options, Vod, sample::Sample as Indexed};
-use reelway_tests::movie::{Kind, Movie, Sample, Track};
+use reelway_tests::movie::{Kind, Movie, SIZE, Sample, Track};
 
 /// Reads a file in memory.
 fn demux(bytes: &[u8]) -> Result<Found, Error> {
@@ -72,7 +72,7 @@ prop_compose! {
         let late = late.map(|duration| (duration, None));
         // An empty edit alone presents nothing, so media follows it.
         let media = media_time.or(late.map(|_| 0)).map(|time| (0, Some(time)));
-        Track { kind, timescale, samples, chunks, edits: late.into_iter().chain(media).collect() }
+        Track { kind, size: SIZE, timescale, samples, chunks, edits: late.into_iter().chain(media).collect() }
     }
 }
 
@@ -105,7 +105,7 @@ fn shift(movie: &Movie, track: &Track) -> i64 {
 fn priming_is_no_segment_of_its_own() -> anyhow::Result<()> {
     let sound = |duration| Sample { size: 1, duration, composition_offset: 0, sync: true };
     let samples = vec![sound(512), sound(3000), sound(512)];
-    let track = Track { kind: Kind::Audio, timescale: 1000, samples, chunks: vec![3], edits: vec![(0, Some(512))] };
+    let track = Track { kind: Kind::Audio, size: SIZE, timescale: 1000, samples, chunks: vec![3], edits: vec![(0, Some(512))] };
     let movie = Movie { timescale: 1000, tracks: vec![track], moov_first: true, seed: 1 };
     let vod = cut(demux(&movie.write())?, 553)?;
     for (rendition, _) in vod.renditions() {

@@ -28,7 +28,7 @@
 //! ```
 //!
 //! A module uses only those above it in this list: [`error`], [`time`], [`language`], [`coding`]; [`boxes`]; [`codec`], [`sample`], [`track`];
-//! [`demux`], [`segment`], [`timeline`]; [`i_frames`], [`presentation`]; [`hls`], [`dash`]; [`vod`].
+//! [`demux`], [`segment`], [`timeline`]; [`i_frames`], [`presentation`], [`alignment`], [`selection`]; [`hls`], [`dash`]; [`vod`].
 
 #![no_std]
 #![deny(
@@ -45,6 +45,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod alignment;
 pub mod boxes;
 pub mod codec;
 pub mod coding;
@@ -57,6 +58,7 @@ pub mod language;
 pub mod presentation;
 pub mod sample;
 pub mod segment;
+pub mod selection;
 pub mod text;
 pub mod time;
 pub mod timeline;

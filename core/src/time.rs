@@ -53,6 +53,15 @@ pub fn compare(a: (u64, Timescale), b: (u64, Timescale)) -> Ordering {
     (u128::from(a.0) * u128::from(b.1.get())).cmp(&(u128::from(b.0) * u128::from(a.1.get())))
 }
 
+/// Whether two times are the same moment, as far as their scales and an edit list can tell it: no further apart than half a tick of the
+/// coarser scale, or a millisecond, which is a tick of most movies.
+pub fn same_moment(a: (i64, Timescale), b: (i64, Timescale)) -> bool {
+    let (a_scale, b_scale) = (u128::from(a.1.get()), u128::from(b.1.get()));
+    let distance = (i128::from(a.0) * i128::from(b.1.get())).abs_diff(i128::from(b.0) * i128::from(a.1.get()));
+    // In units of one second by both scales.
+    distance * 1000 <= (a_scale * b_scale).max(a_scale.max(b_scale) * 500)
+}
+
 /// A length of time as decimal seconds, written with a fixed number of places, the last one rounded.
 #[derive(Clone, Copy, Debug)]
 pub struct Seconds {
@@ -173,6 +182,22 @@ mod tests {
             ((u64::MAX, 1), (u64::MAX, u32::MAX), Ordering::Greater),
         ] {
             assert_eq!(compare((a.0, scale(a.1)), (b.0, scale(b.1))), expected, "{a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn moments_are_the_same_to_a_millisecond_or_half_a_tick() {
+        for (a, b, expected) in [
+            ((3_003, 90_000), (33, 1000), true),
+            ((3_003, 90_000), (34, 1000), true),
+            ((3_003, 90_000), (35, 1000), false),
+            ((3_600, 90_000), (1, 25), true),
+            ((5_400, 90_000), (1, 25), true),
+            ((5_401, 90_000), (1, 25), false),
+            ((-1, 1000), (0, 48_000), true),
+            ((i64::MIN, u32::MAX), (i64::MAX, 1), false),
+        ] {
+            assert_eq!(same_moment((a.0, scale(a.1)), (b.0, scale(b.1))), expected, "{a:?} {b:?}");
         }
     }
 

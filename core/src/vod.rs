@@ -3,7 +3,6 @@
 use alloc::{string::String, vec::Vec};
 
 use crate::{
-    codec::Kind,
     dash,
     demux::Movie,
     error::{Error, Result},
@@ -11,12 +10,11 @@ use crate::{
     i_frames::{IFrame, i_frames},
     presentation::{Bandwidth, Presentation, Rendition, Source},
     segment::{
-        boundary::{self, Cut},
         chunk::{self, Fragment},
         header,
     },
-    time::{self, Date, Timescale},
-    timeline::Timeline,
+    selection::{LeftOut, select},
+    time::{self, Date},
     track::Track,
 };
 
@@ -50,41 +48,38 @@ impl Options {
 pub struct Vod {
     inputs: Vec<Movie>,
     presentation: Presentation,
+    left_out: Vec<LeftOut>,
+    remarks: Vec<String>,
 }
 
 impl Vod {
-    /// Cuts all tracks of `inputs`, which share one timeline: each video at its sync samples, every other track as near to the first
-    /// video as its samples allow. Without video each track is cut by itself.
+    /// Makes one presentation of `inputs`, whose tracks share one timeline: as [`select`] says.
     ///
     /// # Errors
     ///
-    /// There is no input.
+    /// There is no input, or videos of several inputs cannot be cut at the same moments; the message says where and by how much.
     pub fn new(inputs: Vec<Movie>, options: &Options) -> Result<Self> {
         let start = inputs.iter().map(Movie::start).min_by(|a, b| time::compare(*a, *b));
         let start = start.ok_or_else(|| Error::misuse("a presentation is made of one input at least"))?;
-        let sources = inputs.iter().enumerate().flat_map(|(input, movie)| {
-            let tracks = movie.tracks.iter().enumerate();
-            tracks.map(move |(track, found)| (Source { input, track }, found))
-        });
-        let is_video = |track: &Track| track.kind() == Kind::Video;
-        let lead = sources.clone().map(|(_, track)| track).find(|track| is_video(track));
-        let lead_cuts: Option<(Vec<Cut>, Timescale)> =
-            lead.map(|track| (boundary::at_sync_samples(track, options.segment_millis), track.timescale));
-        let timelines = sources.map(|(source, track)| {
-            let cuts = match &lead_cuts {
-                _ if is_video(track) => boundary::at_sync_samples(track, options.segment_millis),
-                Some((cuts, timescale)) => boundary::near(track, cuts.iter().skip(1).map(|cut| cut.time), *timescale),
-                None => boundary::at_multiples(track, options.segment_millis),
-            };
-            (source, track, Timeline::new(track, &cuts))
-        });
-        let presentation = Presentation { date: options.date, ..Presentation::new(timelines, start) };
-        Ok(Self { inputs, presentation })
+        let selection = select(&inputs, options.segment_millis)?;
+        let presentation = Presentation { date: options.date, ..Presentation::new(selection.tracks, start) };
+        let (left_out, remarks) = (selection.left_out, selection.remarks);
+        Ok(Self { inputs, presentation, left_out, remarks })
     }
 
     /// The indexes it was made from.
     pub fn inputs(&self) -> &[Movie] {
         &self.inputs
+    }
+
+    /// The tracks of the inputs that are not in the presentation, besides those that the inputs have left out already.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// What whoever publishes it should know: a sentence each.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// What the manifests are written from.

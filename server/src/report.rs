@@ -4,7 +4,7 @@ use std::fmt;
 
 use reelway_core::{
     Error, ErrorKind, Movie, Options, Vod,
-    codec::Media,
+    codec::{Kind, Media},
     demux::LeftOut,
     time::{Seconds, Timescale, rescale, rescale_length},
     track::Track,
@@ -143,7 +143,7 @@ impl Report {
     /// Describes `movie`.
     pub fn new(movie: Movie) -> reelway_core::Result<Self> {
         let (size, fragmented) = (movie.size, movie.fragmented);
-        let left_out = movie.left_out.iter().map(LeftOutReport::from).collect();
+        let mut left_out: Vec<LeftOutReport> = movie.left_out.iter().map(LeftOutReport::from).collect();
         let faults = movie.faults.iter().map(Fault::from).collect();
         let vod = Vod::new(vec![movie], &Options::default())?;
         let tracks = vod.renditions().map(|(rendition, track)| {
@@ -176,6 +176,13 @@ impl Report {
             }
         });
         let tracks = tracks.collect();
+        let movie = vod.inputs().first();
+        left_out.extend(vod.left_out().iter().filter_map(|left_out| {
+            let track = movie?.tracks.get(left_out.source.track)?;
+            let handler = if track.kind() == Kind::Video { "vide" } else { "soun" };
+            let coding = track.codec.string.split('.').next().map(str::to_owned);
+            Some(LeftOutReport { id: track.id, handler: handler.into(), coding, reason: left_out.reason.to_string() })
+        }));
         Ok(Self { size, fragmented, duration_ms: vod.presentation().duration_millis(), tracks, left_out, faults })
     }
 }

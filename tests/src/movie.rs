@@ -20,6 +20,8 @@ pub struct Movie {
 pub struct Track {
     /// H.264 or AAC.
     pub kind: Kind,
+    /// Width and height of pictures.
+    pub size: (u16, u16),
     /// Ticks a second.
     pub timescale: u32,
     /// The samples, in decoding order.
@@ -52,6 +54,9 @@ pub struct Sample {
     pub sync: bool,
 }
 
+/// The size that the parameter sets of all pictures tell.
+pub const SIZE: (u16, u16) = (320, 180);
+
 impl Movie {
     /// Pictures at 25 a second, a key frame every second, and sound at 48 kHz, for about `seconds`.
     pub fn simple(seconds: u32, seed: u64) -> Self {
@@ -63,6 +68,7 @@ impl Movie {
         let sound = |n: u32| Sample { size: 90 + n % 17, duration: 1024, composition_offset: 0, sync: true };
         let video = Track {
             kind: Kind::Video,
+            size: SIZE,
             timescale: 12_800,
             samples: (0..seconds * 25).map(frame).collect(),
             chunks: vec![5],
@@ -70,12 +76,27 @@ impl Movie {
         };
         let audio = Track {
             kind: Kind::Audio,
+            size: SIZE,
             timescale: 48_000,
             samples: (0..seconds * 48_000 / 1024).map(sound).collect(),
             chunks: vec![9, 10],
             edits: vec![(seconds * 1000, Some(1024))],
         };
         Self { timescale: 1000, tracks: vec![video, audio], moov_first: true, seed }
+    }
+
+    /// A rung of a ladder: pictures of another size and as many more bytes, with a key frame every `gop` frames, and the same sound.
+    pub fn rung(seconds: u32, times: u16, gop: usize) -> Self {
+        let mut movie = Self::simple(seconds, times.into());
+        if let Some(video) = movie.tracks.first_mut() {
+            video.size = (SIZE.0 * times, SIZE.1 * times);
+            for (number, sample) in video.samples.iter_mut().enumerate() {
+                sample.sync = number.is_multiple_of(gop);
+                sample.composition_offset = 1024;
+                sample.size *= u32::from(times);
+            }
+        }
+        movie
     }
 
     /// The bytes of a sample.
@@ -180,8 +201,8 @@ impl Track {
             w.u16(if video { 0 } else { 0x100 });
             w.zeros(2);
             write_matrix(w);
-            w.u32(if video { 320 << 16 } else { 0 });
-            w.u32(if video { 180 << 16 } else { 0 });
+            w.u32(if video { u32::from(self.size.0) << 16 } else { 0 });
+            w.u32(if video { u32::from(self.size.1) << 16 } else { 0 });
         });
         if !self.edits.is_empty() {
             w.boxed(b"edts", |w| {
@@ -218,7 +239,7 @@ impl Track {
         let count = u32::try_from(self.samples.len()).unwrap_or(u32::MAX);
         w.full_box(b"stsd", 0, 0, |w| {
             w.u32(1);
-            if self.kind == Kind::Video { write_avc1(w) } else { write_mp4a(w, self.timescale) }
+            if self.kind == Kind::Video { write_avc1(w, self.size) } else { write_mp4a(w, self.timescale) }
         });
         // Runs of equal values, as encoders write them.
         let durations: Vec<u32> = self.samples.iter().map(|sample| sample.duration).collect();
@@ -286,7 +307,7 @@ fn write_matrix(w: &mut Writer) {
     }
 }
 
-fn write_avc1(w: &mut Writer) {
+fn write_avc1(w: &mut Writer, (width, height): (u16, u16)) {
     /// Main profile, level 1.3, 320 x 180, as x264 writes them.
     const SPS: [u8; 22] = [
         0x67, 0x4d, 0x40, 0x0d, 0xec, 0xa0, 0xa0, 0xbf, 0x2e, 0x02, 0xd4, 0x04, 0x04, 0x05, 0x00, 0x00, 0x03, 0x00, 0x01, 0x00, 0x00, 0x03,
@@ -296,8 +317,8 @@ fn write_avc1(w: &mut Writer) {
         w.zeros(6);
         w.u16(1);
         w.zeros(16);
-        w.u16(320);
-        w.u16(180);
+        w.u16(width);
+        w.u16(height);
         w.u32(0x48_0000);
         w.u32(0x48_0000);
         w.zeros(4);

@@ -6,7 +6,7 @@ use super::children;
 use crate::coding::Reader;
 
 /// What a track is for, by the role scheme of DASH (ISO/IEC 23009-1 5.8.5.5), which CMAF uses too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// The programme itself.
     Main,

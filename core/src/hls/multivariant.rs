@@ -17,8 +17,8 @@ fn uri(rendition: &Rendition) -> String {
     format!("{}/media.m3u8", rendition.name)
 }
 
-/// The multivariant playlist of `presentation`: a variant for each video, each with every group of sound, then the playlists of I-frames.
-/// Without video each group of sound is a variant.
+/// The multivariant playlist of `presentation`: a variant for each video, each with every group of sound, then the playlists of I-frames;
+/// all from the lowest bit rate to the highest. Without video each group of sound is a variant.
 ///
 /// `i_frames` tells the bit rates of the I-frames of a video, if it has a playlist of them.
 pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Rendition) -> Option<Bandwidth>) -> String {
@@ -42,7 +42,10 @@ pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Ren
             write_variant(&mut text, sound, others);
         }
     }
-    for video in presentation.videos() {
+    // The ladder from the bottom up: what plays soonest stands first, where players begin.
+    let mut videos: Vec<&Rendition> = presentation.videos().collect();
+    videos.sort_by_key(|video| video.bandwidth.peak);
+    for video in &videos {
         if groups.is_empty() {
             write_variant(&mut text, video, None);
         }
@@ -50,7 +53,7 @@ pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Ren
             write_variant(&mut text, video, Some(group));
         }
     }
-    let i_frames: Vec<(&Rendition, Bandwidth)> = presentation.videos().filter_map(|video| Some((video, i_frames(video)?))).collect();
+    let i_frames: Vec<(&Rendition, Bandwidth)> = videos.into_iter().filter_map(|video| Some((video, i_frames(video)?))).collect();
     if !i_frames.is_empty() {
         text.push('\n');
     }
@@ -189,6 +192,21 @@ v1/media.m3u8
         let text = multivariant_playlist(&presentation, |_| None);
         let variant = "\n#EXT-X-STREAM-INF:BANDWIDTH=749,AVERAGE-BANDWIDTH=713,CODECS=\"mp4a.40.2\"\na1/media.m3u8\n";
         assert!(text.ends_with(variant) && !text.contains("AUDIO"), "{text}");
+    }
+
+    #[test]
+    fn variants_rise() {
+        let mut presentation = test_presentation();
+        let video = presentation.renditions.first().unwrap().clone();
+        for (name, peak) in [("v2", 200_000), ("v3", 100_000), ("v4", 100)] {
+            let bandwidth = Bandwidth { peak, average: peak };
+            presentation.renditions.insert(1, Rendition { name: name.into(), bandwidth, ..video.clone() });
+        }
+        let text = multivariant_playlist(&presentation, |video| Some(video.bandwidth));
+        let variants: Vec<&str> = text.lines().filter(|line| line.ends_with("media.m3u8")).collect();
+        assert_eq!(variants, ["v4/media.m3u8", "v1/media.m3u8", "v3/media.m3u8", "v2/media.m3u8"]);
+        let place = |name: &str| text.find(&format!("URI=\"{name}/iframes.m3u8\"")).unwrap();
+        assert!(place("v4") < place("v1") && place("v1") < place("v3") && place("v3") < place("v2"));
     }
 
     #[test]

@@ -24,12 +24,17 @@ pub struct Cut {
 /// without knowing of each other. A sync sample with another description than the sample before it is a cut whatever the target, as if
 /// the track ended and began there.
 pub fn at_sync_samples(track: &Track, target_millis: u64) -> Vec<Cut> {
+    nearest_to_target(track, sync_cuts(track), target_millis)
+}
+
+/// The same, where no others than `candidates` may be cut at: some of the sync samples of `track`, in order.
+pub fn nearest_to_target(track: &Track, candidates: impl Iterator<Item = Cut>, target_millis: u64) -> Vec<Cut> {
     let target = target_ticks(target_millis, track.timescale);
     let mut cuts = first_cut(track);
     let Some(mut start) = cuts.first().map(|cut| cut.time.max(0)) else { return cuts };
     let mut before: Option<Cut> = None;
     let mut changes = track.samples.description_changes(0..track.samples.len()).peekable();
-    for cut in sync_cuts(track).filter(|cut| cut.sample > 0) {
+    for cut in candidates.filter(|cut| cut.sample > 0) {
         while changes.next_if(|change| *change < cut.sample).is_some() {}
         if cut.time <= start {
             continue;
@@ -122,16 +127,18 @@ fn cut(track: &Track, number: u32, sample: &Sample) -> Cut {
     Cut { sample: number, time: track.presentation_time(sample) }
 }
 
-fn first_cut(track: &Track) -> Vec<Cut> {
+/// The cut at the first sample, with which every track begins.
+pub fn first_cut(track: &Track) -> Vec<Cut> {
     track.samples.get(0).map(|sample| cut(track, 0, &sample)).into_iter().collect()
 }
 
-fn sync_cuts(track: &Track) -> impl Iterator<Item = Cut> + '_ {
+/// The sync samples of a track, in order: where it can be cut.
+pub fn sync_cuts(track: &Track) -> impl Iterator<Item = Cut> + '_ {
     track.samples.sync_samples().map(|(number, sample)| cut(track, number, &sample))
 }
 
 /// When the last sample in decoding order ends, about: for choosing cuts, not for durations.
-fn end_time(track: &Track) -> i64 {
+pub fn end_time(track: &Track) -> i64 {
     let last = track.samples.len().checked_sub(1).and_then(|last| track.samples.get(last));
     last.map_or(0, |last| track.presentation_time(&last).saturating_add(last.duration.into()))
 }

@@ -1,11 +1,14 @@
-//! Opening the file that a command names.
+//! Opening the files that a command names.
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail};
 use reelway_core::Movie;
 
-use crate::storage::SourceFile;
+use crate::storage::{SourceFile, is_media};
 
 /// Opens `path` and reads its index, which is called as the path. Every error names the path.
 pub fn open(path: &Path) -> anyhow::Result<(SourceFile, Movie)> {
@@ -18,4 +21,42 @@ pub fn open(path: &Path) -> anyhow::Result<(SourceFile, Movie)> {
     let mut movie = source.read_movie().with_context(|| format!("cannot read {name}"))?.with_context(|| format!("{name}"))?;
     movie.name = name.to_string();
     Ok((source, movie))
+}
+
+/// Opens the files at `paths`; a folder stands for the media files directly in it, by name.
+pub fn open_all(paths: &[PathBuf]) -> anyhow::Result<(Vec<SourceFile>, Vec<Movie>)> {
+    let (mut sources, mut movies): (Vec<SourceFile>, Vec<Movie>) = (Vec::new(), Vec::new());
+    for path in paths {
+        for file in files(path)? {
+            let (source, movie) = open(&file)?;
+            let again = sources.iter().zip(&movies).find(|(other, _)| other.identity() == source.identity());
+            if let Some((_, other)) = again {
+                bail!("{} and {} are the same file: name it once", other.name, movie.name);
+            }
+            sources.push(source);
+            movies.push(movie);
+        }
+    }
+    Ok((sources, movies))
+}
+
+/// What `path` stands for. What is no folder is left to whoever opens it.
+fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.into()]);
+    }
+    let name = path.display();
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).with_context(|| format!("cannot read the folder {name}"))? {
+        let entry = entry.with_context(|| format!("cannot read the folder {name}"))?;
+        let visible = entry.file_name().to_str().is_some_and(|name| !name.starts_with('.') && is_media(name));
+        if visible && entry.path().is_file() {
+            files.push(entry.path());
+        }
+    }
+    if files.is_empty() {
+        bail!("the folder {name} holds no MP4, M4V, MOV or M4A file");
+    }
+    files.sort();
+    Ok(files)
 }

@@ -23,7 +23,7 @@ struct Arguments {
 enum Command {
     /// Serve a folder of MP4 and MOV files as HLS, DASH and plain files
     Serve(serve::Serve),
-    /// Write a file as CMAF segments with HLS and DASH manifests
+    /// Write one or several files as CMAF segments with HLS and DASH manifests
     Package(package::Package),
     /// Tell what a file holds
     Inspect(inspect::Inspect),

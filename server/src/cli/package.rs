@@ -14,8 +14,9 @@ use crate::package::{Manifests, package};
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, Args)]
 pub struct Package {
-    /// The video file
-    input: PathBuf,
+    /// The files of one title: its video in every size and codec, its sound in every language; a folder stands for the files in it
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
     /// The folder to write to; made if it does not exist
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -41,22 +42,38 @@ pub struct Package {
 
 impl Package {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (source, movie) = input::open(&self.input)?;
-        for fault in &movie.faults {
-            eprintln!("reelway: {}: {fault}", self.input.display());
-        }
-        for left_out in &movie.left_out {
-            eprintln!("reelway: track {} is left out: {}", left_out.id, left_out.reason);
-        }
+        let (sources, movies) = input::open_all(&self.inputs)?;
         let mut options = Options::segments_of(u64::try_from(self.segment.as_millis()).unwrap_or(u64::MAX));
         options.date = self.program_date_time.map(Date);
-        let vod = Vod::new(vec![movie], &options)?;
+        let vod = Vod::new(movies, &options)?;
+        tell(&vod);
         let manifests = Manifests { hls: !self.no_hls, dash: !self.no_dash };
         let total = vod.renditions().map(|(_, track)| track.samples.bytes()).sum();
         let bar = progress_bar(total)?;
-        package(&[source], &vod, &self.output, manifests, |bytes| bar.inc(bytes))?;
+        package(&sources, &vod, &self.output, manifests, |bytes| bar.inc(bytes))?;
         bar.finish_and_clear();
         Ok(())
+    }
+}
+
+/// Says what is left out, and what else is worth knowing.
+fn tell(vod: &Vod) {
+    for movie in vod.inputs() {
+        for fault in &movie.faults {
+            eprintln!("reelway: {}: {fault}", movie.name);
+        }
+        for left_out in &movie.left_out {
+            eprintln!("reelway: {}: track {} is left out: {}", movie.name, left_out.id, left_out.reason);
+        }
+    }
+    for left_out in vod.left_out() {
+        let movie = vod.inputs().get(left_out.source.input);
+        if let Some((movie, track)) = movie.and_then(|movie| Some((movie, movie.tracks.get(left_out.source.track)?))) {
+            eprintln!("reelway: {}: track {} is left out: {}", movie.name, track.id, left_out.reason);
+        }
+    }
+    for remark in vod.remarks() {
+        eprintln!("reelway: {remark}");
     }
 }
 

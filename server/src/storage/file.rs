@@ -46,6 +46,12 @@ impl Identity {
     }
 }
 
+/// Whether a file of this name holds media that Reelway reads, as its extension says.
+pub fn is_media(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    ["mp4", "m4v", "mov", "m4a"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
 /// A regular file, open for reading, that notices when it is changed.
 #[derive(Debug)]
 pub struct SourceFile {
