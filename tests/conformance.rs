@@ -36,7 +36,9 @@ use reelway_tests::{
     synthetic,
 };
 
-use conformance_tables::{FAULTS, FIRST_NOT_SYNC, LEFT_OUT, NOT_ALL_SYNC, NOT_BY_MP4PARSE, NOT_PROBED, OTHER_EDITS, REFUSED};
+use conformance_tables::{
+    FAULTS, FIRST_NOT_SYNC, LEFT_OUT, NOT_ALL_SYNC, NOT_BY_MP4PARSE, NOT_PROBED, OTHER_EDITS, REFUSED, SYNC_BY_PICTURES,
+};
 
 #[test]
 fn real_files_are_published_exactly() -> Result<()> {
@@ -244,6 +246,11 @@ impl Check<'_> {
     fn samples(&self, published: &Published, source: &[u8]) -> Result<()> {
         let mut theirs = boxes::Track::read(source, self.track.id).context("mp4-atom cannot read the source")?;
         theirs.keep_whole(source.len() as u64, self.rendition.is_video());
+        if let Some((_, numbers)) = SYNC_BY_PICTURES.iter().find(|(file, _)| *file == self.name) {
+            for (number, sample) in (0..).zip(&mut theirs.samples) {
+                sample.sync = numbers.contains(&number);
+            }
+        }
         let whole = fs::read(self.whole())?;
         let ours: Vec<Sample> = published.samples().collect();
         ensure!(theirs.timescale == published.timescale, "timescale {} became {}", theirs.timescale, published.timescale);

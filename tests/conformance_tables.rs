@@ -73,6 +73,9 @@ pub const OTHER_EDITS: &[(&str, &str)] = &[
     ("moz__no_timescale.mp4", "v1"),
 ];
 
+/// Video whose boxes say that every sample is a sync sample, for they have no `stss`; and which of them are, by the pictures and by ffprobe.
+pub const SYNC_BY_PICTURES: &[(&str, &[u32])] = &[("mp4parser__example-sans-amf0.mp4", &[0, 75, 150, 225, 300, 375, 450])];
+
 /// Renditions that do not begin with a sync sample, because their source does not.
 pub const FIRST_NOT_SYNC: &[(&str, &str)] = &[];
 

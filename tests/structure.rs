@@ -322,6 +322,34 @@ fn descriptions_that_cannot_be_joined_leave_the_track_out() -> Result<()> {
     Ok(())
 }
 
+/// ISO/IEC 14496-12 8.6.2 has a track without `stss` say that every sample is a sync sample; the pictures know better.
+#[test]
+fn sync_samples_that_no_table_tells_are_found_in_the_pictures() -> Result<()> {
+    let units = |types: &[u8]| types.iter().flat_map(|kind| [0, 0, 0, 3, *kind, 7, 7]).collect::<Vec<u8>>();
+    // By sample: delimiter and messages first; IDR (5) every 25, or always; or nothing that can be read.
+    let picture = |name: &str, number: u32| match name {
+        "IDR pictures" if number.is_multiple_of(25) => units(&[9, 7, 8, 6, 0x65]),
+        "IDR pictures" => units(&[9, 6, 0x41]),
+        "all are" => units(&[9, 0x65]),
+        _ => vec![0xff; 30],
+    };
+    for (name, step) in [("IDR pictures", 25), ("all are", 1), ("what cannot be read", 1)] {
+        let mut odd = file();
+        let places: Vec<Sample> =
+            samples(&demux(&odd)?).into_iter().flat_map(|(id, samples)| if id == 1 { samples } else { Vec::new() }).collect();
+        for (number, sample) in (0..).zip(&places) {
+            let (bytes, start) = (picture(name, number), usize::try_from(sample.offset)?);
+            odd.get_mut(start..start + bytes.len()).context("short")?.copy_from_slice(&bytes);
+        }
+        remove(&mut odd, &format!("{VIDEO}/stss"))?;
+        let movie = demux(&odd)?;
+        let video = movie.tracks.first().context("no video")?;
+        let found: Vec<u32> = video.samples.sync_numbers(0..100).collect();
+        ensure!(found == (0..100).step_by(step).collect::<Vec<u32>>(), "{name}: {found:?}");
+    }
+    Ok(())
+}
+
 /// The video in fragments: `moof` and `mdat` for each of the key frames, and for what follows them.
 fn fragmented() -> Result<Vec<u8>> {
     let source = file();

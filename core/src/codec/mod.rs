@@ -10,7 +10,7 @@ mod bits;
 pub mod dolby_vision;
 pub mod flac;
 pub mod hevc;
-mod nal;
+pub mod nal;
 pub mod opus;
 pub mod vpx;
 

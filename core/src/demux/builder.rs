@@ -9,7 +9,7 @@ use crate::{
         movie::TrackBox,
         sample_entry::{SampleEntry, read_descriptions},
     },
-    codec::{self, Codec, Media},
+    codec::{self, Codec, Media, nal::Units},
     error::{Error, Result},
     sample::{SampleTable, SampleTableBuilder},
     time::Timescale,
@@ -38,6 +38,7 @@ struct Description {
     codec: Codec,
     /// In the ISO form.
     entry: Vec<u8>,
+    units: Option<Units>,
 }
 
 /// Stands for a description that is not there. There are fewer, see [`read_descriptions`].
@@ -92,6 +93,13 @@ impl TrackBuilder {
         matches!(self.track.codec.media, Media::Video(_))
     }
 
+    /// How its samples hold NAL units, if they do, and all in the same way.
+    pub fn units(&self) -> Option<Units> {
+        let mut told = self.descriptions.iter().flatten().map(|description| description.units);
+        let first = told.next()?;
+        first.filter(|_| told.all(|other| other == first))
+    }
+
     /// The description that samples name by `index`, counted from 1, as the builder of samples takes it. Where there is one, it is that.
     pub fn description(&self, index: u32) -> u8 {
         let last = self.descriptions.len().saturating_sub(1);
@@ -120,7 +128,7 @@ impl TrackBuilder {
                 Error::malformed(format!("samples name a description that is not among the {count} there are")).by("ISO/IEC 14496-12 8.7.4")
             })?;
             let taken = core::mem::replace(description, Err(Error::misuse("a description is used once")));
-            let Description { codec: found, entry } = taken?;
+            let Description { codec: found, entry, .. } = taken?;
             let first = codec.get_or_insert_with(|| found.clone());
             if family(&first.string) != family(&found.string) {
                 let message = format!("samples use descriptions of several codecs ({} and {})", first.string, found.string);
@@ -141,7 +149,7 @@ impl Description {
             Media::Audio(audio) => entry.iso_audio(audio.channels, audio.sample_rate)?,
             Media::Video(_) => None,
         };
-        Ok(Self { codec, entry: iso.unwrap_or_else(|| Vec::from(entry.bytes)) })
+        Ok(Self { codec, entry: iso.unwrap_or_else(|| Vec::from(entry.bytes)), units: Units::of(entry) })
     }
 }
 

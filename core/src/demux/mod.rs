@@ -4,6 +4,7 @@ mod builder;
 mod edits;
 mod fragmented;
 mod progressive;
+mod sync;
 
 use alloc::{format, string::String, vec::Vec};
 use core::ops::Range;
@@ -21,6 +22,7 @@ use crate::{
 };
 use builder::TrackBuilder;
 use fragmented::Fragments;
+use sync::SyncSearch;
 
 /// The largest `moov` that is read, in bytes: days of video.
 pub const MAX_MOOV: u64 = 256 << 20;
@@ -84,7 +86,10 @@ pub struct Demuxer {
     /// The box at the cursor, once it is known to be read whole.
     wanted: Option<(FourCc, u64)>,
     movie: Option<MovieBuilder>,
+    /// Set when no further box is needed.
     done: bool,
+    /// What is left to be found then.
+    search: Option<SyncSearch>,
     /// Why there is no movie, if none is found; where one is, the fault of the box that ends behind the file.
     cut: Option<Error>,
 }
@@ -102,13 +107,13 @@ struct MovieBuilder {
 impl Demuxer {
     /// Reads a file of `size` bytes.
     pub fn new(size: u64) -> Self {
-        Self { size, cursor: 0, wanted: None, movie: None, done: size == 0, cut: None }
+        Self { size, cursor: 0, wanted: None, movie: None, done: size == 0, search: None, cut: None }
     }
 
     /// The bytes of the file that are needed next; `None`: it is done.
     pub fn required(&self) -> Option<Range<u64>> {
         if self.done {
-            return None;
+            return self.search.as_ref().map(SyncSearch::required);
         }
         let length = self.wanted.map_or(BoxHeader::MAX, |(_, length)| length);
         Some(self.cursor..self.cursor.saturating_add(length).min(self.size))
@@ -125,9 +130,17 @@ impl Demuxer {
                 return if progress { Ok(()) } else { Err(Error::misuse(format!("bytes {required:?} are required")).at(position)) };
             };
             progress = true;
+            let tracks = self.movie.as_mut().map(|movie| movie.tracks.as_mut_slice()).unwrap_or_default();
+            if let Some(search) = self.search.take() {
+                self.search = search.handle(needed, tracks);
+                continue;
+            }
             match self.wanted.take() {
                 None => self.handle_header(needed)?,
                 Some((name, _)) => self.handle_box(name, needed)?,
+            }
+            if self.done {
+                self.search = self.movie.as_ref().and_then(|movie| SyncSearch::new(&movie.tracks, 0));
             }
         }
         Ok(())

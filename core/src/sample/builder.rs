@@ -128,6 +128,16 @@ impl SampleTableBuilder {
         self.table.decode.last().map(|run| run.start.saturating_add(u64::from(run.delta) * u64::from(last.saturating_sub(run.first))))
     }
 
+    /// The sample `number`, counted from 0, of those there are so far.
+    pub fn get(&self, number: u32) -> Option<Sample> {
+        self.table.get(number)
+    }
+
+    /// Whether every sample so far is a sync sample.
+    pub fn all_sync(&self) -> bool {
+        self.table.all_sync()
+    }
+
     /// Number of samples so far.
     pub fn len(&self) -> u32 {
         self.table.len()
