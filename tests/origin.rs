@@ -244,6 +244,51 @@ async fn a_replaced_file_is_another_file() -> Result<()> {
     Ok(())
 }
 
+/// Whoever resumes a download by `If-Range` (RFC 9110 13.1.5) has in the end one version or the other, however often the file is replaced
+/// meanwhile: never a part of each.
+#[tokio::test]
+async fn resumed_downloads_are_of_one_version() -> Result<()> {
+    let site = Site::with("a.mp4", &large(1))?;
+    let versions = [large(1).write(), large(2).write()];
+    let mut wholes = Vec::new();
+    for version in &versions {
+        site.put("a.mp4", version)?;
+        for path in ["/media/a.mp4", "/vod/a.mp4/v1/1.m4s"] {
+            wholes.push((path, site.get(path).await?));
+        }
+    }
+    let (mut resumed, mut begun_again) = (0, 0);
+    for round in 0..500usize {
+        let path = if round % 2 == 0 { "/media/a.mp4" } else { "/vod/a.mp4/v1/1.m4s" };
+        let replace = || -> Result<()> {
+            let next = versions.get(round / 4 % 2).context("no version")?;
+            fs::write(site.path("next"), next)?;
+            Ok(fs::rename(site.path("next"), site.path("a.mp4"))?)
+        };
+        let mut first = site.ask(Method::GET, path, &[]).await?;
+        let tag = first.field(&header::ETAG)?;
+        let mut bytes = first.piece().await.context("no body")??.to_vec();
+        drop(first);
+        if round % 3 != 0 {
+            replace()?;
+        }
+        let range = format!("bytes={}-", bytes.len());
+        let rest = site.ask(Method::GET, path, &[(header::RANGE, &range), (header::IF_RANGE, &tag)]).await?;
+        match rest.status {
+            StatusCode::PARTIAL_CONTENT => resumed += 1,
+            StatusCode::OK => {
+                begun_again += 1;
+                bytes.clear();
+            }
+            status => anyhow::bail!("{path}: {status}"),
+        }
+        bytes.extend(rest.bytes().await?);
+        ensure!(wholes.iter().any(|(known, whole)| *known == path && *whole == bytes), "{path}: neither version, in round {round}");
+    }
+    ensure!(resumed > 100 && begun_again > 100, "{resumed} resumed, {begun_again} begun again");
+    Ok(())
+}
+
 /// Reads a body that is disturbed after its first piece, to its end.
 async fn disturbed(site: &Site, path: &str, whole: &[u8], disturb: impl FnOnce() -> Result<()>) -> Result<io::Result<()>> {
     let mut answer = site.ask(Method::GET, path, &[]).await?;
