@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -147,10 +148,11 @@ async fn the_library_keeps_up() -> Result<()> {
     fs::create_dir(site.path("films"))?;
     fs::write(site.path("films/a.mp4"), &film)?;
     ensure!(site.assets().await? == ["films/a.mp4"], "as it is found");
-    let steps: [(&str, Change<'_>, &[&str]); 7] = [
+    let steps: [(&str, Change<'_>, &[&str]); 8] = [
         ("a file comes", &|| fs::write(site.path("b.mp4"), &film), &["b.mp4", "films/a.mp4"]),
         ("a folder comes", &|| fs::create_dir(site.path("new")), &["b.mp4", "films/a.mp4"]),
         ("a file comes into it", &|| fs::write(site.path("new/c.mp4"), &film), &["b.mp4", "films/a.mp4", "new/c.mp4"]),
+        ("links lead in a circle", &|| symlink("..", site.path("new/above")), &["b.mp4", "films/a.mp4", "new/c.mp4"]),
         ("hidden ones come", &|| fs::write(site.path("new/.d.mp4"), &film), &["b.mp4", "films/a.mp4", "new/c.mp4"]),
         ("a folder gets another name", &|| fs::rename(site.path("films"), site.path("old")), &["b.mp4", "new/c.mp4", "old/a.mp4"]),
         ("a file goes", &|| fs::remove_file(site.path("b.mp4")), &["new/c.mp4", "old/a.mp4"]),

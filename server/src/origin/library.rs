@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, io, path::Path, sync::Arc, time::UNIX_EPOCH};
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, MetadataExt};
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -91,7 +91,7 @@ impl Library {
         let mut watch = Watch::new();
         let mut paths = Vec::new();
         if let Some((root, folder)) = assets.root() {
-            walk(root, folder, Path::new(""), DEPTH, &mut watch, &mut paths)?;
+            walk(root, folder, Path::new(""), &mut Vec::new(), &mut watch, &mut paths)?;
         }
         paths.sort();
         let mut entries = HashMap::with_capacity(paths.len());
@@ -118,7 +118,21 @@ impl Listing {
 }
 
 /// Gathers the media files below `folder`, which is at `path` of the media folder `root`, hidden ones left out, and watches where it looks.
-fn walk(folder: &Dir, root: &Path, path: &Path, depth: usize, watch: &mut Watch, paths: &mut Vec<AssetPath>) -> io::Result<()> {
+/// `around` are the folders that it is in, by device and inode: a link to one of them would lead in a circle.
+fn walk(
+    folder: &Dir,
+    root: &Path,
+    path: &Path,
+    around: &mut Vec<(u64, u64)>,
+    watch: &mut Watch,
+    paths: &mut Vec<AssetPath>,
+) -> io::Result<()> {
+    let metadata = folder.dir_metadata()?;
+    let place = (metadata.dev(), metadata.ino());
+    if around.len() > DEPTH || around.contains(&place) {
+        return Ok(());
+    }
+    around.push(place);
     watch.folder(&root.join(path));
     for entry in folder.entries()? {
         let entry = entry?;
@@ -127,14 +141,15 @@ fn walk(folder: &Dir, root: &Path, path: &Path, depth: usize, watch: &mut Watch,
         let Some(asset) = AssetPath::from_relative(&path) else { continue };
         // Follows symbolic links, as far as they stay inside.
         let Ok(metadata) = folder.metadata(&name) else { continue };
-        if metadata.is_dir() && depth > 0 {
+        if metadata.is_dir() {
             if let Ok(inner) = folder.open_dir(&name) {
-                walk(&inner, root, &path, depth - 1, watch, paths)?;
+                walk(&inner, root, &path, around, watch, paths)?;
             }
         } else if metadata.is_file() && is_media(asset.file_name()) && paths.len() < FILES {
             paths.push(asset);
         }
     }
+    around.pop();
     Ok(())
 }
 

@@ -193,3 +193,34 @@ fn share(headers: &mut HeaderMap) {
     headers.insert("timing-allow-origin", HeaderValue::from_static("*"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek};
+
+    use super::*;
+
+    #[test]
+    fn requests_are_logged_with_what_players_tell_and_without_their_query() {
+        let mut file = Arc::new(tempfile::tempfile().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_writer(Arc::clone(&file)).with_ansi(false).finish();
+        let uri = "/vod/a.mp4/v1/1.m4s?token=secret&CMCD=br%3D3200%2Cbs%2Cot%3Dv%2Cpr%3D1.5%2Csf%3Dh%2Csid%3D%22abc%22";
+        let request = http::Request::get(uri).body(()).unwrap().into_parts().0;
+        tracing::subscriber::with_default(subscriber, || log(&request, &not_found()));
+        let mut text = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        for told in [
+            "access: method=\"GET\" path=\"/vod/a.mp4/v1/1.m4s\" status=404 length=",
+            " cmcd.sid=\"abc\"",
+            " cmcd.sf=\"h\"",
+            " cmcd.ot=\"v\"",
+            " cmcd.br=3200",
+            " cmcd.pr=1.5",
+            " cmcd.bs=true",
+        ] {
+            assert!(text.contains(told), "{told} is not in {text}");
+        }
+        assert!(!text.contains("secret") && !text.contains("cmcd.su"), "{text}");
+    }
+}
