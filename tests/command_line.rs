@@ -149,6 +149,15 @@ fn packages_are_complete() -> Result<()> {
     let ran = run(&["package", "a.mp4", "-o", "hls", "--no-dash", "--segment", "1s"], folder.path())?;
     ensure!(!there("some/where/a1/iframes.m3u8"), "I-frames of sound");
     ensure!(ran.code == Some(0) && there("hls/master.m3u8") && !there("hls/manifest.mpd") && there("hls/v1/9.m4s"), "{ran:?}");
+    let options = ["--layout", "single-file", "--program-date-time", "2026-11-21T20:15:00+01:00", "--no-dash"];
+    let ran = run(&[&["package", "a.mp4", "-o", "one"][..], &options].concat(), folder.path())?;
+    ensure!(ran.code == Some(0) && folder.path().join("one/v1/media.mp4").exists(), "{ran:?}");
+    ensure!(!folder.path().join("one/v1/init.mp4").exists() && !folder.path().join("one/v1/1.m4s").exists(), "all is one file");
+    let playlist = fs::read_to_string(folder.path().join("one/v1/media.m3u8"))?;
+    ensure!(playlist.contains("#EXT-X-PROGRAM-DATE-TIME:2026-11-21T19:15:00.000Z\n"), "{playlist}");
+    let ran = run(&["package", "a.mp4", "-o", "numbers", "--no-hls", "--dash-template", "number"], folder.path())?;
+    let mpd = fs::read_to_string(folder.path().join("numbers/manifest.mpd"))?;
+    ensure!(ran.code == Some(0) && mpd.contains(" duration=\"") && !mpd.contains("<SegmentTimeline>"), "{mpd}");
     let ran = run(&["package", "a.mp4", "-o", "dash", "--no-hls"], folder.path())?;
     ensure!(ran.code == Some(0) && there("dash/manifest.mpd") && !there("dash/master.m3u8") && !there("dash/v1/media.m3u8"), "{ran:?}");
     Ok(())
@@ -238,6 +247,9 @@ fn wrong_usage_is_told_by_usage() -> Result<()> {
         &["package", "-o", "out"],
         &["package", "a.mp4", "-o", "out", "--segment", "soon"],
         &["package", "a.mp4", "-o", "out", "--segment", "0s"],
+        &["package", "a.mp4", "-o", "out", "--layout", "files"],
+        &["package", "a.mp4", "-o", "out", "--dash-template", "time"],
+        &["package", "a.mp4", "-o", "out", "--program-date-time", "now"],
         &["inspect"],
         &["inspect", "a.mp4", "--xml"],
         &["serve", "--listen", "nowhere"],

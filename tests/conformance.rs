@@ -22,7 +22,7 @@ use reelway::{
 };
 use reelway_core::{
     ErrorKind, Options, Vod,
-    presentation::Rendition,
+    presentation::{Layout, Rendition},
     time::{Timescale, rescale_length},
     track::Track,
 };
@@ -118,20 +118,14 @@ fn check(path: &Path, work: &Path, schema: Option<&Schema>) -> Result<Outcome> {
     let all_told = told.len() == faults.len() && told.iter().zip(&faults).all(|(told, fault)| told.contains(fault));
     ensure!(all_told, "it tells {told:?}, not {faults:?}");
     let cut_short = movie.faults.iter().any(|fault| fault.kind() == ErrorKind::Truncated);
+    let single = Vod::new(vec![movie.clone()], &Options { layout: Layout::SingleFile, ..Options::default() })?;
     let vod = Vod::new(vec![movie], &Options::default())?;
-    package(&[source], &vod, work, Manifests { hls: true, dash: true }, |_| {})?;
-    // What `reelway verify` says of what `reelway package` writes. Warnings may be those of the source: sound that ends before its pictures.
-    let faults = verify_folder(work)?.into_iter().filter(|fault| fault.severity == Severity::Error);
-    let faults: Vec<String> = faults.map(|fault| fault.to_string()).collect();
-    ensure!(faults.is_empty(), "{}", faults.join("; "));
+    publish(&source, &vod, work, schema)?;
+    publish(&source, &single, &work.join("single"), schema)?;
 
     let bytes = fs::read(path)?;
     let probed = Probed::new(path);
-    let manifest = work.join("manifest.mpd");
-    if let Some(schema) = schema {
-        schema.check(&manifest)?;
-    }
-    let mpd = Mpd::read(&fs::read_to_string(manifest)?)?;
+    let mpd = Mpd::read(&fs::read_to_string(work.join("manifest.mpd"))?)?;
     for uri in manifests::playlists(&fs::read_to_string(work.join("master.m3u8"))?) {
         ensure!(work.join(&uri).is_file(), "master.m3u8 names {uri}");
     }
@@ -139,6 +133,7 @@ fn check(path: &Path, work: &Path, schema: Option<&Schema>) -> Result<Outcome> {
         let check = Check { name: &name, folder: work.join(&rendition.name), rendition, track, cut_short };
         let published = check.read().and_then(|published| {
             check.samples(&published, &bytes)?;
+            check.single_file(&single, &work.join("single"))?;
             match &probed {
                 Ok(probed) => check.packets(&published, path, probed)?,
                 Err(error) => ensure!(NOT_PROBED.iter().any(|(file, _)| *file == name), "{error:#}"),
@@ -150,6 +145,16 @@ fn check(path: &Path, work: &Path, schema: Option<&Schema>) -> Result<Outcome> {
         published.with_context(|| rendition.name.clone())?;
     }
     Ok(Outcome::Exact)
+}
+
+/// Writes `vod` out; what is written has no fault by `reelway verify` and by the schema.
+fn publish(source: &SourceFile, vod: &Vod, folder: &Path, schema: Option<&Schema>) -> Result<()> {
+    package(std::slice::from_ref(source), vod, folder, Manifests { hls: true, dash: true }, |_| {})?;
+    // Warnings may be those of the source: sound that ends before its pictures.
+    let faults = verify_folder(folder)?.into_iter().filter(|fault| fault.severity == Severity::Error);
+    let faults: Vec<String> = faults.map(|fault| fault.to_string()).collect();
+    ensure!(faults.is_empty(), "{:?}: {}", vod.presentation().layout, faults.join("; "));
+    schema.map_or(Ok(()), |schema| schema.check(&folder.join("manifest.mpd")))
 }
 
 /// Whether others see it too: no track of a codec that we carry where the codecs are the reason, no packet where the lack of samples is,
@@ -240,6 +245,18 @@ impl Check<'_> {
     /// The whole rendition as one file.
     fn whole(&self) -> PathBuf {
         self.folder.join("whole.mp4")
+    }
+
+    /// The rendition as one file holds the header, the index, and the segments as they are in files of their own.
+    fn single_file(&self, single: &Vod, folder: &Path) -> Result<()> {
+        let name = &self.rendition.name;
+        let header = single.header(name)?;
+        let found = fs::read(folder.join(name).join("media.mp4"))?;
+        let whole = fs::read(self.whole())?;
+        let start = [header.clone(), single.index(name)?].concat();
+        ensure!(found.starts_with(&start) && whole.starts_with(&header), "not the header and the index");
+        ensure!(found.get(start.len()..) == whole.get(header.len()..), "not the segments");
+        Ok(())
     }
 
     /// The same samples as the source has, by the boxes of both: bytes, times, sync flags.

@@ -12,46 +12,59 @@ use reelway::{
     storage::SourceFile,
     verify::{Severity, verify_folder},
 };
-use reelway_core::{Options, Vod};
+use reelway_core::{
+    Options, Vod,
+    presentation::{Addressing, Layout},
+};
 use reelway_tests::{files, movie::Movie, parallel, program::run, synthetic};
 
 /// Publishes the file at `input` in `folder`; `None`: it is refused, which other tests judge.
-fn publish(input: &Path, folder: &Path, millis: u64) -> Result<Option<()>> {
+fn publish(input: &Path, folder: &Path, options: &Options) -> Result<Option<()>> {
     let source = SourceFile::new(File::open(input)?)?;
     let Ok(movie) = source.read_movie()? else { return Ok(None) };
-    let vod = Vod::new(vec![movie], &Options::segments_of(millis))?;
+    let vod = Vod::new(vec![movie], options)?;
     package(&[source], &vod, folder, Manifests { hls: true, dash: true }, |_| ())?;
     Ok(Some(()))
 }
 
+/// All in one file a rendition.
+fn single_file() -> Options {
+    Options { layout: Layout::SingleFile, ..Options::default() }
+}
+
 /// A film of 12 s with two videos and a sound.
-fn publish_simple(folder: &Path) -> Result<()> {
+fn publish_simple(folder: &Path, options: &Options) -> Result<()> {
     let mut movie = Movie::simple(12, 1);
     let video = movie.tracks.first().context("no video")?.clone();
     movie.tracks.insert(1, video);
     let input = folder.join("input.mp4");
     fs::write(&input, movie.write())?;
-    publish(&input, &folder.join("out"), 4000)?.context("refused")
+    publish(&input, &folder.join("out"), options)?.context("refused")
 }
 
 #[test]
 fn what_is_written_has_no_fault() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    publish_simple(folder.path())?;
-    let faults = verify_folder(&folder.path().join("out"))?;
-    ensure!(faults.is_empty(), "{faults:?}");
+    let numbered = || Options { addressing: Addressing::Number, ..Options::default() };
+    for options in [Options::default(), single_file(), numbered()] {
+        publish_simple(folder.path(), &options)?;
+        let out = folder.path().join("out");
+        let faults = verify_folder(&out)?;
+        ensure!(faults.is_empty(), "{options:?}: {faults:?}");
+        fs::remove_dir_all(out)?;
+    }
     let Some(paths) = synthetic::files()? else { return Ok(()) };
     let checked = parallel::map(&paths, |path| -> Result<usize> {
         let mut checked = 0;
-        for millis in [4000, 1000] {
-            let out = folder.path().join(format!("{}-{millis}", files::name(path)));
-            if publish(path, &out, millis)?.is_some() {
+        for (number, options) in [Options::default(), Options::segments_of(1000), single_file(), numbered()].iter().enumerate() {
+            let out = folder.path().join(format!("{}-{number}", files::name(path)));
+            if publish(path, &out, options)?.is_some() {
                 let mut faults = verify_folder(&out)?;
                 if files::name(path) == "audio_shorter.mp4" {
                     // As the name says: worth a warning, and all there is to say.
                     faults.retain(|fault| fault.severity != Severity::Warning || fault.clause != "RFC 8216bis 6.2.4");
                 }
-                ensure!(faults.is_empty(), "{} at {millis} ms: {faults:#?}", files::name(path));
+                ensure!(faults.is_empty(), "{} with {options:?}: {faults:#?}", files::name(path));
                 checked += 1;
             }
             let _ = fs::remove_dir_all(&out);
@@ -128,6 +141,28 @@ const DAMAGES: &[(Damage, &[&str])] = &[
     (Byte("a1/init.mp4", b"stsd", 12 + 3, b'x'), &["ISO/IEC 14496-12 8.5.2"]),
 ];
 
+/// The same where each rendition is one file.
+const SINGLE_FILE_DAMAGES: &[(Damage, &[&str])] = &[
+    // In the index: the bytes of the first segment, how long it lasts, its scale, how many there are, what it is.
+    (Byte("v1/media.mp4", b"sidx", 39, 0), &["ISO/IEC 14496-12 4.2", "ISO/IEC 14496-12 8.16.3"]),
+    (Byte("v1/media.mp4", b"sidx", 42, 0xc0), &["ISO/IEC 23009-1 5.3.3.2", "ISO/IEC 23009-1 5.3.9.6.2"]),
+    (Byte("v1/media.mp4", b"sidx", 15, 1), &["ISO/IEC 23009-1 5.3.3.2", "ISO/IEC 23009-1 5.3.9.6.2"]),
+    (Byte("v1/media.mp4", b"sidx", 35, 2), &["ISO/IEC 14496-12 8.16.3", "ISO/IEC 23009-1 5.3.3.2"]),
+    (Byte("v1/media.mp4", b"sidx", 36, 0x80), &["ISO/IEC 14496-12 8.16.3"]),
+    (Byte("v1/media.mp4", b"sidx", 0, b'x'), &["ISO/IEC 14496-12 8.16.3"]),
+    (Cut("v1/media.mp4", 1), &["ISO/IEC 14496-12 8.16.3", "RFC 8216bis 4.4.4.2"]),
+    (Text("manifest.mpd", "Initialization range=\"0-", "Initialization range=\"1-"), &["ISO/IEC 14496-12 4.2", "ISO/IEC 23000-19 7.3.1"]),
+    (Text("manifest.mpd", "Initialization range=\"0-", "Initialization range=\"9"), &["ISO/IEC 23009-1 5.3.9.2.2"]),
+    (Text("manifest.mpd", " indexRange=\"", " x=\""), &["ISO/IEC 23009-1 5.3.9.2.2"]),
+    (Text("manifest.mpd", " indexRange=\"", " indexRange=\"1"), &["ISO/IEC 23009-1 5.3.9.2.2"]),
+    (Text("v1/media.m3u8", "@0\"", "@1\""), &["ISO/IEC 14496-12 4.2", "ISO/IEC 23000-19 7.3.1"]),
+    (
+        Text("v1/media.m3u8", "EXT-X-BYTERANGE:", "EXT-X-BYTERANGE:1"),
+        &["ISO/IEC 14496-12 4.2", "ISO/IEC 14496-12 8.8.12", "ISO/IEC 14496-12 8.8.5", "RFC 8216bis 4.4.6.2"],
+    ),
+    (Text("v1/iframes.m3u8", "VERSION:7", "VERSION:3"), &["RFC 8216bis 8"]),
+];
+
 impl Damage {
     fn apply(&self, folder: &Path) -> Result<()> {
         match *self {
@@ -162,9 +197,11 @@ impl Damage {
 #[test]
 fn each_damage_is_found_by_its_clause() -> Result<()> {
     let mut wrong = Vec::new();
-    for (number, (damage, expected)) in DAMAGES.iter().enumerate() {
+    let segments = DAMAGES.iter().map(|damage| (damage, Options::default()));
+    let all = segments.chain(SINGLE_FILE_DAMAGES.iter().map(|damage| (damage, single_file())));
+    for (number, ((damage, expected), options)) in all.enumerate() {
         let folder = tempfile::tempdir()?;
-        publish_simple(folder.path())?;
+        publish_simple(folder.path(), &options)?;
         let out = folder.path().join("out");
         damage.apply(&out).with_context(|| format!("damage {number}"))?;
         let faults = verify_folder(&out)?;
@@ -180,7 +217,7 @@ fn each_damage_is_found_by_its_clause() -> Result<()> {
 #[test]
 fn exit_codes_tell_the_outcome() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    publish_simple(folder.path())?;
+    publish_simple(folder.path(), &Options::default())?;
     let ran = run(&["verify", "out"], folder.path())?;
     ensure!(ran.code == Some(0) && ran.out.is_empty() && ran.err.is_empty(), "{ran:?}");
     let ran = run(&["verify", "--json", "out"], folder.path())?;

@@ -18,15 +18,21 @@ sv:swe ty:tah ta:tam tt:tat te:tel tg:tgk tl:tgl th:tha bo:tib ti:tir to:ton tn:
 uz:uzb ve:ven vi:vie vo:vol cy:wel wa:wln wo:wol xh:xho yi:yid yo:yor za:zha zh:zho zu:zul ";
 
 /// The tag for what a file says: a code of ISO 639-2, or a tag already. Where a language has a code of two letters it is that (RFC 5646
-/// 2.2.1, rule 1 of ISO 639); all else stays.
-pub fn tag(code: &str) -> String {
+/// 2.2.1, rule 1 of ISO 639); all else stays. `None`: it is no tag, or says that nothing is known.
+pub fn tag(code: &str) -> Option<String> {
+    let fits = |part: &str, letters: fn(&u8) -> bool| (1..=8).contains(&part.len()) && part.bytes().all(|byte| letters(&byte));
+    let mut parts = code.split('-');
+    let first = parts.next().is_some_and(|part| fits(part, u8::is_ascii_alphabetic));
+    if !first || !parts.all(|part| fits(part, u8::is_ascii_alphanumeric)) || code.eq_ignore_ascii_case("und") {
+        return None;
+    }
     let (language, rest) = code.split_once('-').map_or((code, None), |(language, rest)| (language, Some(rest)));
     let known = SHORT.chunks_exact(7).find_map(|entry| match entry {
         [a, b, _, long @ .., _] if long.eq_ignore_ascii_case(language.as_bytes()) => Some([char::from(*a), char::from(*b)]),
         _ => None,
     });
     let language: String = known.map_or_else(|| language.to_ascii_lowercase(), |short| short.iter().collect());
-    rest.map_or(language.clone(), |rest| format!("{language}-{rest}"))
+    Some(rest.map_or(language.clone(), |rest| format!("{language}-{rest}")))
 }
 
 #[cfg(test)]
@@ -51,7 +57,10 @@ mod tests {
             ("zh-Hant-TW", "zh-Hant-TW"),
             ("ENG", "en"),
         ] {
-            assert_eq!(tag(code), expected, "{code}");
+            assert_eq!(tag(code).as_deref(), Some(expected), "{code}");
+        }
+        for code in ["und", "", "e n", "en-", "1en", "enenenenen"] {
+            assert_eq!(tag(code), None, "{code}");
         }
     }
 

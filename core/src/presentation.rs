@@ -1,11 +1,13 @@
 //! A CMAF presentation (ISO/IEC 23000-19 6): what both manifests are written from.
 
 use alloc::{format, string::String, vec::Vec};
+use core::ops::Range;
 
 use crate::{
     boxes::user_data::{Role, UserData},
     codec::{Codec, Kind, Media, dolby_vision},
     language,
+    segment::{header, index},
     time::{Date, FrameRate, Timescale},
     timeline::Timeline,
     track::Track,
@@ -36,6 +38,11 @@ pub struct Rendition {
     pub timeline: Timeline,
     /// Bits a second.
     pub bandwidth: Bandwidth,
+    /// Milliseconds after which play may begin and go on to the end, where bytes come at the peak rate of `bandwidth` (ISO/IEC 23009-1
+    /// 5.3.5.2).
+    pub buffer_millis: u64,
+    /// Bytes of its header.
+    pub header_length: u64,
 }
 
 /// A track of one of the inputs that a presentation is made from.
@@ -56,6 +63,26 @@ pub struct Bandwidth {
     pub average: u64,
 }
 
+/// How the segments of a rendition are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// Each is a file: `v1/init.mp4`, `v1/1.m4s`, ...
+    #[default]
+    Segments,
+    /// All are one file, `v1/media.mp4`: the header, an index, the segments; players ask for ranges of bytes.
+    SingleFile,
+}
+
+/// How a `SegmentTemplate` of DASH tells segments where [`Layout::Segments`] is kept (ISO/IEC 23009-1 5.3.9.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Addressing {
+    /// By time: each duration is told.
+    #[default]
+    Timeline,
+    /// By number: one duration is told, where every segment begins within half a segment of the multiple that this gives it.
+    Number,
+}
+
 /// Renditions that share a timeline.
 #[derive(Clone, Debug)]
 pub struct Presentation {
@@ -65,6 +92,10 @@ pub struct Presentation {
     pub start: (u64, Timescale),
     /// When that is by the clock, if playlists are to say it.
     pub date: Option<Date>,
+    /// How segments are kept.
+    pub layout: Layout,
+    /// How the MPD tells of segments.
+    pub addressing: Addressing,
 }
 
 /// `transfer_characteristics` (ISO/IEC 23091-2 8.2): nothing said, SMPTE ST 2084, ARIB STD-B67.
@@ -84,12 +115,14 @@ impl Rendition {
             source,
             name,
             codec: track.codec.clone(),
-            language: track.language.as_deref().map(language::tag),
+            language: track.language.as_deref().and_then(language::tag),
             roles,
             label,
             enabled: track.enabled,
             resolution: resolution(track),
             frame_rate,
+            buffer_millis: buffer_millis(track, &timeline, bandwidth.peak),
+            header_length: header::cmaf_header(track).len() as u64,
             timeline,
             bandwidth,
         }
@@ -129,10 +162,51 @@ impl Rendition {
         video.dolby_vision.and_then(supplemental)
     }
 
+    /// Where the first segment begins in [`Layout::SingleFile`]: behind header and index.
+    pub fn media_start(&self) -> u64 {
+        self.header_length.saturating_add(index::length(self.timeline.segments.len()))
+    }
+
+    /// The bytes of each segment of the file in [`Layout::SingleFile`].
+    pub fn places(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        let mut end = self.media_start();
+        self.timeline.segments.iter().map(move |segment| {
+            let start = end;
+            end = end.saturating_add(segment.bytes);
+            start..end
+        })
+    }
+
     /// Whether it has this role.
     pub fn is(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
+}
+
+/// How long bytes have to come at `rate` bits a second before the first that are needed have all come when they are needed, wherever play
+/// begins. Samples of equal duration are needed by eighths of a segment; where durations differ, a segment is needed whole.
+fn buffer_millis(track: &Track, timeline: &Timeline, rate: u64) -> u64 {
+    const PARTS: u32 = 8;
+    let (rate, scale) = (u128::from(rate.max(1)), u128::from(timeline.timescale.get()));
+    // What has to be there, less what has come while the samples before were played, in bits times ticks of a second.
+    let (mut due, mut most) = (0u128, 0u128);
+    for segment in &timeline.segments {
+        let Range { start, end } = segment.samples.clone();
+        let count = end.saturating_sub(start);
+        let parts = if track.samples.constant_duration(start..end).is_some() { PARTS.min(count) } else { 1 };
+        let heads = segment.bytes.saturating_sub(track.samples.bytes_of(start..end));
+        let at = |part: u32| u32::try_from(u64::from(count) * u64::from(part) / u64::from(parts.max(1))).unwrap_or(count);
+        for part in 0..parts {
+            let samples = at(part)..at(part + 1);
+            let bytes = track.samples.bytes_of(start.saturating_add(samples.start)..start.saturating_add(samples.end));
+            let bytes = bytes.saturating_add(if part == 0 { heads } else { 0 });
+            due = due.saturating_add(u128::from(bytes) * 8 * scale);
+            most = most.max(due);
+            let share = u128::from(segment.duration) * u128::from(samples.end - samples.start) / u128::from(count.max(1));
+            due = due.saturating_sub(rate.saturating_mul(share));
+        }
+    }
+    u64::try_from(most.saturating_mul(1000).div_ceil(rate * scale)).unwrap_or(u64::MAX)
 }
 
 /// The size at which pictures are shown: pixels made square by their width, width and height in the places that the matrix gives them.
@@ -191,7 +265,7 @@ impl Presentation {
             number = if follows { number + 1 } else { 1 };
             renditions.push(Rendition::new(format!("{}{number}", track.kind().letter()), source, track, timeline, start));
         }
-        Self { renditions, start, date: None }
+        Self { renditions, start, date: None, layout: Layout::default(), addressing: Addressing::default() }
     }
 
     /// The renditions of video.
@@ -208,6 +282,14 @@ impl Presentation {
     pub fn default_sound(&self) -> Option<&Rendition> {
         let first = |fits: fn(&Rendition) -> bool| self.sounds().find(|sound| fits(sound));
         first(|sound| sound.is(Role::Main)).or_else(|| first(|sound| sound.enabled)).or_else(|| first(|_| true))
+    }
+
+    /// Whether this is the sound that is played unless another is chosen, or the same in another encoding.
+    pub fn is_main(&self, sound: &Rendition) -> bool {
+        let alike = |other: &&Rendition| other.language == sound.language && other.roles == sound.roles;
+        let first = self.sounds().filter(alike).find(|other| other.codec.string == sound.codec.string);
+        self.default_sound().is_some_and(|default| alike(&default)) && (first.is_none_or(|first| first.name == sound.name))
+            || sound.is(Role::Main)
     }
 
     fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Rendition> {

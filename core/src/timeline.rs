@@ -20,6 +20,9 @@ pub struct Segment {
     pub duration: u64,
     /// Bytes: heads and payload.
     pub bytes: u64,
+    /// Whether nothing in it is presented before its first sample, where decoding can begin (a stream access point of type 1,
+    /// ISO/IEC 14496-12 Annex I).
+    pub closed: bool,
 }
 
 impl Segment {
@@ -48,11 +51,12 @@ impl Timeline {
             let samples = cut.sample..sample_end;
             let Some((start, last)) = track.samples.span(samples.clone()) else { continue };
             let start = start.saturating_add(track.shift);
+            let closed = start >= cut.time && track.samples.sync_numbers(samples.clone()).next() == Some(cut.sample);
             end = end.max(last.saturating_add(track.shift));
             let previous = segments.last().map_or(0, |segment| segment.start);
             let start = u64::try_from(start).unwrap_or(0).max(previous);
             let bytes = chunk::length(track, samples.clone());
-            segments.push(Segment { samples, start, duration: 0, bytes });
+            segments.push(Segment { samples, start, duration: 0, bytes, closed });
         }
         let mut next = u64::try_from(end).unwrap_or(0);
         for segment in segments.iter_mut().rev() {

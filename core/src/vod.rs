@@ -8,10 +8,10 @@ use crate::{
     error::{Error, Result},
     hls,
     i_frames::{IFrame, i_frames},
-    presentation::{Bandwidth, Presentation, Rendition, Source},
+    presentation::{Addressing, Bandwidth, Layout, Presentation, Rendition, Source},
     segment::{
         chunk::{self, Fragment},
-        header,
+        header, index,
     },
     selection::{LeftOut, select},
     time::{self, Date},
@@ -28,6 +28,10 @@ pub struct Options {
     pub segment_millis: u64,
     /// When the presentation begins by the clock; playlists say it where it is given.
     pub date: Option<Date>,
+    /// How segments are kept.
+    pub layout: Layout,
+    /// How the MPD tells of segments that are files.
+    pub addressing: Addressing,
 }
 
 impl Default for Options {
@@ -39,7 +43,7 @@ impl Default for Options {
 impl Options {
     /// Segments of about this many milliseconds; all else as usual.
     pub fn segments_of(segment_millis: u64) -> Self {
-        Self { segment_millis, date: None }
+        Self { segment_millis, date: None, layout: Layout::default(), addressing: Addressing::default() }
     }
 }
 
@@ -62,7 +66,12 @@ impl Vod {
         let start = inputs.iter().map(Movie::start).min_by(|a, b| time::compare(*a, *b));
         let start = start.ok_or_else(|| Error::misuse("a presentation is made of one input at least"))?;
         let selection = select(&inputs, options.segment_millis)?;
-        let presentation = Presentation { date: options.date, ..Presentation::new(selection.tracks, start) };
+        let presentation = Presentation {
+            date: options.date,
+            layout: options.layout,
+            addressing: options.addressing,
+            ..Presentation::new(selection.tracks, start)
+        };
         let (left_out, remarks) = (selection.left_out, selection.remarks);
         Ok(Self { inputs, presentation, left_out, remarks })
     }
@@ -128,6 +137,15 @@ impl Vod {
     /// The CMAF header of a rendition.
     pub fn header(&self, rendition: &str) -> Result<Vec<u8>> {
         self.rendition(rendition).map(|(_, track)| header::cmaf_header(track))
+    }
+
+    /// The segment index of a rendition, which stands behind its header where all is one file.
+    ///
+    /// # Errors
+    ///
+    /// There is no such rendition, or a segment is larger than an index can tell.
+    pub fn index(&self, rendition: &str) -> Result<Vec<u8>> {
+        self.rendition(rendition).and_then(|(rendition, _)| index::segment_index(&rendition.timeline))
     }
 
     /// Segment `number`, counted from 1, of a rendition: fragments that follow each other, whose extents are ranges of the input that

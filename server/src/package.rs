@@ -1,13 +1,14 @@
-//! A presentation written out: CMAF segments, headers and manifests in a folder that any static server can serve.
+//! A presentation written out: CMAF segments, each a file or all of a rendition one, headers and manifests in a folder that any static server can serve.
 
 use std::{
     fs::{self, File},
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use reelway_core::{Fragment, Vod};
+use reelway_core::{Fragment, Vod, presentation::Layout};
 
 use crate::storage::{Piece, SourceFile, gather};
 
@@ -47,7 +48,7 @@ pub enum PackageError {
     Media(#[from] reelway_core::Error),
 }
 
-/// Writes `vod`, whose payload is in `sources`, a file for each input, into `folder`. `progress` is called with the bytes of payload written since the last call.
+/// Writes `vod`, whose payload is in `sources`, a file for each input, into `folder`, in the layout that it has. `progress` is called with the bytes of payload written since the last call.
 ///
 /// Manifests are written last and put in place whole: a folder with a manifest is complete.
 pub fn package(
@@ -57,7 +58,7 @@ pub fn package(
     manifests: Manifests,
     mut progress: impl FnMut(u64),
 ) -> Result<(), PackageError> {
-    let renditions = &vod.presentation().renditions;
+    let (renditions, layout) = (&vod.presentation().renditions, vod.presentation().layout);
     for name in ["master.m3u8", "manifest.mpd"] {
         remove(&folder.join(name))?;
     }
@@ -67,16 +68,26 @@ pub fn package(
         for name in ["media.m3u8", "iframes.m3u8"] {
             remove(&folder.join(name))?;
         }
-        write(&folder.join("init.mp4"), &vod.header(&rendition.name)?)?;
+        if layout == Layout::Segments {
+            write(&folder.join("init.mp4"), &vod.header(&rendition.name)?)?;
+        }
     }
+    let mut files = match layout {
+        Layout::SingleFile => renditions.iter().map(|rendition| single_file(vod, folder, &rendition.name)).collect::<Result<_, _>>()?,
+        Layout::Segments => Vec::new(),
+    };
     let last = renditions.iter().map(|rendition| rendition.timeline.segments.len()).max().unwrap_or(0);
     let mut window = vec![0; WINDOW];
     let inputs: Vec<Input<'_>> = vod.inputs().iter().zip(sources).map(|(movie, source)| Input { name: &movie.name, source }).collect();
     for number in 1..=u32::try_from(last).unwrap_or(u32::MAX) {
         let mut outputs = Vec::with_capacity(renditions.len());
-        for rendition in renditions.iter().filter(|rendition| rendition.timeline.segment(number).is_some()) {
-            let path = folder.join(&rendition.name).join(format!("{number}.m4s"));
-            outputs.push((rendition.source.input, Output::create(path, vod.segment(&rendition.name, number)?)?));
+        for (index, rendition) in renditions.iter().enumerate().filter(|(_, rendition)| rendition.timeline.segment(number).is_some()) {
+            let fragments = vod.segment(&rendition.name, number)?;
+            let output = match files.get_mut(index) {
+                Some(file) => Output::append(file, fragments)?,
+                None => Output::create(folder.join(&rendition.name).join(format!("{number}.m4s")), fragments)?,
+            };
+            outputs.push((rendition.source.input, output));
         }
         for (index, input) in inputs.iter().enumerate() {
             let outputs: Vec<&Output> = outputs.iter().filter(|(input, _)| *input == index).map(|(_, output)| output).collect();
@@ -114,28 +125,55 @@ impl Input<'_> {
     }
 }
 
+/// A rendition that is one file, and where its next segment begins.
+struct SingleFile {
+    path: PathBuf,
+    file: Arc<File>,
+    end: u64,
+}
+
+/// Makes the file of a rendition, with header and index.
+fn single_file(vod: &Vod, folder: &Path, rendition: &str) -> Result<SingleFile, PackageError> {
+    let path = folder.join(rendition).join("media.mp4");
+    let start = [vod.header(rendition)?, vod.index(rendition)?].concat();
+    match File::create(&path).and_then(|file| file.write_all_at(&start, 0).map(|()| file)) {
+        Ok(file) => Ok(SingleFile { path, file: Arc::new(file), end: start.len() as u64 }),
+        Err(source) => Err(PackageError::Write { path, source }),
+    }
+}
+
 /// A segment being written.
 struct Output {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
+    /// Where it begins in the file.
+    start: u64,
     fragments: Vec<Fragment>,
 }
 
 impl Output {
+    /// A segment in a file of its own.
     fn create(path: PathBuf, fragments: Vec<Fragment>) -> Result<Self, PackageError> {
-        let create = || {
-            let file = File::create(&path)?;
-            let mut position = 0;
-            for fragment in &fragments {
-                file.write_all_at(&fragment.head, position)?;
-                position += fragment.len();
-            }
-            Ok(file)
-        };
-        match create() {
-            Ok(file) => Ok(Self { path, file, fragments }),
+        match File::create(&path) {
+            Ok(file) => Self { path, file: Arc::new(file), start: 0, fragments }.with_heads(),
             Err(source) => Err(PackageError::Write { path, source }),
         }
+    }
+
+    /// A segment at the end of the file of its rendition.
+    fn append(file: &mut SingleFile, fragments: Vec<Fragment>) -> Result<Self, PackageError> {
+        let start = file.end;
+        file.end += fragments.iter().map(Fragment::len).sum::<u64>();
+        Self { path: file.path.clone(), file: Arc::clone(&file.file), start, fragments }.with_heads()
+    }
+
+    fn with_heads(self) -> Result<Self, PackageError> {
+        let mut position = self.start;
+        for fragment in &self.fragments {
+            self.write(&fragment.head, position)?;
+            position += fragment.len();
+        }
+        Ok(self)
     }
 
     fn write(&self, bytes: &[u8], position: u64) -> Result<(), PackageError> {
@@ -156,8 +194,8 @@ struct Stretch {
 /// each read goes straight to the bytes of its output.
 fn copy(input: &Input<'_>, outputs: &[&Output], window: &mut [u8], progress: &mut impl FnMut(u64)) -> Result<(), PackageError> {
     let mut stretches = Vec::new();
-    for (output, Output { fragments, .. }) in outputs.iter().enumerate() {
-        let mut position = 0;
+    for (output, Output { start, fragments, .. }) in outputs.iter().enumerate() {
+        let mut position = *start;
         for fragment in fragments {
             position += fragment.head.len() as u64;
             for extent in &fragment.extents {

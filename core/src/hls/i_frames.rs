@@ -3,10 +3,10 @@
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::write_date;
+use super::{write_date, write_map, write_segment};
 use crate::{
     i_frames::IFrame,
-    presentation::{Presentation, Rendition},
+    presentation::{Layout, Presentation, Rendition},
     time::Seconds,
 };
 
@@ -20,11 +20,20 @@ pub fn i_frame_playlist(presentation: &Presentation, rendition: &Rendition, fram
     let mut text = String::with_capacity(200 + frames.len() * 60);
     text.push_str("#EXTM3U\n#EXT-X-VERSION:7\n");
     let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD");
-    text.push_str("#EXT-X-I-FRAMES-ONLY\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\"\n");
+    text.push_str("#EXT-X-I-FRAMES-ONLY\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    write_map(&mut text, presentation, rendition);
     write_date(&mut text, presentation);
+    let (mut places, mut at, mut base) = (rendition.places(), 0, 0);
     for IFrame { segment, bytes, duration } in frames {
-        let (length, seconds) = (bytes.end - bytes.start, Seconds { ticks: *duration, timescale, places: 6 });
-        let _ = writeln!(text, "#EXTINF:{seconds},\n#EXT-X-BYTERANGE:{length}@{}\n{segment}.m4s", bytes.start);
+        // Frames are listed by ascending segment.
+        while at < *segment {
+            at += 1;
+            base = places.next().map_or(base, |place| place.start);
+        }
+        let base = if presentation.layout == Layout::SingleFile { base } else { 0 };
+        let bytes = base.saturating_add(bytes.start)..base.saturating_add(bytes.end);
+        let _ = writeln!(text, "#EXTINF:{},", Seconds { ticks: *duration, timescale, places: 6 });
+        write_segment(&mut text, presentation.layout, *segment, &bytes, true);
     }
     text.push_str("#EXT-X-ENDLIST\n");
     text
@@ -32,6 +41,8 @@ pub fn i_frame_playlist(presentation: &Presentation, rendition: &Rendition, fram
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::*;
     use crate::presentation::test_presentation;
 
@@ -44,8 +55,19 @@ mod tests {
                         #EXTINF:1.920000,\n#EXT-X-BYTERANGE:1108@32\n1.m4s\n\
                         #EXTINF:1.920000,\n#EXT-X-BYTERANGE:700@9000\n1.m4s\n\
                         #EXTINF:0.400000,\n#EXT-X-BYTERANGE:900@32\n2.m4s\n#EXT-X-ENDLIST\n";
-        let presentation = test_presentation();
+        let mut presentation = test_presentation();
         let video = presentation.videos().next().unwrap();
         assert_eq!(i_frame_playlist(&presentation, video, &frames), expected);
+        let video = video.clone();
+        presentation.layout = Layout::SingleFile;
+        let second = video.places().nth(1).unwrap().start;
+        let text = i_frame_playlist(&presentation, &video, &frames);
+        for expected in [
+            format!("#EXT-X-MAP:URI=\"media.mp4\",BYTERANGE=\"{}@0\"\n", video.header_length),
+            format!("#EXT-X-BYTERANGE:700@{}\nmedia.mp4\n", 9000 + video.media_start()),
+            format!("#EXT-X-BYTERANGE:900@{}\nmedia.mp4\n#EXT-X-ENDLIST", 32 + second),
+        ] {
+            assert!(text.contains(&expected), "{expected} is not in\n{text}");
+        }
     }
 }

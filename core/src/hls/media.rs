@@ -3,9 +3,9 @@
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::write_date;
+use super::{write_date, write_map, write_segment};
 use crate::{
-    presentation::{Presentation, Rendition},
+    presentation::{Layout, Presentation, Rendition},
     time::Seconds,
 };
 
@@ -17,13 +17,16 @@ pub fn media_playlist(presentation: &Presentation, rendition: &Rendition) -> Str
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n");
     let mut longest = 0;
     let mut list = String::with_capacity(rendition.timeline.segments.len() * 28);
-    for (number, (_, ticks)) in (1u32..).zip(rendition.timeline.lasting(presentation.start)) {
+    let segments = rendition.timeline.lasting(presentation.start).zip(rendition.places());
+    for (number, ((_, ticks), bytes)) in (1u32..).zip(segments) {
         longest = longest.max(ticks);
-        let _ = writeln!(list, "#EXTINF:{},\n{number}.m4s", Seconds { ticks, timescale, places: 6 });
+        let _ = writeln!(list, "#EXTINF:{},", Seconds { ticks, timescale, places: 6 });
+        write_segment(&mut list, presentation.layout, number, &bytes, presentation.layout == Layout::SingleFile);
     }
     let target = Seconds { ticks: longest.max(u64::from(timescale.get())), timescale, places: 0 };
     let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD");
-    text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\"\n");
+    text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
+    write_map(&mut text, presentation, rendition);
     write_date(&mut text, presentation);
     text.push_str(&list);
     text.push_str("#EXT-X-ENDLIST\n");
@@ -50,6 +53,18 @@ mod tests {
         let late = "#EXTINF:3.998667,\n1.m4s\n#EXTINF:4.010667,\n2.m4s\n#EXTINF:2.496000,\n3.m4s\n#EXT-X-ENDLIST\n";
         assert_eq!(list(&presentation, "v1"), format!("{head}{video}"));
         assert_eq!(list(&presentation, "a2"), format!("{head}{late}"));
+        // Ranges of one file, the header among them (4.4.4.2, 4.4.4.5).
+        let video = presentation.renditions.first().unwrap();
+        let (header, media) = (video.header_length, video.media_start());
+        presentation.layout = Layout::SingleFile;
+        let text = list(&presentation, "v1");
+        let expected = format!(
+            "#EXT-X-MAP:URI=\"media.mp4\",BYTERANGE=\"{header}@0\"\n#EXTINF:4.000000,\n#EXT-X-BYTERANGE:556@{media}\nmedia.mp4\n\
+             #EXTINF:4.000000,\n#EXT-X-BYTERANGE:556@{}\nmedia.mp4\n",
+            media + 556
+        );
+        assert!(text.contains(&expected), "{expected} is not in\n{text}");
+        presentation.layout = Layout::Segments;
         // The date of the start is that of the first segment in every rendition (4.4.4.6, 6.2.4).
         presentation.date = Some(Date(1000));
         let date = "#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:01.000Z\n";

@@ -145,7 +145,7 @@ mod tests {
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio1",NAME="de",LANGUAGE="de",DEFAULT=NO,AUTOSELECT=YES,CHANNELS="2",URI="a2/media.m3u8"
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio1",NAME="Audio 3",DEFAULT=NO,AUTOSELECT=YES,CHANNELS="2",URI="a3/media.m3u8"
 
-#EXT-X-STREAM-INF:BANDWIDTH=2126,AVERAGE-BANDWIDTH=1854,CODECS="avc1.64001F,mp4a.40.2,mp4a.40.5",RESOLUTION=2560x720,FRAME-RATE=25.000,VIDEO-RANGE=SDR,CLOSED-CAPTIONS=NONE,AUDIO="audio1"
+#EXT-X-STREAM-INF:BANDWIDTH=2062,AVERAGE-BANDWIDTH=1816,CODECS="avc1.64001F,mp4a.40.2,mp4a.40.5",RESOLUTION=2560x720,FRAME-RATE=25.000,VIDEO-RANGE=SDR,CLOSED-CAPTIONS=NONE,AUDIO="audio1"
 v1/media.m3u8
 "#;
         assert_eq!(multivariant_playlist(&test_presentation(), |_| None), expected);
@@ -186,11 +186,11 @@ v1/media.m3u8
         presentation.renditions.remove(0);
         let text = multivariant_playlist(&presentation, |_| None);
         let variant =
-            "#EXT-X-STREAM-INF:BANDWIDTH=934,AVERAGE-BANDWIDTH=713,CODECS=\"mp4a.40.2,mp4a.40.5\",AUDIO=\"audio1\"\na1/media.m3u8\n";
+            "#EXT-X-STREAM-INF:BANDWIDTH=902,AVERAGE-BANDWIDTH=694,CODECS=\"mp4a.40.2,mp4a.40.5\",AUDIO=\"audio1\"\na1/media.m3u8\n";
         assert!(text.ends_with(variant) && text.matches("#EXT-X-MEDIA:").count() == 3, "{text}");
         presentation.renditions.truncate(1);
         let text = multivariant_playlist(&presentation, |_| None);
-        let variant = "\n#EXT-X-STREAM-INF:BANDWIDTH=749,AVERAGE-BANDWIDTH=713,CODECS=\"mp4a.40.2\"\na1/media.m3u8\n";
+        let variant = "\n#EXT-X-STREAM-INF:BANDWIDTH=728,AVERAGE-BANDWIDTH=694,CODECS=\"mp4a.40.2\"\na1/media.m3u8\n";
         assert!(text.ends_with(variant) && !text.contains("AUDIO"), "{text}");
     }
 

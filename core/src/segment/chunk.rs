@@ -96,7 +96,7 @@ pub fn length(track: &Track, numbers: Range<u32>) -> u64 {
 }
 
 /// Bytes of `styp` with the brands below.
-const STYP_LENGTH: u64 = 32;
+const STYP_LENGTH: u64 = 24;
 
 fn fragment(track: &Track, numbers: &Range<u32>, first: bool) -> Fragment {
     let run = Run::of(track, numbers);
@@ -112,7 +112,8 @@ fn fragment(track: &Track, numbers: &Range<u32>, first: bool) -> Fragment {
         w.boxed(b"styp", |w| {
             w.bytes(b"cmfs");
             w.u32(0);
-            w.bytes(b"cmfscmffcmflmsdh");
+            // A segment of CMAF (ISO/IEC 23000-19 7.3.3) and of DASH; it may hold several fragments, so it is none.
+            w.bytes(b"cmfsmsdh");
         });
     }
     let moof = w.len();

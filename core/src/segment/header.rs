@@ -21,9 +21,13 @@ pub const TRACK_ID: u32 = 1;
 pub fn cmaf_header(track: &Track) -> Vec<u8> {
     let mut w = Writer::with_capacity(768 + track.sample_entries.iter().map(Vec::len).sum::<usize>());
     w.boxed(b"ftyp", |w| {
-        w.bytes(b"cmfc");
+        let second = is_second_edition(track);
+        w.bytes(if second { b"cmf2" } else { b"cmfc" });
         w.u32(0);
-        w.bytes(b"cmfciso6mp41");
+        if second {
+            w.bytes(b"cmf2");
+        }
+        w.bytes(b"cmfciso6dash");
     });
     w.boxed(b"moov", |w| {
         w.full_box(b"mvhd", 0, 0, |w| {
@@ -47,6 +51,12 @@ pub fn cmaf_header(track: &Track) -> Vec<u8> {
         });
     });
     w.into_bytes()
+}
+
+/// Whether the rendition is what the brand `cmf2` promises (ISO/IEC 23000-19 7.2): no edit list, and each chunk is presented from its
+/// decode time on. Pictures that are reordered as their source has them are not: their order costs time before the first.
+fn is_second_edition(track: &Track) -> bool {
+    media_time(track).is_none() && !track.samples.is_reordered(0..track.samples.len())
 }
 
 /// The media time at which presentation begins, if that is not the start of the media.

@@ -3,3 +3,4 @@
 pub mod boundary;
 pub mod chunk;
 pub mod header;
+pub mod index;

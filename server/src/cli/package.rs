@@ -2,9 +2,13 @@
 
 use std::{io::IsTerminal, path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use reelway_core::{Options, Vod, time::Date};
+use reelway_core::{
+    Options, Vod,
+    presentation::{Addressing, Layout},
+    time::Date,
+};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{duration::parse_duration, input};
@@ -23,6 +27,12 @@ pub struct Package {
     /// Segment duration to aim at, such as 4s or 2500ms; segments begin at sync samples
     #[arg(long, value_name = "DURATION", default_value = "4s", value_parser = parse_segment)]
     segment: Duration,
+    /// How segments are kept: each a file, or all of a rendition one file that players ask for ranges of
+    #[arg(long, value_enum, default_value_t)]
+    layout: LayoutArgument,
+    /// How the MPD tells segments that are files: by the time of each, or by numbers where their durations allow it
+    #[arg(long, value_enum, default_value_t)]
+    dash_template: TemplateArgument,
     /// Write HLS playlists (the default)
     #[arg(long, overrides_with = "no_hls")]
     hls: bool,
@@ -40,10 +50,46 @@ pub struct Package {
     program_date_time: Option<i64>,
 }
 
+/// Choices of `--layout`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum LayoutArgument {
+    #[default]
+    Segments,
+    SingleFile,
+}
+
+impl From<LayoutArgument> for Layout {
+    fn from(argument: LayoutArgument) -> Self {
+        match argument {
+            LayoutArgument::Segments => Self::Segments,
+            LayoutArgument::SingleFile => Self::SingleFile,
+        }
+    }
+}
+
+/// Choices of `--dash-template`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum TemplateArgument {
+    #[default]
+    Timeline,
+    Number,
+}
+
+impl From<TemplateArgument> for Addressing {
+    fn from(argument: TemplateArgument) -> Self {
+        match argument {
+            TemplateArgument::Timeline => Self::Timeline,
+            TemplateArgument::Number => Self::Number,
+        }
+    }
+}
+
 impl Package {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (sources, movies) = input::open_all(&self.inputs)?;
         let mut options = Options::segments_of(u64::try_from(self.segment.as_millis()).unwrap_or(u64::MAX));
+        options.layout = self.layout.into();
+        options.addressing = self.dash_template.into();
         options.date = self.program_date_time.map(Date);
         let vod = Vod::new(movies, &options)?;
         tell(&vod);

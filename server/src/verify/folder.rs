@@ -11,6 +11,8 @@ use std::{
 use cap_std::{ambient_authority, fs::Dir};
 use percent_encoding::percent_decode_str;
 
+use super::Part;
+
 /// The largest playlist or MPD that is read, in bytes.
 pub const MAX_TEXT: u64 = 16 << 20;
 /// Entries of folders more than this are not looked at.
@@ -60,6 +62,19 @@ impl Folder {
         let mut bytes = Vec::new();
         file.take(limit).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+}
+
+impl Folder {
+    /// Bytes of a regular file, at most `limit`.
+    pub fn read_part(&self, part: &Part, limit: u64) -> io::Result<Vec<u8>> {
+        let Some(range) = &part.range else { return self.read(&part.path, limit) };
+        let (file, size) = self.open_file(&part.path)?;
+        let length = range.end.saturating_sub(range.start);
+        if range.end > size || length > limit {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{length} bytes from byte {} of {size}", range.start)));
+        }
+        read_range(&file, range.clone())
     }
 }
 

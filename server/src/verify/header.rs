@@ -15,7 +15,7 @@ use reelway_core::{
     time::{Timescale, rescale_length},
 };
 
-use super::Check;
+use super::{Check, Part};
 
 /// The largest header that is read, in bytes: it holds no samples.
 const MAX_HEADER: u64 = 16 << 20;
@@ -39,12 +39,13 @@ impl Header {
 }
 
 impl Check {
-    /// The header at `path`; its faults are noted the first time.
-    pub fn header(&mut self, path: &str) -> Option<Rc<Header>> {
-        if let Some(known) = self.headers.get(path) {
+    /// The header at `part`; its faults are noted the first time.
+    pub fn header(&mut self, part: &Part) -> Option<Rc<Header>> {
+        if let Some(known) = self.headers.get(part) {
             return known.clone();
         }
-        let header = match self.folder.read(path, MAX_HEADER) {
+        let path = &part.path;
+        let header = match self.folder.read_part(part, MAX_HEADER) {
             Ok(bytes) => self.read_header(path, &bytes),
             Err(error) => {
                 self.error(path, format!("the header cannot be read: {error}"), CLAUSE);
@@ -52,7 +53,7 @@ impl Check {
             }
         };
         let header = header.map(Rc::new);
-        self.headers.insert(path.to_owned(), header.clone());
+        self.headers.insert(part.clone(), header.clone());
         header
     }
 
@@ -162,8 +163,8 @@ impl Check {
     }
 
     /// The codec of a header, as manifests have to name it.
-    pub fn codec_of(&mut self, path: &str) -> Option<String> {
-        let header = self.header(path)?;
+    pub fn codec_of(&mut self, part: &Part) -> Option<String> {
+        let header = self.header(part)?;
         header.codec.as_ref().map(|codec| codec.string.clone())
     }
 }

@@ -5,12 +5,13 @@
 //!
 //! ```text
 //! verify_folder -> multivariant -> playlist -> segments
-//!              '-> mpd -----------------------'  '- header (read twice: by the core and by mp4parse)
+//!              '-> mpd -> index -> -----------'  '- header (read twice: by the core and by mp4parse)
 //! ```
 
 mod attributes;
 mod folder;
 mod header;
+mod index;
 mod mpd;
 mod multivariant;
 mod playlist;
@@ -104,12 +105,24 @@ pub fn verify_folder(path: &Path) -> io::Result<Vec<Fault>> {
     Ok(check.faults)
 }
 
-/// Which bytes of which file, with the header that describes them: segments are read once, however many manifests name them.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Place {
-    header: String,
+/// Bytes of a file: a range of it, or all.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Part {
     path: String,
     range: Option<Range<u64>>,
+}
+
+impl Part {
+    fn whole(path: String) -> Self {
+        Self { path, range: None }
+    }
+}
+
+/// A segment with the header that describes it: segments are read once, however many manifests name them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    header: Part,
+    part: Part,
 }
 
 /// A check under way: what was read and what was found.
@@ -117,7 +130,7 @@ struct Check {
     folder: Folder,
     faults: Vec<Fault>,
     seen: HashSet<Fault>,
-    headers: HashMap<String, Option<Rc<Header>>>,
+    headers: HashMap<Part, Option<Rc<Header>>>,
     segments: HashMap<Place, Option<Rc<Segment>>>,
     /// Where the last segment of the Period at hand ends, in microseconds.
     reached: u64,

@@ -100,7 +100,8 @@ impl Check {
             let levels = [levels, &[representation]].concat();
             let context = Context { name, levels: &levels, id, bandwidth: bandwidth.unwrap_or(0), codecs, length, longest };
             let Some(spans) = self.representation(&context) else { continue };
-            if set.attribute("segmentAlignment").is_none_or(|text| text == "false") {
+            let stated = ["segmentAlignment", "subsegmentAlignment"].map(|name| set.attribute(name).is_some_and(|text| text != "false"));
+            if !stated.contains(&true) {
                 continue;
             }
             match &aligned {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    Check,
+    Check, Part,
     attributes::{attributes, value},
     playlist::{MOST_LINES, MediaPlaylist},
 };
@@ -159,8 +159,8 @@ impl Check {
         let others: Vec<&MediaPlaylist> =
             sounds.iter().filter(|(kind, _)| *kind == "AUDIO").filter_map(|(_, member)| playlists.get(member.path.as_ref()?)).collect();
         self.codecs(name, what, codecs.as_deref(), std::iter::once(own).chain(others.iter().copied()), clause);
-        let video = header_of(own).and_then(|path| self.header(path)).is_some_and(|header| header.is_video());
-        if video && value(list, "RESOLUTION").is_none() {
+        let video = header_of(own).and_then(|part| self.header(part)).map(|header| header.is_video());
+        if video == Some(true) && value(list, "RESOLUTION").is_none() {
             self.warning(name, format!("{what}: no RESOLUTION"), clause);
         }
         if std::iter::once(&own).chain(&others).any(|playlist| playlist.segments.iter().any(|segment| segment.bytes == 0)) {
@@ -169,7 +169,7 @@ impl Check {
         let sum = |of: fn((u64, u64)) -> u64| {
             let most = others.iter().map(|playlist| of(playlist.rates())).max().unwrap_or(0);
             // Without video the playlist of the variant is one of its group, and one of them is played.
-            if video { of(own.rates()).saturating_add(most) } else { of(own.rates()).max(most) }
+            if video == Some(false) { of(own.rates()).max(most) } else { of(own.rates()).saturating_add(most) }
         };
         self.rate(name, what, ("BANDWIDTH", bandwidth), sum(|rates| rates.0), clause);
         let average = value(list, "AVERAGE-BANDWIDTH").and_then(|text| text.parse().ok());
@@ -229,9 +229,9 @@ impl Check {
     /// `EXT-X-INDEPENDENT-SEGMENTS` here speaks for every segment of every playlist.
     fn independent(&mut self, listed: &[(&String, &MediaPlaylist)]) {
         for place in listed.iter().flat_map(|(_, playlist)| &playlist.segments).filter_map(|segment| segment.place.clone()) {
-            let (header, path, range) = place;
-            let video = self.header(&header).is_some_and(|header| header.is_video());
-            let segment = self.segment(super::Place { header, path: path.clone(), range });
+            let video = self.header(&place.header).is_some_and(|header| header.is_video());
+            let path = place.part.path.clone();
+            let segment = self.segment(place);
             if video && segment.is_some_and(|segment| !segment.begins_with_sync) {
                 self.error(&path, "it does not begin with a sync sample, though EXT-X-INDEPENDENT-SEGMENTS is set", "RFC 8216bis 4.4.2.1");
             }
@@ -240,6 +240,6 @@ impl Check {
 }
 
 /// The header of the first segment whose header is there.
-fn header_of(playlist: &MediaPlaylist) -> Option<&String> {
-    playlist.segments.iter().find_map(|segment| segment.place.as_ref()).map(|(header, ..)| header)
+fn header_of(playlist: &MediaPlaylist) -> Option<&Part> {
+    playlist.segments.iter().find_map(|segment| segment.place.as_ref()).map(|place| &place.header)
 }

@@ -1,9 +1,9 @@
 //! Media playlists (RFC 8216bis 4.4.2 to 4.4.4) and the segments they list.
 
-use std::{ops::Range, rc::Rc};
+use std::rc::Rc;
 
 use super::{
-    Check, Place,
+    Check, Part, Place,
     attributes::{attributes, byte_range, micros, value},
     segments::Segment,
 };
@@ -33,8 +33,8 @@ pub struct Listed {
     pub micros: u64,
     /// Bytes that a player loads; 0 where the file is missing.
     pub bytes: u64,
-    /// The header before it and its own place, where both are there.
-    pub place: Option<(String, String, Option<Range<u64>>)>,
+    /// Where it is and the header before it, where both are there.
+    pub place: Option<Place>,
     /// A discontinuity stands before it.
     discontinuity: bool,
 }
@@ -49,7 +49,7 @@ struct State {
     vod: bool,
     /// The lowest version that has what is used, and what that is.
     needed: (u64, &'static str),
-    header: Option<String>,
+    header: Option<Part>,
     micros: Option<u64>,
     range: Option<(u64, Option<u64>)>,
     /// Where the last range ended, and in which file: ranges without an offset begin there.
@@ -191,12 +191,13 @@ impl Check {
         let Some(uri) = value(&list, "URI") else { return self.error(name, "EXT-X-MAP has no URI", CLAUSE) };
         let Some(path) = self.locate(name, uri, CLAUSE) else { return };
         if let Some((length, offset)) = value(&list, "BYTERANGE").and_then(byte_range) {
-            if self.range_inside(name, &path, offset.unwrap_or(0), length, CLAUSE) {
-                self.warning(name, "a header that is a part of a file is not looked into", CLAUSE);
+            let start = offset.unwrap_or(0);
+            if self.range_inside(name, &path, start, length, CLAUSE) {
+                state.header = Some(Part { path, range: Some(start..start.saturating_add(length)) });
             }
             return;
         }
-        state.header = Some(path);
+        state.header = Some(Part::whole(path));
     }
 
     /// A line that names a segment.
@@ -224,7 +225,7 @@ impl Check {
             let length = whole.end - whole.start;
             if range.is_none() || self.range_inside(name, &path, whole.start, length, "RFC 8216bis 4.4.4.2") {
                 listed.bytes = length;
-                listed.place = state.header.clone().map(|header| (header, path.clone(), range));
+                listed.place = state.header.clone().map(|header| Place { header, part: Part { path: path.clone(), range } });
             }
             state.last = Some((path, whole.end));
         }
@@ -254,10 +255,10 @@ impl Check {
         }
     }
 
-    fn read_listed(&mut self, listed: &Listed) -> Option<(String, String, Rc<Segment>)> {
-        let (header, path, range) = listed.place.clone()?;
-        let segment = self.segment(Place { header: header.clone(), path: path.clone(), range })?;
-        Some((header, path, segment))
+    fn read_listed(&mut self, listed: &Listed) -> Option<(Part, String, Rc<Segment>)> {
+        let place = listed.place.clone()?;
+        let segment = self.segment(place.clone())?;
+        Some((place.header, place.part.path, segment))
     }
 
     /// The segments against the playlist and against each other.

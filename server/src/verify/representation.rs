@@ -2,7 +2,7 @@
 
 use roxmltree::Node;
 
-use super::{Check, Place, mpd::elements};
+use super::{Check, Part, Place, mpd::elements};
 
 /// Segments of a Representation more than this are not looked at.
 const MOST_SEGMENTS: usize = 1 << 20;
@@ -28,9 +28,9 @@ pub struct Context<'a> {
 /// A segment as the MPD places it, in ticks of its scale.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
-    time: u64,
-    duration: u64,
-    scale: u32,
+    pub time: u64,
+    pub duration: u64,
+    pub scale: u32,
 }
 
 impl Span {
@@ -110,30 +110,52 @@ impl Check {
             return self.template(context);
         }
         if context.has("SegmentBase") {
-            self.single_file(context);
-        } else {
-            let what = format!("Representation '{}' has neither SegmentTemplate nor SegmentBase", context.id);
-            self.error(context.name, what, "ISO/IEC 23009-1 5.3.9.1");
+            return self.single_file(context);
         }
+        let what = format!("Representation '{}' has neither SegmentTemplate nor SegmentBase", context.id);
+        self.error(context.name, what, "ISO/IEC 23009-1 5.3.9.1");
         None
     }
 
-    fn single_file(&mut self, context: &Context<'_>) {
-        let Some(path) = self.locate(context.name, &context.with_base(""), BASE) else { return };
+    /// One file that holds header, index and segments.
+    fn single_file(&mut self, context: &Context<'_>) -> Option<Vec<Span>> {
+        let Context { name, id, .. } = *context;
+        let path = self.locate(name, &context.with_base(""), BASE)?;
         let initialization = context
             .levels
             .iter()
             .rev()
             .find_map(|level| elements(elements(*level, "SegmentBase").next()?, "Initialization").next()?.attribute("range"));
-        for (what, range) in [("indexRange", context.inherited("SegmentBase", "indexRange")), ("Initialization@range", initialization)] {
-            let Some(range) = range else { continue };
+        let mut part = |what: &str, range: Option<&str>| {
+            let Some(range) = range else {
+                self.error(name, format!("Representation '{id}' has no {what}"), BASE);
+                return None;
+            };
             let ends = range.split_once('-').and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));
-            match ends.filter(|(first, last)| first <= last) {
-                Some((first, last)) => {
-                    self.range_inside(context.name, &path, first, (last - first).saturating_add(1), BASE);
-                }
-                None => self.error(context.name, format!("{what} '{range}' is no range"), BASE),
-            }
+            let Some((first, last)) = ends.filter(|(first, last)| first <= last) else {
+                self.error(name, format!("{what} '{range}' is no range"), BASE);
+                return None;
+            };
+            let range = Some(first..last.saturating_add(1));
+            self.range_inside(name, &path, first, (last - first).saturating_add(1), BASE).then(|| Part { path: path.clone(), range })
+        };
+        let header = part("Initialization@range", initialization);
+        let index = part("indexRange", context.inherited("SegmentBase", "indexRange"));
+        let (header, index) = (header?, index?);
+        self.codec_stated(context, &header);
+        let (places, spans) = self.index(&index)?;
+        let offset = context.inherited("SegmentBase", "presentationTimeOffset").and_then(|text| text.parse().ok()).unwrap_or(0);
+        self.lengths(context, &spans, offset, true);
+        self.placed(context, &header, &places, &spans, true);
+        Some(spans)
+    }
+
+    /// `codecs` against the header.
+    fn codec_stated(&mut self, context: &Context<'_>, header: &Part) {
+        let Context { name, id, codecs, .. } = *context;
+        if let Some(codec) = self.codec_of(header).filter(|codec| codec != codecs && !codecs.is_empty()) {
+            let what = format!("Representation '{id}': codecs is {codecs}, its header says {codec}");
+            self.error(name, what, "ISO/IEC 23009-1 5.3.7.2");
         }
     }
 
@@ -151,12 +173,9 @@ impl Check {
                 None
             }
         };
-        if let Some(codec) = header.as_ref().and_then(|header| self.codec_of(header))
-            && codec != context.codecs
-            && !context.codecs.is_empty()
-        {
-            let what = format!("Representation '{id}': codecs is {}, its header says {codec}", context.codecs);
-            self.error(name, what, "ISO/IEC 23009-1 5.3.7.2");
+        let header = header.map(Part::whole);
+        if let Some(header) = &header {
+            self.codec_stated(context, header);
         }
         let Some(media) = context.inherited("SegmentTemplate", "media") else {
             self.error(name, format!("Representation '{id}' has no media template"), TEMPLATE);
@@ -177,7 +196,7 @@ impl Check {
                 self.error(name, format!("Representation '{id}': media '{media}' has an identifier that does not exist"), TEMPLATE);
                 return None;
             };
-            places.push(self.locate(name, &context.with_base(&uri), TEMPLATE));
+            places.push(self.locate(name, &context.with_base(&uri), TEMPLATE).map(Part::whole));
         }
         let behind = first.saturating_add(spans.len() as u64);
         if media.contains("$Number")
@@ -261,10 +280,11 @@ impl Check {
             let what = format!("a segment of '{id}' lasts {} µs, maxSegmentDuration is {limit} µs", span.micros(span.duration));
             self.error(name, what, "ISO/IEC 23009-1 5.3.1.2");
         }
-        if let (Some(length), Some(last), Some(longest)) = (context.length, spans.last().filter(|_| exact), longest) {
+        if let (Some(length), Some(last), Some(longest)) = (context.length, spans.last(), longest) {
+            let offset = if exact { offset } else { 0 }; // what is counted is counted from the start of the Period
             let end = last.micros(last.time.saturating_add(last.duration).saturating_sub(offset));
             self.reached = self.reached.max(end);
-            if end > length.saturating_add(longest.micros(longest.duration).max(1_000_000)) {
+            if exact && end > length.saturating_add(longest.micros(longest.duration).max(1_000_000)) {
                 let what = format!("the timeline of '{id}' ends at {end} µs, the Period at {length} µs");
                 self.error(name, what, "ISO/IEC 23009-1 5.3.1.2");
             }
@@ -272,31 +292,37 @@ impl Check {
     }
 
     /// The segments themselves against the timeline and against each other.
-    fn placed(&mut self, context: &Context<'_>, header: &str, places: &[Option<String>], spans: &[Span], exact: bool) {
+    fn placed(&mut self, context: &Context<'_>, header: &Part, places: &[Option<Part>], spans: &[Span], exact: bool) {
         let Context { name, id, .. } = *context;
         let Some(known) = self.header(header) else { return };
         let (media_scale, mut bytes, mut micros) = (u128::from(known.timescale.get()), 0u128, 0u128);
         let mut before = None;
         let mut starts_late = None;
-        for (index, (path, span)) in places.iter().zip(spans).enumerate() {
-            let found = path.clone().and_then(|path| self.segment(Place { header: header.to_owned(), path, range: None }));
-            let (Some(path), Some(segment)) = (path, found) else {
+        for (index, (part, span)) in places.iter().zip(spans).enumerate() {
+            let found = part.clone().and_then(|part| self.segment(Place { header: header.clone(), part }));
+            let (Some(part), Some(segment)) = (part, found) else {
                 before = None;
                 continue;
             };
             bytes += u128::from(segment.bytes);
             micros += u128::from(span.micros(span.duration));
             if let Some(last) = before.replace(segment.clone()) {
-                self.continues(&last, &segment, path);
-            }
-            if !exact {
-                continue;
+                self.continues(&last, &segment, &part.path);
             }
             // What is presented before zero is decoded and not shown: the first segment then begins at zero.
             let scale = u128::from(span.scale);
             let ticks = |time: i64| u128::from(u64::try_from(time).unwrap_or(0)) * scale / media_scale;
             let tolerance = scale.div_ceil(media_scale).max(1);
             let start = ticks(segment.earliest);
+            if !exact {
+                // Segments that are counted begin where they are counted to be, to half a segment.
+                let told = u128::from(span.time) + u128::from(context.number("presentationTimeOffset").unwrap_or(0));
+                if start.abs_diff(told) > u128::from(span.duration / 2) + tolerance {
+                    let what = format!("segment {} of '{id}' is counted to begin at {told}, it begins at {start}", index + 1);
+                    self.error(name, what, "ISO/IEC 23009-1 5.3.9.5.3");
+                }
+                continue;
+            }
             if start.abs_diff(u128::from(span.time)) > tolerance {
                 starts_late.get_or_insert(index);
                 let what = format!("segment {} of '{id}' is placed at {}, its earliest presentation time is {start}", index + 1, span.time);

@@ -55,7 +55,7 @@ impl Check {
     }
 
     fn read_segment(&mut self, place: &Place, header: &Header) -> Option<Segment> {
-        let path = &place.path;
+        let path = &place.part.path;
         let opened = self.folder.open_file(path);
         let (file, size) = match opened {
             Ok(opened) => opened,
@@ -64,7 +64,7 @@ impl Check {
                 return None;
             }
         };
-        let range = place.range.clone().unwrap_or(0..size);
+        let range = place.part.range.clone().unwrap_or(0..size);
         if range.end > size || range.end.saturating_sub(range.start) > MAX_SEGMENT {
             let what = format!("a segment of {} bytes is more than is checked ({MAX_SEGMENT})", range.end.saturating_sub(range.start));
             self.warning(path, what, CHUNK);

@@ -14,36 +14,25 @@ struct Contender {
     command: fn(input: &str, output: &str) -> anyhow::Result<Vec<String>>,
 }
 
-const CONTENDERS: [Contender; 4] = [
+const CONTENDERS: [Contender; 6] = [
     Contender { name: "cp", command: |input, output| Ok(words(&["cp", input, &format!("{output}/copy.mp4")])) },
     Contender { name: "reelway", command: |input, output| Ok(words(&[&reelway()?, "package", input, "-o", output])) },
     Contender {
-        name: "ffmpeg",
-        command: |input, output| {
-            let manifest = format!("{output}/m.mpd");
-            Ok(words(&[
-                "ffmpeg",
-                "-i",
-                input,
-                "-map",
-                "0",
-                "-c",
-                "copy",
-                "-f",
-                "dash",
-                "-seg_duration",
-                "4",
-                "-hls_playlist",
-                "1",
-                &manifest,
-            ]))
-        },
+        name: "reelway, single file",
+        command: |input, output| Ok(words(&[&reelway()?, "package", input, "-o", output, "--layout", "single-file"])),
     },
+    Contender { name: "ffmpeg", command: |input, output| Ok(ffmpeg(input, output, &[])) },
+    Contender { name: "ffmpeg, single file", command: |input, output| Ok(ffmpeg(input, output, &["-single_file", "1"])) },
     Contender { name: "shaka", command: |input, output| Ok(shaka(input, output)) },
 ];
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn ffmpeg(input: &str, output: &str, more: &[&str]) -> Vec<String> {
+    let copy = ["ffmpeg", "-i", input, "-map", "0", "-c", "copy", "-f", "dash", "-seg_duration", "4", "-hls_playlist", "1"];
+    [words(&copy), words(more), words(&[&format!("{output}/m.mpd")])].concat()
 }
 
 /// Shaka Packager as `packager` on the path, or where SHAKA_PACKAGER says.
@@ -95,7 +84,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         }
     }
     let limit: Vec<Usage> = results.first().map(|(_, usages)| usages.clone()).unwrap_or_default();
-    println!("  {:<8} {:>9} {:>9} {:>9} {:>10} {:>9}", "", "wall s", "x cp", "CPU s", "x cp CPU", "peak MiB");
+    println!("  {:<20} {:>9} {:>9} {:>9} {:>10} {:>9}", "", "wall s", "x cp", "CPU s", "x cp CPU", "peak MiB");
     for (name, usages) in &results {
         let mut wall: Vec<f64> = usages.iter().map(|usage| usage.wall.as_secs_f64()).collect();
         let mut cpu: Vec<f64> = usages.iter().map(|usage| usage.cpu.as_secs_f64()).collect();
@@ -103,7 +92,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let mut cpu_ratio: Vec<f64> = cpu.iter().zip(&limit).map(|(cpu, limit)| cpu / limit.cpu.as_secs_f64()).collect();
         let peak = usages.iter().map(|usage| usage.peak).max().unwrap_or(0);
         println!(
-            "  {name:<8} {:>9.2} {:>9.2} {:>9.2} {:>10.2} {:>7}.{}",
+            "  {name:<20} {:>9.2} {:>9.2} {:>9.2} {:>10.2} {:>7}.{}",
             median(&mut wall),
             median(&mut wall_ratio),
             median(&mut cpu),
