@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io,
     os::unix::{fs::symlink, net::UnixListener},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -103,12 +103,13 @@ impl Answer {
     }
 }
 
-/// What `package` writes of a film: name and content of every file.
-fn packaged(source: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+/// What `package` writes of the films at `paths`: name and content of every file.
+fn packaged(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
     let folder = tempfile::tempdir()?;
-    let file = SourceFile::new(File::open(source)?)?;
-    let vod = Vod::new(vec![file.read_movie()??], &Options::default())?;
-    package(&[file], &vod, folder.path(), Manifests { hls: true, dash: true }, |_| {})?;
+    let sources: Vec<SourceFile> = paths.iter().map(|path| SourceFile::new(File::open(path)?)).collect::<io::Result<_>>()?;
+    let movies = sources.iter().map(|source| Ok(source.read_movie()??)).collect::<Result<_>>()?;
+    let vod = Vod::new(movies, &Options::default())?;
+    package(&sources, &vod, folder.path(), Manifests { hls: true, dash: true }, |_| {})?;
     let mut files = Vec::new();
     for entry in fs::read_dir(folder.path())? {
         let path = entry?.path();
@@ -139,7 +140,7 @@ async fn what_is_made_on_demand_is_what_is_packaged() -> Result<()> {
     for (name, movie) in [("a.mp4", Movie::simple(9, 1)), ("films/ä b.mov", large(2)), ("c.m4v", late_moov)] {
         let site = Site::with(name, &movie)?;
         let url = name.replace('ä', "%C3%A4").replace(' ', "%20");
-        let files = packaged(&site.path(name))?;
+        let files = packaged(&[site.path(name)])?;
         ensure!(files.len() > 10, "too few segments to tell");
         for (file, expected) in &files {
             let answer = site.ask(Method::GET, &format!("/vod/{url}/{file}"), &[]).await?;
@@ -227,7 +228,7 @@ async fn a_replaced_file_is_another_file() -> Result<()> {
         old.push((path, answer.field(&header::ETAG)?, answer.bytes().await?));
     }
     site.put("a.mp4", &after.write())?;
-    let expected = packaged(&site.path("a.mp4"))?;
+    let expected = packaged(&[site.path("a.mp4")])?;
     for (path, tag, bytes) in old {
         // Whoever has a part of the old file must not be given a part of the new one.
         let answer = site.ask(Method::GET, path, &[(header::RANGE, "bytes=0-9"), (header::IF_RANGE, &tag)]).await?;
@@ -387,7 +388,8 @@ async fn what_is_not_to_be_served_is_not_there() -> Result<()> {
         "films/a.mp4%00",
         "films%5ca.mp4",
         "films/a%2emp4%2f",
-        "films",
+        "above",
+        "root",
         "films/",
         "films//a.mp4",
         "films/a.mp4/",
@@ -403,6 +405,7 @@ async fn what_is_not_to_be_served_is_not_there() -> Result<()> {
             ensure!(answer.field(&header::CONTENT_TYPE)? == "application/problem+json", "{path}: {:?}", answer.fields);
         }
     }
+    ensure!(site.ask(Method::GET, "/media/films", &[]).await?.status == StatusCode::NOT_FOUND, "a folder is no file");
     ensure!(site.get("/media/inside.mp4").await? == film, "a link that stays inside");
     Ok(())
 }
@@ -435,7 +438,7 @@ async fn media_that_cannot_be_played_says_why() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_at_once_get_the_same() -> Result<()> {
     let site = Arc::new(Site::with("a.mp4", &large(1))?);
-    let expected = packaged(&site.path("a.mp4"))?;
+    let expected = packaged(&[site.path("a.mp4")])?;
     let asked = (0..64).map(|number| {
         let (site, path) = (Arc::clone(&site), expected.get(number % expected.len()).map(|(name, _)| format!("/vod/a.mp4/{name}")));
         tokio::spawn(async move { site.get(&path.unwrap_or_default()).await })
@@ -466,5 +469,131 @@ async fn the_library_lists_what_can_be_asked_for() -> Result<()> {
             ensure!(asset["durationMs"] == 9000 && asset["tracks"][0]["codec"] == "avc1.4D400D", "{asset:#}");
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_folder_of_rungs_is_one_title() -> Result<()> {
+    let site = Site::new()?;
+    let (high, low) = ("films/title/1080.mp4", "films/title/360.mp4");
+    site.put(high, &Movie::rung(12, 4, 50).write())?;
+    site.put(low, &Movie::rung(12, 2, 50).write())?;
+    site.put("films/title/.hidden.mp4", b"no video")?;
+    site.put("films/title/notes.txt", b"no video")?;
+    site.put("films/title/extras/other.mp4", &Movie::simple(9, 1).write())?;
+    fs::create_dir(site.path("films/title/folder.mp4"))?;
+    for (file, expected) in packaged(&[site.path(high), site.path(low)])? {
+        ensure!(site.get(&format!("/vod/films/title/{file}")).await? == expected, "{file}: other bytes");
+    }
+    for (file, expected) in packaged(&[site.path(low)])? {
+        ensure!(site.get(&format!("/vod/{low}/{file}")).await? == expected, "{file}: other bytes");
+    }
+    let missing =
+        ["films/title/v3/1.m4s", "films/title/a2/1.m4s", "films/v1/1.m4s", "films/none/v1/1.m4s", "films/title/folder.mp4/v1/1.m4s"];
+    for path in missing {
+        let answer = site.ask(Method::GET, &format!("/vod/{path}"), &[]).await?;
+        ensure!(answer.status == StatusCode::NOT_FOUND, "{path}: {}", answer.status);
+    }
+    Ok(())
+}
+
+/// Every change of a file of a title is another version of all that is made of it: cuts depend on all files.
+#[tokio::test]
+async fn a_title_changes_with_each_of_its_files() -> Result<()> {
+    let site = Site::new()?;
+    let rung = |times, gop| Movie::rung(24, times, gop).write();
+    site.put("title/1080.mp4", &rung(4, 50))?;
+    site.put("title/360.mp4", &rung(2, 50))?;
+    let paths = ["/vod/title/master.m3u8", "/vod/title/manifest.mpd", "/vod/title/v1/media.m3u8", "/vod/title/v1/2.m4s"];
+    let tags = async || {
+        let mut tags = Vec::new();
+        for path in paths {
+            let answer = site.ask(Method::GET, path, &[]).await?;
+            ensure!(answer.status == StatusCode::OK, "{path}: {}", answer.status);
+            // A file that goes leaves those that changed before it: no time tells the versions apart.
+            ensure!(!answer.fields.contains_key(header::LAST_MODIFIED), "{path}: {:?}", answer.fields);
+            tags.push(answer.field(&header::ETAG)?);
+        }
+        Ok(tags)
+    };
+    let mut seen: Vec<String> = tags().await?;
+    ensure!(tags().await? == seen, "nothing changed");
+    let steps: [(&str, &dyn Fn() -> Result<()>); 3] = [
+        ("the other rung", &|| site.put("title/360.mp4", &rung(3, 50))),
+        ("one more rung", &|| site.put("title/240.mp4", &rung(1, 50))),
+        ("one rung less", &|| Ok(fs::remove_file(site.path("title/360.mp4"))?)),
+    ];
+    for (what, change) in steps {
+        change()?;
+        for tag in tags().await? {
+            ensure!(!seen.contains(&tag), "{what}: {tag} again");
+            seen.push(tag);
+        }
+    }
+    site.put("title/240.mp4", &rung(1, 52))?;
+    let answer = site.ask(Method::GET, "/vod/title/master.m3u8", &[]).await?;
+    ensure!(answer.status == StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.status);
+    let problem: serde_json::Value = serde_json::from_slice(&answer.bytes().await?)?;
+    let expected = "title: at 4.000 s 1080.mp4 (1280x720) has a key frame, but the nearest of 240.mp4 (320x180) is 160 ms later: ";
+    ensure!(problem["detail"].as_str().is_some_and(|detail| detail.starts_with(expected)), "{problem:#}");
+    // Each file alone plays on.
+    site.get("/vod/title/240.mp4/v1/1.m4s").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_folder_of_many_films_is_no_title() -> Result<()> {
+    let site = Site::new()?;
+    for number in 0..65 {
+        site.put(&format!("films/{number}.mp4"), &Movie::simple(1, number).write())?;
+    }
+    let answer = site.ask(Method::GET, "/vod/films/master.m3u8", &[]).await?;
+    ensure!(answer.status == StatusCode::NOT_FOUND, "{}", answer.status);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_library_lists_a_folder_as_a_title_only_if_its_files_fit() -> Result<()> {
+    let site = Site::new()?;
+    let rung = |seconds, times, gop| Movie::rung(seconds, times, gop);
+    let sound = |seconds| {
+        let mut movie = Movie::simple(seconds, 9);
+        movie.tracks.remove(0);
+        movie
+    };
+    for (file, movie) in [
+        ("ladder/1080.mp4", rung(12, 4, 50)),
+        ("ladder/360.mp4", rung(12, 2, 50)),
+        ("dubbed/film.mp4", rung(12, 1, 50)),
+        ("dubbed/german.m4a", sound(12)),
+        // Films that lie beside each other: of other lengths, of one size, cut at other times.
+        ("lengths/a.mp4", rung(12, 4, 50)),
+        ("lengths/b.mp4", rung(13, 2, 50)),
+        ("sizes/a.mp4", rung(12, 2, 50)),
+        ("sizes/b.mp4", rung(12, 2, 50)),
+        ("cuts/a.mp4", rung(24, 4, 50)),
+        ("cuts/b.mp4", rung(24, 2, 52)),
+        ("music/a.m4a", sound(12)),
+        ("music/b.m4a", sound(12)),
+        ("alone/a.mp4", rung(12, 4, 50)),
+        ("1080.mp4", rung(12, 4, 50)),
+        ("360.mp4", rung(12, 2, 50)),
+    ] {
+        site.put(file, &movie.write())?;
+    }
+    let library: serde_json::Value = serde_json::from_slice(&site.get("/api/v1/assets").await?)?;
+    let assets = library["assets"].as_array().context("no assets")?;
+    let ids: Vec<&str> = assets.iter().filter_map(|asset| asset["id"].as_str()).collect();
+    let expected = [
+        &["1080.mp4", "360.mp4", "alone/a.mp4", "cuts/a.mp4", "cuts/b.mp4", "dubbed", "ladder"][..],
+        &["lengths/a.mp4", "lengths/b.mp4", "music/a.m4a", "music/b.m4a", "sizes/a.mp4", "sizes/b.mp4"],
+    ];
+    ensure!(ids == expected.concat(), "{ids:?}");
+    let ladder = assets.iter().find(|asset| asset["id"] == "ladder").context("no ladder")?;
+    let sizes = ["ladder/1080.mp4", "ladder/360.mp4"].iter().map(|name| fs::metadata(site.path(name)).map(|metadata| metadata.len()));
+    ensure!(ladder["size"].as_u64() == Some(sizes.sum::<io::Result<u64>>()?) && ladder.get("file").is_none(), "{ladder:#}");
+    ensure!(ladder["tracks"].as_array().is_some_and(|tracks| tracks.len() == 3), "{ladder:#}");
+    site.get(ladder["hls"].as_str().context("no hls")?).await?;
+    site.get(ladder["dash"].as_str().context("no dash")?).await?;
     Ok(())
 }

@@ -11,7 +11,7 @@ pub enum Resource {
     Page(String),
     /// `/media/PATH`: a file as it is.
     Media(AssetPath),
-    /// `/vod/ASSET/...`: a file as HLS, DASH and CMAF.
+    /// `/vod/ASSET/...`: a file, or a folder of files, as HLS, DASH and CMAF.
     Vod(AssetPath, VodPart),
     /// `/api/v1/server`.
     ApiServer,
@@ -131,6 +131,18 @@ impl AssetPath {
         Self::new(&steps?)
     }
 
+    /// The path of what is called `name` in the folder that this is the path of.
+    pub fn join(&self, name: &str) -> Option<Self> {
+        let steps: Vec<&str> = self.0.iter().map(String::as_str).chain([name]).collect();
+        Self::new(&steps)
+    }
+
+    /// The path of the folder that it is in; `None`: the media folder itself.
+    pub fn parent(&self) -> Option<Self> {
+        let (_, folder) = self.0.split_last()?;
+        (!folder.is_empty()).then(|| Self(folder.to_vec()))
+    }
+
     /// As a relative path of the file system.
     pub fn to_path(&self) -> PathBuf {
         self.0.iter().collect()
@@ -242,6 +254,14 @@ mod tests {
         assert_eq!(Resource::parse(&deep), None);
         // Encoded twice: a name with percent signs, not a way up.
         assert_eq!(Resource::parse("/media/%252e%252e"), Some(Resource::Media(asset(&["%2e%2e"]))));
+    }
+
+    #[test]
+    fn paths_lead_into_folders_and_out() {
+        let folder = asset(&["films", "a"]);
+        assert_eq!(folder.join("b.mp4"), Some(asset(&["films", "a", "b.mp4"])));
+        assert_eq!(folder.join("b.mp4").and_then(|file| file.parent()), Some(folder.clone()));
+        assert_eq!((folder.join(".b.mp4"), folder.join("b/c"), asset(&["films"]).parent()), (None, None, None));
     }
 
     #[test]

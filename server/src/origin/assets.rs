@@ -1,8 +1,11 @@
-//! The media folder, and the indexes of the files in it that were asked for last.
+//! The media folder, and the indexes of what in it was asked for last: of a file, or of a folder whose files are one title.
 
 use std::{
     collections::HashMap,
-    io,
+    io::{
+        self,
+        ErrorKind::{InvalidInput, NotFound, PermissionDenied},
+    },
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
@@ -11,24 +14,67 @@ use cap_std::{
     ambient_authority,
     fs::{Dir, OpenOptions, OpenOptionsExt},
 };
+use data_encoding::HEXLOWER;
 use quick_cache::{Weighter, sync::Cache};
 use reelway_core::{Options, Vod};
+use ring::digest::{SHA256, digest};
 
 use crate::{
     http::{AssetPath, Text, VodPart},
-    storage::{Identity, SourceFile},
+    storage::{Identity, SourceFile, is_media},
 };
 
 /// Memory for indexes, in bytes: about a hundred films of two hours, or thousands of clips.
 const INDEX_MEMORY: u64 = 128 << 20;
 
-/// A version of a file.
-type Key = (AssetPath, Identity);
+/// The most files of a title. A folder that holds more of them is a part of a library, not a title.
+pub const MOST_FILES: usize = 64;
 
-/// What is known of a version of a file: its presentation, or why it has none.
-type Known = Result<Asset, reelway_core::Error>;
+/// A version of an asset: that of each of its files.
+type Key = (AssetPath, Vec<Identity>);
 
-/// A file as a presentation. Manifests are written once, compressed once, and shared by all who ask.
+/// What is known of a version of an asset: its presentation, or why it has none.
+pub type Known = Result<Asset, String>;
+
+/// The open files of an asset, in the order of its inputs.
+pub struct Sources(Vec<SourceFile>);
+
+impl Sources {
+    fn identities(&self) -> Vec<Identity> {
+        self.0.iter().map(SourceFile::identity).collect()
+    }
+
+    /// A strong validator for what is made from the files: another when one of them changes, comes or goes.
+    pub fn etag(&self) -> String {
+        let tags: Vec<String> = self.0.iter().map(|source| source.identity().etag()).collect();
+        match tags.as_slice() {
+            [tag] => tag.clone(),
+            tags => HEXLOWER.encode(digest(&SHA256, tags.join(" ").as_bytes()).as_ref().get(..16).unwrap_or_default()),
+        }
+    }
+
+    /// Seconds since 1970 of the last change of a file.
+    pub fn latest_change(&self) -> u64 {
+        self.0.iter().map(|source| source.identity().modified_seconds()).max().unwrap_or(0)
+    }
+
+    /// The same as a validator. There is none of several files: when one goes, what is left changed before.
+    pub fn modified(&self) -> Option<u64> {
+        (self.0.len() == 1).then(|| self.latest_change())
+    }
+
+    /// Bytes of all files.
+    pub fn size(&self) -> u64 {
+        self.0.iter().map(|source| source.identity().size).sum()
+    }
+
+    /// The file of an input.
+    pub fn take(self, input: usize) -> Option<SourceFile> {
+        self.0.into_iter().nth(input)
+    }
+}
+
+/// One or several files as a presentation. Manifests are written once, compressed once, and shared by all who ask.
 pub struct Asset {
     vod: Vod,
     /// `None` for what there is not, such as a playlist of the I-frames of sound.
@@ -95,23 +141,69 @@ impl Assets {
 
     /// Opens a file. Anything but a regular file is not found.
     pub fn file(&self, path: &AssetPath) -> io::Result<SourceFile> {
-        let (dir, _) = self.root.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let (dir, _) = self.root.as_ref().ok_or(NotFound)?;
         let mut options = OpenOptions::new();
         // A pipe must not hold up who opens it; to a regular file the flag is nothing.
         options.read(true).custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0));
         SourceFile::new(dir.open_with(path.to_path(), &options)?.into_std())
     }
 
-    /// Opens the files of an asset, in the order of its inputs, and finds its index, which is read if this version of it is not known.
-    /// Whoever asks for it meanwhile waits.
-    pub fn asset(&self, path: &AssetPath) -> io::Result<(Vec<SourceFile>, Arc<Known>)> {
-        let source = self.file(path)?;
-        let key = (path.clone(), source.identity());
-        let known = self.indexes.get_or_insert_with(&key, || {
-            let movie = source.read_movie()?;
-            let vod = movie.and_then(|movie| Vod::new(vec![movie], &Options::default()));
-            Ok::<_, io::Error>(Arc::new(vod.map(Asset::new)))
-        })?;
-        Ok((vec![source], known))
+    /// Opens the files of an asset and finds its index, which is read if this version of it is not known. Whoever asks for it meanwhile
+    /// waits.
+    pub fn asset(&self, path: &AssetPath) -> io::Result<(Sources, Arc<Known>)> {
+        let (sources, names) = match self.file(path) {
+            Err(error) if error.kind() == InvalidInput => self.title(path)?,
+            source => (Sources(vec![source?]), vec![String::new()]),
+        };
+        let key = (path.clone(), sources.identities());
+        let known = self.indexes.get_or_insert_with(&key, || read(&sources, names).map(Arc::new))?;
+        Ok((sources, known))
     }
+
+    /// Opens the media files that are directly in a folder, by name. Hidden ones and those of folders in it do not belong to the title.
+    fn title(&self, path: &AssetPath) -> io::Result<(Sources, Vec<String>)> {
+        let (root, _) = self.root().ok_or(NotFound)?;
+        let folder = root.open_dir(path.to_path())?;
+        let mut files = Vec::new();
+        for entry in folder.entries()? {
+            let Ok(name) = entry?.file_name().into_string() else { continue };
+            files.extend(path.join(&name).filter(|_| is_media(&name)));
+            if files.len() > MOST_FILES {
+                return Err(NotFound.into());
+            }
+        }
+        files.sort();
+        let (mut sources, mut names) = (Vec::new(), Vec::new());
+        for file in &files {
+            match self.file(file) {
+                // A folder that is called like a file, or what may not be read or leads nowhere: the library does not list it either.
+                Err(error) if matches!(error.kind(), InvalidInput | NotFound | PermissionDenied) => {}
+                source => {
+                    sources.push(source?);
+                    names.push(file.file_name().to_owned());
+                }
+            }
+        }
+        if sources.is_empty() {
+            return Err(NotFound.into());
+        }
+        Ok((Sources(sources), names))
+    }
+}
+
+/// Reads the indexes of files, which messages call `names`, and makes one presentation of them.
+fn read(sources: &Sources, names: Vec<String>) -> io::Result<Known> {
+    let mut movies = Vec::with_capacity(names.len());
+    for (source, name) in sources.0.iter().zip(names) {
+        match source.read_movie()? {
+            Ok(mut movie) => {
+                movie.name = name;
+                movies.push(movie);
+            }
+            Err(error) if name.is_empty() => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Err(format!("{name}: {error}"))),
+        }
+    }
+    let vod = Vod::new(movies, &Options::default());
+    Ok(vod.map(Asset::new).map_err(|error| error.to_string()))
 }

@@ -1,6 +1,12 @@
-//! `/api/v1/assets`: what is in the media folder.
+//! `/api/v1/assets`: what is in the media folder, file by file; a folder whose files are one title is listed as that.
 
-use std::{collections::HashMap, io, path::Path, sync::Arc, time::UNIX_EPOCH};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    path::Path,
+    sync::Arc,
+    time::UNIX_EPOCH,
+};
 
 use cap_std::fs::{Dir, MetadataExt};
 use serde::Serialize;
@@ -8,14 +14,15 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     Fault, api,
-    assets::{Asset, Assets},
+    assets::{Asset, Assets, Known, MOST_FILES},
+    title::is_title,
     watch::Watch,
 };
 use crate::{
     http::{AssetPath, Coding, Representation, Text},
-    storage::Identity,
+    storage::{Identity, is_media},
 };
-use reelway_core::codec::Media;
+use reelway_core::{Presentation, codec::Media};
 
 /// Folders deeper than this, and files more than that, are not listed.
 const DEPTH: usize = 16;
@@ -33,7 +40,8 @@ struct Entry {
     name: String,
     size: u64,
     modified: String,
-    file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
     #[serde(flatten)]
     content: Contents,
 }
@@ -71,8 +79,8 @@ enum MediaEntry {
 #[derive(Default)]
 pub struct Library {
     watch: Watch,
-    /// By path, each with the version of the file that it describes; as many as are listed.
-    entries: HashMap<AssetPath, (Identity, Arc<Entry>)>,
+    /// Of files and folders by path, each with the versions of the files that it describes; `None` for a folder that is no title.
+    entries: HashMap<AssetPath, (Vec<Identity>, Option<Arc<Entry>>)>,
     listing: Option<Arc<Listing>>,
 }
 
@@ -93,18 +101,36 @@ impl Library {
         if let Some((root, folder)) = assets.root() {
             walk(root, folder, Path::new(""), &mut Vec::new(), &mut watch, &mut paths)?;
         }
-        paths.sort();
-        let mut entries = HashMap::with_capacity(paths.len());
-        let mut listed = Vec::with_capacity(paths.len());
+        let mut folders: BTreeMap<Option<AssetPath>, Vec<(AssetPath, Identity)>> = BTreeMap::new();
         for path in paths {
             // A file that goes away meanwhile is simply not there.
             let Ok(identity) = assets.file(&path).map(|source| source.identity()) else { continue };
-            let known = self.entries.get(&path).filter(|(known, _)| *known == identity).map(|(_, entry)| Arc::clone(entry));
-            let Ok(entry) = known.map_or_else(|| entry(assets, &path).map(Arc::new), Ok) else { continue };
-            listed.push(Arc::clone(&entry));
-            entries.insert(path, (identity, entry));
+            folders.entry(path.parent()).or_default().push((path, identity));
         }
-        let text = serde_json::to_vec(&Assembled { assets: listed.iter().map(Arc::as_ref).collect() }).unwrap_or_default();
+        let mut entries = HashMap::new();
+        let mut listed = Vec::new();
+        // What is known of these versions, or what is found out about them.
+        let mut find = |path: AssetPath, versions: Vec<Identity>, make: &dyn Fn(&AssetPath) -> Option<Entry>| {
+            let known = self.entries.get(&path).filter(|(known, _)| *known == versions).map(|(_, entry)| entry.clone());
+            let entry = known.unwrap_or_else(|| make(&path).map(Arc::new));
+            listed.extend(entry.clone().map(|entry| (path.clone(), entry)));
+            let found = entry.is_some();
+            entries.insert(path, (versions, entry));
+            found
+        };
+        for (folder, mut files) in folders {
+            files.sort_by(|(a, _), (b, _)| a.cmp(b));
+            let versions = files.iter().map(|(_, identity)| *identity).collect();
+            let is_title = match folder.filter(|_| (2..=MOST_FILES).contains(&files.len())) {
+                Some(folder) => find(folder, versions, &|folder| title(assets, folder, &files)),
+                None => false,
+            };
+            for (path, identity) in files.into_iter().filter(|_| !is_title) {
+                find(path, vec![identity], &|path| entry(assets, path, true).ok());
+            }
+        }
+        listed.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let text = serde_json::to_vec(&Assembled { assets: listed.iter().map(|(_, entry)| entry.as_ref()).collect() }).unwrap_or_default();
         let listing = Arc::new(Listing { etag: api::tag(&text), text: Text::new(text) });
         *self = Self { watch, entries, listing: Some(Arc::clone(&listing)) };
         Ok(listing)
@@ -153,25 +179,31 @@ fn walk(
     Ok(())
 }
 
-fn is_media(name: &str) -> bool {
-    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    ["mp4", "m4v", "mov", "m4a"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+/// The title that all `files` of a folder are, if they are one.
+fn title(assets: &Assets, folder: &AssetPath, files: &[(AssetPath, Identity)]) -> Option<Entry> {
+    let known: io::Result<Vec<Arc<Known>>> = files.iter().map(|(path, _)| Ok(assets.asset(path)?.1)).collect();
+    let known = known.ok()?;
+    let presentations: Option<Vec<&Presentation>> =
+        known.iter().map(|file| Some(file.as_ref().as_ref().ok()?.vod().presentation())).collect();
+    // The folder is opened only where it promises something.
+    let entry = if is_title(&presentations?) { entry(assets, folder, false).ok()? } else { return None };
+    matches!(entry.content, Contents::Plays { .. }).then_some(entry)
 }
 
-fn entry(assets: &Assets, path: &AssetPath) -> io::Result<Entry> {
+/// An asset as it stands in the list; of a file with the way to it as it is.
+fn entry(assets: &Assets, path: &AssetPath, is_file: bool) -> io::Result<Entry> {
     let (sources, known) = assets.asset(path)?;
-    let identity = sources.first().ok_or(io::ErrorKind::NotFound)?.identity();
-    let modified = UNIX_EPOCH + std::time::Duration::from_secs(identity.modified_seconds());
+    let modified = UNIX_EPOCH + std::time::Duration::from_secs(sources.latest_change());
     let content = match known.as_ref() {
         Ok(asset) => plays(asset, path),
-        Err(error) => Contents::Fails { problem: error.to_string() },
+        Err(error) => Contents::Fails { problem: error.clone() },
     };
     Ok(Entry {
         id: path.id(),
         name: path.file_name().into(),
-        size: identity.size,
+        size: sources.size(),
         modified: OffsetDateTime::from(modified).format(&Rfc3339).unwrap_or_default(),
-        file: format!("/media/{}", path.url()),
+        file: is_file.then(|| format!("/media/{}", path.url())),
         content,
     })
 }

@@ -1,4 +1,4 @@
-//! `/vod/ASSET/...`: a file as a presentation, packaged when it is asked for.
+//! `/vod/ASSET/...`: a file, or a folder of files, as a presentation, packaged when it is asked for.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart, prefe
     let vod = asset.vod();
     // The names are plain and the numbers counted: what the core does not know does not exist.
     let missing = |_| Fault::NotFound;
-    let identity = sources.first().ok_or(Fault::NotFound)?.identity();
+    let (etag, modified) = (sources.etag(), sources.modified());
     let manifest = |media_type| {
         let (coding, bytes) = asset.manifest(part).ok_or(Fault::NotFound)?.coded(preferred);
         Ok::<_, Fault>((Content::from_bytes(bytes), coding, media_type, MANIFEST))
@@ -37,19 +37,19 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart, prefe
         VodPart::Segment(name, number) => {
             let fragments = vod.segment(name, *number).map_err(missing)?;
             let input = vod.source(name).map_err(missing)?.input;
-            let source = sources.into_iter().nth(input).ok_or(Fault::NotFound)?;
+            let source = sources.take(input).ok_or(Fault::NotFound)?;
             (Content::from_fragments(fragments, Arc::new(source)), None, media_type(name), SEGMENT)
         }
     };
-    // The same file gives the same bytes as long as the same code makes them.
-    let etag = format!("{}-{}-{}", identity.etag(), env!("CARGO_PKG_VERSION"), place(part));
+    // The same files give the same bytes as long as the same code makes them.
+    let etag = format!("{etag}-{}-{}", env!("CARGO_PKG_VERSION"), place(part));
     Ok(Representation {
         content,
         coding,
         media_type,
         cache_control,
         etag,
-        modified: Some(identity.modified_seconds()),
+        modified,
         urgency: Some(urgency(part)),
         cmsd: Some(cmsd(vod, part)),
     })
