@@ -11,7 +11,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
@@ -29,6 +29,8 @@ struct Running {
     child: Child,
     secure: SocketAddr,
     plain: SocketAddr,
+    /// Standard output after the addresses.
+    said: Arc<Mutex<String>>,
     folder: tempfile::TempDir,
 }
 
@@ -50,8 +52,14 @@ impl Running {
             SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()))
         };
         let (secure, plain) = (address("https://"), address("http://"));
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, secure, plain, folder }
+        let said = Arc::new(Mutex::new(String::new()));
+        let hears = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                hears.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        Self { child, secure, plain, said, folder }
     }
 
     fn signal(&self, name: &str) {
@@ -202,6 +210,79 @@ async fn all_protocols_are_served_by_the_program_as_it_is() {
             let response = soon(begin(Some(&identity), server.secure, protocol, request)).await.unwrap();
             assert_eq!(soon(response.into_body().collect()).await.unwrap().to_bytes(), "ok\n", "{protocol:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_was_served_is_counted_and_logged_without_secrets() {
+    let server = Running::start(&["--access-log", "json"]);
+    let identity = development(&server);
+    let mut client = H3::connect(server.secure, &identity).await;
+    let get = |path: &str| Request::get(format!("https://localhost{path}")).body(Bytes::new()).unwrap();
+    for path in ["/healthz?key=SECRET", "/t/SECRET/vod/a.mp4/master.m3u8", "/ingest/show~SECRET/1.m4s", "/media/big.mp4"] {
+        let (_, body) = client.fetch(get(path)).await.unwrap();
+        assert_eq!(body.len() == BIG.len(), path.starts_with("/media"));
+    }
+    // A response counts when its last byte is gone.
+    let metrics = async || {
+        let request = Request::get("http://localhost/metrics").body(Empty::<Bytes>::new()).unwrap();
+        let response = soon(begin(None, server.plain, Protocol::H1, request)).await.unwrap();
+        assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+        String::from_utf8(soon(response.into_body().collect()).await.unwrap().to_bytes().to_vec()).unwrap()
+    };
+    let expected = [
+        "reelway_requests_total{protocol=\"h3\",kind=\"api\",status=\"200\"} 1".to_owned(),
+        "reelway_requests_total{protocol=\"h3\",kind=\"media\",status=\"200\"} 1".to_owned(),
+        format!("reelway_response_bytes_total{{protocol=\"h3\",kind=\"media\"}} {}", BIG.len()),
+        "reelway_first_byte_seconds_count{protocol=\"h3\"} 4".to_owned(),
+        "reelway_connections_open{protocol=\"h3\"} 1".to_owned(),
+        "reelway_requests_running{protocol=\"h3\"} 0".to_owned(),
+    ];
+    let mut text = String::new();
+    soon(async {
+        while !expected.iter().all(|line| text.lines().any(|told| told == line)) {
+            text = metrics().await;
+        }
+    })
+    .await;
+    assert!(text.contains("process_resident_memory_bytes ") && text.contains("reelway_index_cache_misses_total "));
+    // Each family has its type before its samples, and no sample comes twice.
+    let (mut family, mut seen) = ("", std::collections::HashSet::new());
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            family = rest.split(' ').next().unwrap();
+        } else if !line.starts_with('#') {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(name.starts_with(family) && value.parse::<f64>().is_ok() && seen.insert(name), "{line}");
+        }
+    }
+
+    soon(async {
+        while !server.said.lock().unwrap().contains("/media/big.mp4") {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let said = server.said.lock().unwrap();
+    let lines: Vec<serde_json::Value> =
+        said.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let media = lines.iter().find(|line| line["path"] == "/media/big.mp4").expect("a line for each request");
+    assert_eq!((&media["status"], &media["protocol"], &media["method"]), (&200.into(), &"h3".into(), &"GET".into()));
+    assert_eq!((media["bytes"].as_u64(), &media["whole"]), (Some(BIG.len() as u64), &true.into()));
+    assert!(lines.iter().any(|line| line["path"] == "/t/-/vod/a.mp4/master.m3u8"));
+    assert!(!said.contains("SECRET"), "{said}");
+}
+
+/// All that is linked speaks TLS by one provider of cryptography; `deny.toml` says the same to cargo-deny.
+#[test]
+fn one_provider_of_cryptography_is_in_the_tree() {
+    let lock = fs::read_to_string(reelway_tests::files::workspace().join("Cargo.lock")).unwrap();
+    let packages: Vec<&str> = lock.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"')).collect();
+    assert!(packages.contains(&"ring") && packages.contains(&"rustls"));
+    for other in
+        ["aws-lc-rs", "aws-lc-sys", "openssl-sys", "native-tls", "boring-sys", "mbedtls", "rustls-openssl", "rustls-mbedtls-provider"]
+    {
+        assert!(!packages.contains(&other), "{other}");
     }
 }
 

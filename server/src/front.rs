@@ -1,13 +1,17 @@
-//! What stands before the origin: whether the server wants more work.
+//! What stands before the origin: what an operator asks of the server itself.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
-use http::StatusCode;
+use http::{HeaderValue, Method, StatusCode, header};
 
-use crate::http::{Handler, Request, Resource, Response, problem};
+use crate::{
+    http::{Handler, Request, Resource, Response, problem},
+    metrics::Metrics,
+    origin::Origin,
+};
 
 /// Whether more requests are wanted. They are until it is said otherwise.
 #[derive(Clone, Debug, Default)]
@@ -24,24 +28,44 @@ impl Readiness {
     }
 }
 
-/// A handler that is asked whether it is ready.
-pub struct Front<H> {
-    inner: H,
+/// The origin, with `/readyz` and `/metrics`.
+pub struct Front {
+    origin: Origin,
     readiness: Readiness,
+    metrics: Arc<Metrics>,
 }
 
-impl<H: Handler> Front<H> {
-    /// `inner`, ready until told otherwise.
-    pub fn new(inner: H, readiness: Readiness) -> Self {
-        Self { inner, readiness }
+impl Front {
+    /// `origin`, ready until told otherwise.
+    pub fn new(origin: Origin, readiness: Readiness, metrics: Arc<Metrics>) -> Self {
+        Self { origin, readiness, metrics }
+    }
+
+    fn metrics(&self, method: &Method) -> Response {
+        if ![Method::GET, Method::HEAD].contains(method) {
+            let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "the metrics are for reading");
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        let text = self.metrics.render(self.origin.index_cache());
+        let length = text.len();
+        let mut response = Response::new(bytes::Bytes::from(text).into());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, length.into());
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
     }
 }
 
-impl<H: Handler> Handler for Front<H> {
+impl Handler for Front {
     async fn handle(&self, request: Request) -> Response {
-        if self.readiness.is_over() && Resource::parse(request.uri().path()) == Some(Resource::Ready) {
-            return problem(StatusCode::SERVICE_UNAVAILABLE, "the server is about to end");
+        match request.uri().path() {
+            "/metrics" => self.metrics(request.method()),
+            path if self.readiness.is_over() && Resource::parse(path) == Some(Resource::Ready) => {
+                problem(StatusCode::SERVICE_UNAVAILABLE, "the server is about to end")
+            }
+            _ => self.origin.handle(request).await,
         }
-        self.inner.handle(request).await
     }
 }

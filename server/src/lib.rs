@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! cli -> front -> origin -> http, storage -> reelway-core
-//!    '-> net (TCP, QUIC)     '- what net hands requests to
+//!    '-> net (TCP, QUIC) -> metrics  '- what net hands requests to
 //! ```
 
 pub mod cli;
 pub mod front;
 pub mod http;
+pub mod metrics;
 pub mod net;
 pub mod origin;
 pub mod package;

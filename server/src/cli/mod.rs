@@ -3,6 +3,7 @@
 mod duration;
 mod input;
 mod inspect;
+mod log;
 mod package;
 mod serve;
 mod verify;

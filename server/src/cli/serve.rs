@@ -1,7 +1,7 @@
 //! `reelway serve`.
 
 use std::{
-    io::{IsTerminal, Write},
+    io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,9 +16,8 @@ use tokio::{
     sync::oneshot,
     task::spawn_blocking,
 };
-use tracing_subscriber::EnvFilter;
 
-use super::duration::parse_duration;
+use super::{duration::parse_duration, log};
 use crate::{
     front::{Front, Readiness},
     net::{Address, Certificates, Error, Identity, Listeners, PemFiles, Settings},
@@ -58,6 +57,9 @@ pub struct Serve {
     /// Time after SIGTERM to go on as before, but for /readyz, so that balancers notice
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     drain_delay: Duration,
+    /// Write a line for each request to standard output
+    #[arg(long, value_name = "FORMAT")]
+    access_log: Option<log::AccessLog>,
     /// Connections at once
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_connections)]
     max_connections: usize,
@@ -71,8 +73,7 @@ pub struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+        log::begin(self.access_log);
         if self.tls_cert.len() != self.tls_key.len() {
             bail!(
                 "there are {} --tls-cert and {} --tls-key: give one of each for every certificate",
@@ -110,7 +111,7 @@ impl Serve {
             tracing::warn!(%error, "nobody reads standard output");
         }
         let readiness = Readiness::default();
-        let front = Arc::new(Front::new(origin, readiness.clone()));
+        let front = Arc::new(Front::new(origin, readiness.clone(), listeners.metrics()));
         let (drain, drained) = oneshot::channel::<()>();
         let serving = listeners.serve(front, async {
             let _ = drained.await;

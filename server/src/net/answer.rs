@@ -5,9 +5,13 @@ use std::{future::Future, io, net::SocketAddr};
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
+use tracing::Instrument;
 
 use super::{Settings, gate::Gate, measured::Measured, pace::Upload};
-use crate::http::{BodyError, Handler, Request, refuse};
+use crate::{
+    http::{BodyError, Handler, Request, refuse},
+    metrics::{Record, without_secrets},
+};
 
 /// What a transport asks of the origin. Every [`Handler`] is one; benches and tests bring bodies of their own.
 pub trait Service: Send + Sync + 'static {
@@ -51,28 +55,33 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
+    let mut record = Record::begin(&gate.metrics, &request, peer.address);
     if request.headers().len() > settings.max_header_fields {
-        return refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        return refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, record);
     }
     let Some(permit) = gate.request() else {
-        let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE);
+        let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, record);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         return response;
     };
+    let span =
+        tracing::debug_span!("request", peer = %peer.address, method = %request.method(), path = %without_secrets(request.uri().path()));
     let head = request.method() == Method::HEAD;
     let mut request = request.map(|body| Upload::new(body, settings).boxed_unsync());
     request.extensions_mut().insert(peer);
-    let response = service.call(request).await;
+    let response = service.call(request).instrument(span).await;
+    record.answered(response.status());
     let bodyless = head || has_no_body(response.status());
     let (parts, body) = response.into_parts();
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = if bodyless { Measured::absent() } else { Measured::new(body, announced) };
+    let body = if bodyless { Measured::absent(record) } else { Measured::new(body, announced, record) };
     http::Response::from_parts(parts, body.holding(permit))
 }
 
 /// An answer without content. The service does not hear of the request.
-fn refusal<B>(status: StatusCode) -> http::Response<Measured<B>> {
-    let mut response = http::Response::new(Measured::absent());
+fn refusal<B>(status: StatusCode, mut record: Record) -> http::Response<Measured<B>> {
+    record.answered(status);
+    let mut response = http::Response::new(Measured::absent(record));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_LENGTH, 0.into());
     response

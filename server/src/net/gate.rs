@@ -9,10 +9,13 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Settings;
+use crate::metrics::Metrics;
 
-/// Counts over all listeners of a server.
+/// Who is in, over all listeners of a server.
 #[derive(Debug)]
 pub(super) struct Gate {
+    /// Told of all that happens here and behind.
+    pub metrics: Arc<Metrics>,
     connections: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
     requests: Arc<Semaphore>,
@@ -30,8 +33,9 @@ pub(super) struct Place {
 
 impl Gate {
     /// Nobody is in.
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &Settings, metrics: Arc<Metrics>) -> Self {
         Self {
+            metrics,
             connections: Arc::new(Semaphore::new(settings.max_connections)),
             handshakes: Arc::new(Semaphore::new(settings.max_handshakes)),
             requests: Arc::new(Semaphore::new(settings.max_requests)),
@@ -42,6 +46,14 @@ impl Gate {
 
     /// A place for one more connection; None when there is none, or when the client's network has its share.
     pub fn connection(self: &Arc<Self>, client: IpAddr) -> Option<Place> {
+        let place = self.place(client);
+        if place.is_none() {
+            self.metrics.turned_away();
+        }
+        place
+    }
+
+    fn place(self: &Arc<Self>, client: IpAddr) -> Option<Place> {
         let permit = Arc::clone(&self.connections).try_acquire_owned().ok()?;
         let network = network(client);
         let mut counts = self.by_network.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,7 +108,7 @@ mod tests {
     #[test]
     fn a_network_has_its_share_and_gives_it_back() {
         let settings = Settings { max_connections: 4, max_connections_per_ip: 2, ..Settings::default() };
-        let gate = Arc::new(Gate::new(&settings));
+        let gate = Arc::new(Gate::new(&settings, Arc::default()));
         let enter = |address: &str| gate.connection(address.parse().unwrap());
         let first = [enter("2001:db8::1"), enter("2001:db8::ffff:2")];
         assert!(first.iter().all(Option::is_some));

@@ -13,6 +13,7 @@ use super::{
     gate::Gate,
     quic, tcp,
 };
+use crate::metrics::Metrics;
 
 /// Every socket of a server, bound and not yet serving.
 pub struct Listeners {
@@ -21,6 +22,7 @@ pub struct Listeners {
     quic: Vec<quinn::Endpoint>,
     plain: Vec<TcpListener>,
     settings: Arc<Settings>,
+    metrics: Arc<Metrics>,
 }
 
 impl Listeners {
@@ -35,7 +37,14 @@ impl Listeners {
         // All ports first: a QUIC endpoint gives its socket back only some time after it is dropped.
         let secure_sockets = secure.map(|(address, _)| bind::bind(address, Some(settings.udp_buffer_bytes))).transpose()?;
         let plain_sockets = plain.map(|address| bind::bind(address, None)).transpose()?;
-        let mut listeners = Self { secure: Vec::new(), tls: None, quic: Vec::new(), plain: Vec::new(), settings: Arc::new(settings) };
+        let mut listeners = Self {
+            secure: Vec::new(),
+            tls: None,
+            quic: Vec::new(),
+            plain: Vec::new(),
+            settings: Arc::new(settings),
+            metrics: Arc::default(),
+        };
         if let (Some((_, certificates)), Some(Sockets { tcp, udp })) = (secure, secure_sockets) {
             let crypto = certificates.quic()?;
             listeners.tls = Some(TlsAcceptor::from(certificates.tcp()?));
@@ -60,6 +69,11 @@ impl Listeners {
         self.plain.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
+    /// What is counted here, from the first connection on.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
     /// Serves until `shutdown` resolves, then drains: no new connections, GOAWAY on those there are, running requests may end
     /// within [`Settings::drain_timeout`], what is left then is reset. Returns when all is closed.
     ///
@@ -69,7 +83,7 @@ impl Listeners {
         let settings = self.settings;
         let mut running = JoinSet::new();
 
-        let gate = Arc::new(Gate::new(&settings));
+        let gate = Arc::new(Gate::new(&settings, self.metrics));
         let port = |listener, tls, alt_svc| tcp::Port {
             listener,
             tls,

@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{activity::Busy, pace::Pace};
+use crate::metrics::Record;
 
 /// Over HTTP/2 and HTTP/3 nothing below us notices that a body ends early: the client would get a clean end of a torn response.
 /// This body turns a length other than the announced one into an error, and every transport turns an error into a reset.
@@ -26,6 +27,7 @@ pub(super) struct Measured<B> {
     pace: Option<Pace>,
     /// The place of the request among all that are under way.
     permit: Option<OwnedSemaphorePermit>,
+    record: Record,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +42,15 @@ enum Expects {
 
 impl<B> Measured<B> {
     /// A body that must be `announced` bytes long, when that is known.
-    pub fn new(body: B, announced: Option<u64>) -> Self {
-        Self { body: Some(body), expects: announced.map_or(Expects::End, Expects::Bytes), busy: None, pace: None, permit: None }
+    pub fn new(body: B, announced: Option<u64>, record: Record) -> Self {
+        let expects = announced.map_or(Expects::End, Expects::Bytes);
+        Self { body: Some(body), expects, busy: None, pace: None, permit: None, record }
     }
 
     /// No content: HEAD, 204, 304, and what we answer ourselves.
-    pub fn absent() -> Self {
-        Self { body: None, expects: Expects::Nothing, busy: None, pace: None, permit: None }
+    pub fn absent(mut record: Record) -> Self {
+        record.complete();
+        Self { body: None, expects: Expects::Nothing, busy: None, pace: None, permit: None, record }
     }
 
     /// Keeps `permit` as long as the body lives.
@@ -63,19 +67,10 @@ impl<B> Measured<B> {
     }
 }
 
-impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Body for Measured<B> {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if let Some(pace) = &self.pace {
-            pace.taken();
-        }
+impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Measured<B> {
+    fn poll_measured(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(body).poll_frame(cx));
-        if let (Some(pace), Some(Ok(_))) = (&self.pace, &frame) {
-            pace.gave();
-        }
         let Expects::Bytes(left) = self.expects else { return Poll::Ready(frame) };
         Poll::Ready(match frame {
             Some(Ok(frame)) => match left.checked_sub(frame.data_ref().map_or(0, |data| data.len() as u64)) {
@@ -91,6 +86,32 @@ impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Body for Measured<B> {
             ))),
             other => other,
         })
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Body for Measured<B> {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Some(pace) = &self.pace {
+            pace.taken();
+        }
+        let frame = ready!(self.poll_measured(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(pace) = &self.pace {
+                    pace.gave();
+                }
+                self.record.gave(frame.data_ref().map_or(0, Bytes::len));
+                if self.is_end_stream() {
+                    self.record.complete(); // nobody need ask again
+                }
+            }
+            Some(Err(_)) => {}
+            None => self.record.complete(),
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

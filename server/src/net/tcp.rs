@@ -24,6 +24,7 @@ use super::{
     gate::{Gate, Place},
     pace::{PACE, Pace},
 };
+use crate::metrics::Link;
 
 /// Time that a connection closed for idleness has to hear of it. A request that was on its way is still answered.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -143,6 +144,7 @@ impl<S: Service> Shared<S> {
         // Small last segments of a response must not wait for the acknowledgement of those before.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
+            let _open = self.gate.metrics.connection(Link::Plain);
             return self.http(&self.either, stream, Peer { address, secure: false }, drain).await;
         };
         let Some(handshaking) = self.gate.handshake() else { return };
@@ -150,14 +152,21 @@ impl<S: Service> Shared<S> {
         let stream = tokio::select! {
             done = handshake => match done {
                 Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return tracing::debug!(peer = %address, %error, "a TLS handshake failed"),
-                Err(_) => return tracing::debug!(peer = %address, "a TLS handshake took too long"),
+                Ok(Err(error)) => {
+                    self.gate.metrics.handshake_failed();
+                    return tracing::debug!(peer = %address, %error, "a TLS handshake failed");
+                }
+                Err(_) => {
+                    self.gate.metrics.handshake_failed();
+                    return tracing::debug!(peer = %address, "a TLS handshake took too long");
+                }
             },
             _ = drain.begun() => return,
         };
         drop(handshaking);
         // Known by ALPN, so a client that then says nothing waits under the header timeout of its protocol.
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let _open = self.gate.metrics.connection(if http2 { Link::Http2 } else { Link::Http1 });
         self.http(if http2 { &self.http2 } else { &self.http1 }, stream, Peer { address, secure: true }, drain).await;
     }
 

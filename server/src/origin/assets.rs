@@ -7,7 +7,10 @@ use std::{
         ErrorKind::{InvalidInput, NotFound, PermissionDenied},
     },
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use cap_std::{
@@ -124,6 +127,9 @@ pub struct Assets {
     /// The folder, which no path can leave: each step is resolved beneath it, symbolic links included.
     root: Option<(Dir, PathBuf)>,
     indexes: Cache<Key, Arc<Known>, Memory>,
+    /// How often an index was asked for, and how often it had to be read.
+    asked: AtomicU64,
+    read: AtomicU64,
 }
 
 impl Assets {
@@ -131,12 +137,18 @@ impl Assets {
     pub fn open(folder: Option<&Path>) -> io::Result<Self> {
         let root =
             folder.map(|folder| Ok::<_, io::Error>((Dir::open_ambient_dir(folder, ambient_authority())?, folder.into()))).transpose()?;
-        Ok(Self { root, indexes: Cache::with_weighter(1024, INDEX_MEMORY, Memory) })
+        Ok(Self { root, indexes: Cache::with_weighter(1024, INDEX_MEMORY, Memory), asked: AtomicU64::new(0), read: AtomicU64::new(0) })
     }
 
     /// The folder, open, and where it is.
     pub fn root(&self) -> Option<(&Dir, &Path)> {
         self.root.as_ref().map(|(dir, path)| (dir, path.as_path()))
+    }
+
+    /// How often an index was found in memory, and how often it had to be read.
+    pub fn index_cache(&self) -> (u64, u64) {
+        let read = self.read.load(Relaxed);
+        (self.asked.load(Relaxed).saturating_sub(read), read)
     }
 
     /// Opens a file. Anything but a regular file is not found.
@@ -156,7 +168,11 @@ impl Assets {
             source => (Sources(vec![source?]), vec![String::new()]),
         };
         let key = (path.clone(), sources.identities());
-        let known = self.indexes.get_or_insert_with(&key, || read(&sources, names).map(Arc::new))?;
+        self.asked.fetch_add(1, Relaxed);
+        let known = self.indexes.get_or_insert_with(&key, || {
+            self.read.fetch_add(1, Relaxed);
+            read(&sources, names).map(Arc::new)
+        })?;
         Ok((sources, known))
     }
 

@@ -69,6 +69,11 @@ impl Origin {
         Ok(Self { assets: Arc::new(Assets::open(media)?), library: Arc::default(), server })
     }
 
+    /// How often the index of a file was found in memory, and how often it had to be read.
+    pub fn index_cache(&self) -> (u64, u64) {
+        self.assets.index_cache()
+    }
+
     async fn answer(&self, method: &Method, fields: &HeaderMap, path: &str) -> Response {
         let resource = Resource::parse(path);
         // RFC 9110 9.3.7: `*` is the server as a whole.

@@ -18,10 +18,13 @@ use super::{
     fault::varint,
     send_window::{self, SendPool},
 };
-use crate::net::{
-    Error, Service, Settings, Transport,
-    drain::Drain,
-    gate::{Gate, Place},
+use crate::{
+    metrics::Link,
+    net::{
+        Error, Service, Settings, Transport,
+        drain::Drain,
+        gate::{Gate, Place},
+    },
 };
 
 /// Connection attempts that quinn holds until they are looked at, and the bytes it keeps of their first packets.
@@ -132,9 +135,20 @@ async fn connect<S: Service>(incoming: Incoming, handshake: OwnedSemaphorePermit
     match timeout(host.settings.handshake_timeout, incoming.into_future()).await {
         Ok(Ok(connection)) => {
             drop(handshake);
-            connection::serve(connection, host, drain).await;
+            let metrics = Arc::clone(&host.gate.metrics);
+            let open = metrics.connection(Link::Http3);
+            connection::serve(connection.clone(), host, drain).await;
+            drop(open);
+            let path = connection.stats().path;
+            metrics.packets(path.sent_packets, path.lost_packets);
         }
-        Ok(Err(error)) => tracing::debug!(peer = %address, %error, "a QUIC handshake failed"),
-        Err(_) => tracing::debug!(peer = %address, "a QUIC handshake took too long"),
+        Ok(Err(error)) => {
+            host.gate.metrics.handshake_failed();
+            tracing::debug!(peer = %address, %error, "a QUIC handshake failed");
+        }
+        Err(_) => {
+            host.gate.metrics.handshake_failed();
+            tracing::debug!(peer = %address, "a QUIC handshake took too long");
+        }
     }
 }
