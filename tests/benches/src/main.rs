@@ -2,11 +2,14 @@
 //!
 //! `cargo xtask bench package [--input FILE] [--rounds N] [--scratch DIR]` packages a file and compares with `cp`, ffmpeg and Shaka Packager.
 //! `cargo xtask bench jit [--input FILE] [--rounds N]` serves it and compares with serving plain bytes.
+//! `cargo xtask bench transport [--rounds N] [--connections N]` compares with bare quinn and with those of nginx, Caddy and ngtcp2's
+//! gtlsserver that are installed, and holds connections.
 
 mod input;
 mod jit;
 mod measure;
 mod package;
+mod transport;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -17,6 +20,8 @@ struct Options {
     input: Option<PathBuf>,
     rounds: usize,
     scratch: Option<PathBuf>,
+    /// Idle connections to hold.
+    connections: usize,
 }
 
 fn main() -> ExitCode {
@@ -35,20 +40,25 @@ fn run() -> anyhow::Result<()> {
     if name.as_deref() == Some(measure::CHILD) {
         return measure::child(&arguments.collect::<Vec<_>>());
     }
-    let mut options = Options { input: None, rounds: 5, scratch: None };
+    if name.as_deref() == Some(transport::BARE_QUINN) {
+        return transport::bare_quinn(&arguments.collect::<Vec<_>>());
+    }
+    let mut options = Options { input: None, rounds: 5, scratch: None, connections: 5000 };
     while let Some(option) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| anyhow::anyhow!("{option} needs a value"));
         match option.as_str() {
             "--input" => options.input = Some(value()?.into()),
             "--rounds" => options.rounds = value()?.parse()?,
             "--scratch" => options.scratch = Some(value()?.into()),
-            _ => bail!("unknown option {option}: there are --input FILE, --rounds N, --scratch DIR"),
+            "--connections" => options.connections = value()?.parse()?,
+            _ => bail!("unknown option {option}: there are --input FILE, --rounds N, --scratch DIR, --connections N"),
         }
     }
     match name.as_deref() {
         Some("package") => package::run(&options),
         Some("jit") => jit::run(&options),
-        None => package::run(&options).and_then(|()| jit::run(&options)),
-        Some(other) => bail!("unknown bench {other}: there are package and jit"),
+        Some("transport") => transport::run(&options),
+        None => package::run(&options).and_then(|()| jit::run(&options)).and_then(|()| transport::run(&options)),
+        Some(other) => bail!("unknown bench {other}: there are package, jit and transport"),
     }
 }

@@ -1,0 +1,107 @@
+//! The transports: processor time of the server per byte and per request, beside those of other servers and of bare quinn, in the same
+//! run; and what a connection holds that is idle, or whose client has vanished.
+
+mod held;
+mod load;
+mod servers;
+
+use std::{path::Path, time::Duration};
+
+use anyhow::Context;
+
+use crate::{Options, input::folder, measure::median};
+use load::{Load, Protocol};
+use servers::{Kind, Server};
+
+pub use servers::{BARE_QUINN, bare_quinn};
+
+/// Size of the large file.
+const LARGE: u64 = 256 << 20;
+
+/// The sizes of segments and how often each is asked for in a round.
+const SEGMENTS: [(&str, u64, usize); 2] = [("64k.mp4", 64 << 10, 3000), ("1m.mp4", 1 << 20, 300)];
+
+/// Connections of the loads with many streams, and requests at once on each.
+const CONNECTIONS: usize = 8;
+const STREAMS: usize = 16;
+
+/// Runs all parts.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let files = folder()?.join("transport");
+    std::fs::create_dir_all(&files)?;
+    for (name, size) in [("large.mp4", LARGE)].into_iter().chain(SEGMENTS.map(|(name, size, _)| (name, size))) {
+        make(&files.join(name), size)?;
+    }
+    println!("transport: {} rounds on loopback; processor time of the server alone; load average {}", options.rounds, load_average());
+    let others = |protocol| if protocol == Protocol::Http3 { &[Kind::Gtlsserver, Kind::Caddy][..] } else { &[Kind::Nginx] };
+
+    let whole = Load { protocol: Protocol::Http3, path: "/large.mp4", size: LARGE, requests: 1, connections: 1, streams: 1 };
+    let bare = [Kind::BareQuinn];
+    compare(&runtime, &files, options.rounds, whole, &[&bare[..], others(Protocol::Http3)].concat())?;
+    for protocol in [Protocol::Http3, Protocol::Http2, Protocol::Http1] {
+        for (name, size, requests) in SEGMENTS {
+            let streams = if protocol == Protocol::Http1 { 1 } else { STREAMS };
+            let path = if name == "64k.mp4" { "/64k.mp4" } else { "/1m.mp4" };
+            let load = Load { protocol, path, size, requests, connections: CONNECTIONS, streams };
+            let against: Vec<Kind> = others(protocol).iter().copied().filter(|kind| *kind != Kind::Gtlsserver).collect();
+            compare(&runtime, &files, options.rounds, load, &against)?;
+        }
+    }
+    held::idle(&runtime, &files, options.connections)?;
+    held::vanished(&files)
+}
+
+/// Runs one load on Reelway and on `others` in turn, as often as there are rounds.
+fn compare(runtime: &tokio::runtime::Runtime, files: &Path, rounds: usize, load: Load, others: &[Kind]) -> anyhow::Result<()> {
+    println!("  {load}");
+    let kinds: Vec<Kind> = [Kind::Reelway].into_iter().chain(others.iter().copied().filter(|kind| kind.is_there())).collect();
+    let mut figures: Vec<Vec<(f64, f64)>> = vec![Vec::new(); kinds.len()];
+    for _ in 0..rounds {
+        for (kind, figures) in kinds.iter().zip(&mut figures) {
+            let server = Server::start(*kind, files)?;
+            let warm = Load { requests: load.requests.min(load.connections), ..load };
+            runtime.block_on(warm.run(&server)).with_context(|| format!("{} cannot be asked", kind.label()))?;
+            let cpu = server.cpu()?;
+            let wall = runtime.block_on(load.run(&server))?;
+            figures.push((server.cpu()?.saturating_sub(cpu).as_secs_f64(), wall.as_secs_f64()));
+        }
+    }
+    let middle = |figures: &[(f64, f64)], which: fn(&(f64, f64)) -> f64| median(&mut figures.iter().map(which).collect::<Vec<_>>());
+    let own = figures.first().map(|figures| (middle(figures, |figure| figure.0), middle(figures, |figure| figure.1))).unwrap_or_default();
+    let count = f64::from(u32::try_from(load.requests)?);
+    for (kind, figures) in kinds.iter().zip(&figures) {
+        let (cpu, wall) = (middle(figures, |figure| figure.0), middle(figures, |figure| figure.1));
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+        let bytes = count * load.size as f64;
+        print!("    {:<12} {:>6.2} ns/B {:>8.1} us/request", kind.label(), cpu * 1e9 / bytes, cpu * 1e6 / count);
+        print!(" {:>6.2} Gbit/s", bytes * 8.0 / wall / 1e9);
+        if *kind == Kind::Reelway {
+            println!();
+        } else {
+            println!("   Reelway takes {:.2} x its processor time, at {:.2} x its rate", own.0 / cpu, wall / own.1);
+        }
+    }
+    Ok(())
+}
+
+/// A file of `size` bytes that are all different enough.
+fn make(path: &Path, size: u64) -> anyhow::Result<()> {
+    if path.metadata().is_ok_and(|metadata| metadata.len() == size) {
+        return Ok(());
+    }
+    let mut seed = 1u64;
+    let mut bytes = Vec::with_capacity(usize::try_from(size)?);
+    while (bytes.len() as u64) < size {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        bytes.extend_from_slice(&seed.to_be_bytes());
+    }
+    Ok(std::fs::write(path, bytes)?)
+}
+
+fn load_average() -> String {
+    std::fs::read_to_string("/proc/loadavg").ok().and_then(|text| text.split(' ').next().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Gives up what hangs.
+const PATIENCE: Duration = Duration::from_mins(2);
