@@ -54,10 +54,15 @@ impl SyncSearch {
     pub fn handle(mut self, bytes: &[u8], tracks: &mut [TrackBuilder]) -> Option<Self> {
         let (length, header) = bytes.split_at_checked(self.units.length_size.into())?;
         let length = length.iter().fold(0u32, |length, byte| (length << 8) | u32::from(*byte));
+        let end = self.place.saturating_add(self.units.length_size.into()).saturating_add(length);
+        if end > self.sample.size {
+            // These are no NAL units, so they tell nothing: what the track says stays.
+            return Self::new(tracks, self.track + 1);
+        }
         match header.first().and_then(|header| self.units.slice(*header)) {
             Some(sync) => self.next_sample(sync, tracks),
             None => {
-                self.place = self.place.saturating_add(self.units.length_size.into()).saturating_add(length);
+                self.place = end;
                 self.passed += 1;
             }
         }
