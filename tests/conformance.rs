@@ -59,7 +59,7 @@ fn tools_are_there() -> bool {
 /// The sample entries of what we carry.
 const CARRIED: &[&[u8; 4]] = &[
     b"avc1", b"avc3", b"hvc1", b"hev1", b"av01", b"vp08", b"vp09", b"dvh1", b"dvhe", b"dav1", b"dva1", b"dvav", b"mp4a", b"Opus", b"fLaC",
-    b"alac", b"ac-3", b"ec-3", b"ac-4",
+    b"alac", b"ac-3", b"ec-3", b"ac-4", b"wvtt", b"stpp",
 ];
 
 /// The same as ffmpeg names them.

@@ -34,8 +34,6 @@ pub const REFUSED: &[(&str, &str)] = &[
     ("moz__amr_nb_1f.3gp", "sample entry 'samr': this codec is not carried"),
     ("moz__bbb_sunflower_QCIF_30fps_h263_noaudio_1f.3gp", "sample entry 's263': this codec is not carried"),
     ("mp4ff__audio_dec.mp4", "sample entry 'wma ': this codec is not carried"),
-    ("mp4ff__stpp_combined.mp4", "handler 'subt': neither video nor audio"),
-    ("mp4ff__stpp_prog.mp4", "handler 'subt': neither video nor audio"),
 ];
 
 /// Accepted files with something wrong in them, and a part of each line that says so.

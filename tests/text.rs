@@ -1,11 +1,26 @@
-//! For any cues: what is published as samples and as WebVTT shows exactly them.
+//! For any cues: what is published as samples and as WebVTT shows exactly them. For films with text: it stands where it is to be shown, as
+//! other people's readers find it.
 
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
 use proptest::{collection::vec, prelude::*};
+use reelway::{
+    package::{Manifests, package},
+    storage::SourceFile,
+    verify::verify_folder,
+};
 use reelway_core::{
+    Options, Vod,
+    codec::Kind,
     sample::Sample,
     text::{Cue, Cues, webvtt, wvtt},
-    time::Timescale,
+    time::{Timescale, rescale_length},
 };
+use reelway_tests::{ffmpeg, published::Published, schema::Schema};
 
 prop_compose! {
     /// Cues that overlap, follow each other, leave gaps; each says something else.
@@ -72,4 +87,120 @@ proptest! {
         prop_assert_eq!(found.len(), expected.len());
         prop_assert!(expected.iter().all(|cue| found.contains(cue)));
     }
+}
+
+/// Three cues, in English and German: over a cut, beside each other, at the top and in bold.
+const ENGLISH: &str = "1\n00:00:00,500 --> 00:00:01,500\nFirst\n\n2\n00:00:03,000 --> 00:00:05,000\n<b>Over</b> a cut & on\n\n3\n00:00:06,000 --> 00:00:07,000\nLast\n";
+const GERMAN: &str = "1\n00:00:01,000 --> 00:00:02,000\nErster\n\n2\n00:00:06,500 --> 00:00:07,500\nLetzter é\n";
+
+/// Start and end in milliseconds from the start of the presentation, and text.
+type Expected = [(u64, u64, &'static str); 3];
+/// What the cues of [`ENGLISH`] are published as.
+const EXPECTED: Expected = [(500, 1500, "First"), (3000, 5000, "<b>Over</b> a cut &amp; on"), (6000, 7000, "Last")];
+
+/// Films of 8 s with text in them, by ffmpeg, whose video begins inside its media, late, or not at all, in fragments or not.
+fn films(folder: &Path) -> Result<Vec<(PathBuf, Expected)>> {
+    fs::write(folder.join("en.srt"), ENGLISH)?;
+    fs::write(folder.join("de.srt"), GERMAN)?;
+    let texts = format!("-i {0}/en.srt -i {0}/de.srt", folder.display());
+    let video = "-f lavfi -i testsrc2=size=160x90:rate=25";
+    let out = "-t 8 -c:v libx264 -preset veryfast -g 50 -c:a aac -c:s mov_text -metadata:s:s:0 language=eng -metadata:s:s:1 language=deu";
+    let all = "-map 0 -map 1 -map 2 -map 3";
+    let sound = "-f lavfi -i sine";
+    let mut made = Vec::new();
+    // ffmpeg writes no empty samples into fragments, so each cue lasts until the next, and no edit list, so all begins two frames late.
+    let fragments = [(580, 3080, EXPECTED[0].2), (3080, 6080, EXPECTED[1].2), (6080, 7080, EXPECTED[2].2)];
+    for (name, arguments, expected) in [
+        ("edit_list.mp4", format!("{video} {sound} {texts} {all} -bf 3 {out}"), EXPECTED),
+        ("late_video.mp4", format!("-itsoffset 0.7 {video} {sound} {texts} {all} -bf 0 {out}"), EXPECTED),
+        ("late_sound.mp4", format!("{video} -itsoffset 1.3 {sound} {texts} {all} -bf 3 {out}"), EXPECTED),
+        (
+            "sound_alone.mp4",
+            format!("{sound} {texts} -map 0 -map 1 -map 2 -t 8 -c:a aac -c:s mov_text -metadata:s:s:0 language=eng"),
+            EXPECTED,
+        ),
+        (
+            "fragments.mp4",
+            format!("{video} {sound} {texts} {all} -bf 3 {out} -movflags +frag_keyframe+empty_moov+default_base_moof"),
+            fragments,
+        ),
+    ] {
+        let path = folder.join(name);
+        ffmpeg::run(arguments.split(' '), &path).context(name)?;
+        made.push((path, expected));
+    }
+    Ok(made)
+}
+
+fn publish(input: &Path, out: &Path) -> Result<Vod> {
+    let source = SourceFile::new(File::open(input)?)?;
+    let vod = Vod::new(vec![source.read_movie()??], &Options::default())?;
+    package(&[source], &vod, out, Manifests { hls: true, dash: true }, |_| ())?;
+    Ok(vod)
+}
+
+/// Every cue of a rendition, once, as ffmpeg reads its playlist.
+fn by_ffmpeg(playlist: &Path) -> Result<Vec<(u64, u64, String)>> {
+    let out = playlist.with_extension("vtt");
+    ffmpeg::run(["-allowed_extensions", "ALL", "-i", &playlist.display().to_string(), "-c:s", "copy", "-f", "webvtt"], &out)?;
+    let (cues, fault) = webvtt::read(&fs::read(out)?)?;
+    ensure!(fault.is_none(), "{fault:?}");
+    let mut found: Vec<_> = cues.list().iter().map(|cue| (cue.start, cue.end, cue.text().to_owned())).collect();
+    found.dedup();
+    Ok(found)
+}
+
+#[test]
+fn text_of_films_is_published_at_its_time() -> Result<()> {
+    if !ffmpeg::is_there("ffmpeg") {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let schema = Schema::open(folder.path())?;
+    for (film, expected) in films(folder.path())? {
+        let name = reelway_tests::files::name(&film);
+        let check = || -> Result<()> {
+            let out = film.with_extension("out");
+            let vod = publish(&film, &out)?;
+            let faults = verify_folder(&out)?;
+            ensure!(faults.is_empty(), "{faults:#?}");
+            if let Some(schema) = &schema {
+                schema.check(&out.join("manifest.mpd"))?;
+            }
+            let texts: Vec<_> = vod.renditions().filter(|(rendition, _)| rendition.kind() == Kind::Text).collect();
+            ensure!(texts.len() == 2, "{} texts", texts.len());
+            let end = vod.presentation().duration_millis();
+            for (rendition, track) in texts {
+                let of = |file: String| fs::read(out.join(&rendition.name).join(file));
+                let segments =
+                    (1..=rendition.timeline.segments.len()).map(|number| of(format!("{number}.m4s"))).collect::<Result<Vec<_>, _>>()?;
+                let published = Published::read(&of("init.mp4".into())?, &segments)?;
+                // A sample for every moment, cut where the pictures are.
+                let mut time = 0;
+                for sample in published.samples() {
+                    ensure!(sample.dts == time && sample.sync, "{sample:?} at {time}");
+                    time += sample.duration;
+                }
+                ensure!(u64::try_from(time)? == end, "text ends at {time}, the presentation at {end}");
+                let lead = &vod.presentation().renditions.first().context("no rendition")?.timeline;
+                ensure!(lead.segments.len() == rendition.timeline.segments.len(), "other segments than {lead:?}");
+                for (lead_segment, segment) in lead.segments.iter().zip(&rendition.timeline.segments).skip(1) {
+                    let start = rescale_length(lead_segment.start, lead.timescale, Timescale::MILLIS);
+                    ensure!(segment.start == start, "a segment begins at {}, that of the video at {start}", segment.start);
+                }
+                ensure!(track.cues.is_some() && rendition.webvtt, "no cues");
+            }
+            let read = by_ffmpeg(&out.join("t1/media.m3u8"))?;
+            let expected: Vec<_> = expected.iter().map(|(start, end, text)| (*start, *end, (*text).to_owned())).collect();
+            ensure!(read == expected, "ffmpeg reads {read:?}");
+            let master = fs::read_to_string(out.join("master.m3u8"))?;
+            ensure!(master.contains("TYPE=SUBTITLES,GROUP-ID=\"subtitles\",NAME=\"en\",LANGUAGE=\"en\""), "{master}");
+            ensure!(master.contains("SUBTITLES=\"subtitles\"\n"), "{master}");
+            let mpd = fs::read_to_string(out.join("manifest.mpd"))?;
+            ensure!(mpd.contains("contentType=\"text\" mimeType=\"application/mp4\" lang=\"en\""), "{mpd}");
+            Ok(())
+        };
+        check().with_context(|| name)?;
+    }
+    Ok(())
 }

@@ -27,8 +27,8 @@
 //! # }
 //! ```
 //!
-//! A module uses only those above it in this list: [`error`], [`time`], [`language`], [`coding`]; [`boxes`]; [`codec`], [`sample`], [`track`];
-//! [`demux`], [`segment`], [`timeline`]; [`i_frames`], [`presentation`], [`alignment`], [`selection`]; [`hls`], [`dash`]; [`vod`].
+//! A module uses only those above it in this list: [`error`], [`time`], [`language`], [`coding`]; [`boxes`]; [`codec`], [`sample`], [`text`],
+//! [`track`]; [`demux`], [`segment`], [`timeline`]; [`i_frames`], [`presentation`], [`alignment`], [`selection`]; [`hls`], [`dash`]; [`vod`].
 
 #![no_std]
 #![deny(

@@ -18,7 +18,7 @@ use crate::{
 pub struct Rendition {
     /// What it is made from.
     pub source: Source,
-    /// Its place in URLs: `v1`, `v2`, ... for video, `a1`, ... for sound, in source order.
+    /// Its place in URLs: `v1`, `v2`, ... for video, `a1`, ... for sound, `t1`, ... for text, in source order.
     pub name: String,
     /// Codec and kind of media.
     pub codec: Codec,
@@ -43,6 +43,8 @@ pub struct Rendition {
     pub buffer_millis: u64,
     /// Bytes of its header.
     pub header_length: u64,
+    /// Whether HLS has it as segments of WebVTT instead of fragmented MP4.
+    pub webvtt: bool,
 }
 
 /// A track of one of the inputs that a presentation is made from.
@@ -86,7 +88,7 @@ pub enum Addressing {
 /// Renditions that share a timeline.
 #[derive(Clone, Debug)]
 pub struct Presentation {
-    /// The renditions, sorted by kind: video first, then sound.
+    /// The renditions, sorted by kind: video first, then sound, then text.
     pub renditions: Vec<Rendition>,
     /// Where it begins on the timeline of its renditions, as ticks and their scale.
     pub start: (u64, Timescale),
@@ -125,6 +127,7 @@ impl Rendition {
             header_length: header::cmaf_header(track).len() as u64,
             timeline,
             bandwidth,
+            webvtt: track.cues.is_some(),
         }
     }
 
@@ -276,6 +279,11 @@ impl Presentation {
     /// The renditions of sound.
     pub fn sounds(&self) -> impl Iterator<Item = &Rendition> {
         self.of_kind(Kind::Audio)
+    }
+
+    /// The renditions of text.
+    pub fn texts(&self) -> impl Iterator<Item = &Rendition> {
+        self.of_kind(Kind::Text)
     }
 
     /// The sound that is played unless another is chosen: the first whose role is main, else the first that the source has enabled.

@@ -70,7 +70,9 @@ pub fn select(inputs: &[Movie], segment_millis: u64) -> Result<Selection<'_>> {
     }
     let (sounds, again) = distinct_sounds(inputs);
     left_out.extend(again);
-    for (source, track) in sounds {
+    // Text that has no samples yet is cut later, without regard to samples.
+    let texts = of_kind(inputs, Kind::Text).filter(|(_, track)| !track.samples.is_empty());
+    for (source, track) in sounds.into_iter().chain(texts) {
         let cuts = match lead {
             Some(lead) => boundary::near(track, aligned.cuts.iter().skip(1).map(|cut| cut.time), lead.timescale),
             None => boundary::at_multiples(track, segment_millis),
@@ -255,7 +257,7 @@ mod tests {
     use crate::track::{test_track, test_video};
 
     fn movie(name: &str, tracks: Vec<Track>) -> Movie {
-        Movie { name: name.into(), tracks, left_out: Vec::new(), fragmented: false, size: 0, faults: Vec::new() }
+        Movie { name: name.into(), tracks, left_out: Vec::new(), fragmented: false, side_file: false, size: 0, faults: Vec::new() }
     }
 
     /// 20 s at 25 frames a second with a key frame every `gop` frames.

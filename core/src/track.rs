@@ -6,6 +6,7 @@ use crate::{
     boxes::user_data::UserData,
     codec::{Codec, Kind},
     sample::{Sample, SampleTable},
+    text::Cues,
     time::{FrameRate, Timescale},
 };
 
@@ -38,6 +39,10 @@ pub struct Track {
     pub shift: i64,
     /// The samples, in decoding order.
     pub samples: SampleTable,
+    /// What a track of text shows, where it was read: not of `stpp`. Of text that is not in samples of its own yet `samples` is empty.
+    pub cues: Option<Cues>,
+    /// The bytes of the samples, where they were made here: positions of samples are those in it, not in the input.
+    pub payload: Option<Vec<u8>>,
 }
 
 impl Track {
@@ -61,6 +66,8 @@ impl Track {
     /// Heap memory that it takes, in bytes.
     pub fn memory(&self) -> usize {
         self.samples.memory()
+            + self.cues.as_ref().map_or(0, Cues::memory)
+            + self.payload.as_ref().map_or(0, Vec::len)
             + self.sample_entries.iter().map(|entry| entry.len() + size_of::<Vec<u8>>()).sum::<usize>()
             + size_of::<Self>()
     }
@@ -99,6 +106,8 @@ pub(crate) fn test_track(timescale: u32, count: u32, delta: u32, sync: impl Fn(u
         dimensions: (0, 0),
         shift: 0,
         samples: samples.finish(),
+        cues: None,
+        payload: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use alloc::{string::String, vec::Vec};
 
 use crate::{
+    codec::Kind,
     dash,
     demux::Movie,
     error::{Error, Result},
@@ -11,10 +12,12 @@ use crate::{
     presentation::{Addressing, Bandwidth, Layout, Presentation, Rendition, Source},
     segment::{
         chunk::{self, Fragment},
-        header, index,
+        header, index, text,
     },
-    selection::{LeftOut, select},
-    time::{self, Date},
+    selection::{LeftOut, Selection, select},
+    text::{Cues, webvtt},
+    time::{self, Date, Timescale, rescale_length},
+    timeline::Timeline,
     track::Track,
 };
 
@@ -32,6 +35,18 @@ pub struct Options {
     pub layout: Layout,
     /// How the MPD tells of segments that are files.
     pub addressing: Addressing,
+    /// In which form players of HLS get text that can have both.
+    pub hls_text: HlsText,
+}
+
+/// The form of text in HLS (RFC 8216bis 3.1.4, 3.1.5). DASH has the second alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HlsText {
+    /// Segments of WebVTT, which every player knows.
+    #[default]
+    WebVtt,
+    /// Fragmented MP4.
+    Fmp4,
 }
 
 impl Default for Options {
@@ -43,7 +58,7 @@ impl Default for Options {
 impl Options {
     /// Segments of about this many milliseconds; all else as usual.
     pub fn segments_of(segment_millis: u64) -> Self {
-        Self { segment_millis, date: None, layout: Layout::default(), addressing: Addressing::default() }
+        Self { segment_millis, date: None, layout: Layout::default(), addressing: Addressing::default(), hls_text: HlsText::default() }
     }
 }
 
@@ -59,20 +74,30 @@ pub struct Vod {
 impl Vod {
     /// Makes one presentation of `inputs`, whose tracks share one timeline: as [`select`] says.
     ///
+    /// Text that has no samples of its own is cut exactly where the first video is, or else the first sound. In a track of `wvtt` or `stpp` a
+    /// sample that is shown over a cut stays whole, in the segment in which it begins. Text that cannot be made is left out.
+    ///
     /// # Errors
     ///
     /// There is no input, or videos of several inputs cannot be cut at the same moments; the message says where and by how much.
-    pub fn new(inputs: Vec<Movie>, options: &Options) -> Result<Self> {
-        let start = inputs.iter().map(Movie::start).min_by(|a, b| time::compare(*a, *b));
-        let start = start.ok_or_else(|| Error::misuse("a presentation is made of one input at least"))?;
-        let selection = select(&inputs, options.segment_millis)?;
-        let presentation = Presentation {
-            date: options.date,
-            layout: options.layout,
-            addressing: options.addressing,
-            ..Presentation::new(selection.tracks, start)
-        };
-        let (left_out, remarks) = (selection.left_out, selection.remarks);
+    pub fn new(mut inputs: Vec<Movie>, options: &Options) -> Result<Self> {
+        if inputs.is_empty() {
+            return Err(Error::misuse("a presentation is made of one input at least"));
+        }
+        // A side file has no timeline of its own.
+        let starts = inputs.iter().filter(|movie| !movie.side_file).map(Movie::start);
+        let start = starts.min_by(|a, b| time::compare(*a, *b)).unwrap_or((0, Timescale::MILLIS));
+        let Selection { tracks, mut left_out, remarks } = select(&inputs, options.segment_millis)?;
+        let mut timelines: Vec<(Source, Timeline)> = tracks.into_iter().map(|(source, _, timeline)| (source, timeline)).collect();
+        if inputs.iter().flat_map(|movie| &movie.tracks).any(|track| track.samples.is_empty()) {
+            left_out.extend(add_text(&mut inputs, &mut timelines, start, options.segment_millis));
+        }
+        let tracks = timelines.into_iter().filter_map(|(source, timeline)| Some((source, track_of(&inputs, source)?, timeline)));
+        let mut presentation =
+            Presentation { date: options.date, layout: options.layout, addressing: options.addressing, ..Presentation::new(tracks, start) };
+        if options.hls_text == HlsText::Fmp4 {
+            presentation.renditions.iter_mut().for_each(|rendition| rendition.webvtt = false);
+        }
         Ok(Self { inputs, presentation, left_out, remarks })
     }
 
@@ -156,6 +181,19 @@ impl Vod {
         Ok(chunk::segment(track, segment.samples.clone()))
     }
 
+    /// Segment `number`, counted from 1, of a rendition of text, as HLS has it: WebVTT with the cues that are shown in it.
+    pub fn webvtt_segment(&self, rendition: &str, number: u32) -> Result<String> {
+        let (rendition, track) = self.rendition(rendition)?;
+        let missing = || Error::misuse("there is no such segment");
+        let cues = track.cues.as_ref().filter(|_| rendition.webvtt).ok_or_else(missing)?;
+        let segment = rendition.timeline.segment(number).ok_or_else(missing)?;
+        let millis = |ticks| rescale_length(ticks, rendition.timeline.timescale, Timescale::MILLIS);
+        // The first lasts from the start of the presentation, in the playlist too.
+        let start = self.presentation.start;
+        let begin = if number == 1 { rescale_length(start.0, start.1, Timescale::MILLIS) } else { millis(segment.start) };
+        Ok(webvtt::segment(cues, begin..millis(segment.end()), start))
+    }
+
     /// The renditions, each with the track that it is made from.
     pub fn renditions(&self) -> impl Iterator<Item = (&Rendition, &Track)> {
         self.presentation.renditions.iter().filter_map(|rendition| {
@@ -187,4 +225,39 @@ impl Vod {
         let found = self.renditions().find(|(rendition, _)| rendition.name == name);
         found.ok_or_else(|| Error::misuse("there is no such rendition"))
     }
+}
+
+fn track_of(inputs: &[Movie], source: Source) -> Option<&Track> {
+    inputs.get(source.input)?.tracks.get(source.track)
+}
+
+/// Makes the samples of text that has none, and adds their timelines in the order of their sources. Returns what cannot be made.
+fn add_text(inputs: &mut [Movie], timelines: &mut Vec<(Source, Timeline)>, start: (u64, Timescale), target: u64) -> Vec<LeftOut> {
+    let millis = |ticks, scale| rescale_length(ticks, scale, Timescale::MILLIS);
+    let origin = millis(start.0, start.1);
+    for movie in inputs.iter_mut().filter(|movie| movie.side_file && origin > 0) {
+        movie.tracks.iter_mut().filter_map(|track| track.cues.as_mut()).for_each(|cues| cues.delay(origin));
+    }
+    let is = |source, kind| track_of(inputs, source).is_some_and(|track| track.kind() == kind);
+    let lead = [Kind::Video, Kind::Audio].iter().find_map(|kind| timelines.iter().find(|(source, _)| is(*source, *kind)));
+    let ends = timelines.iter().map(|(_, timeline)| millis(timeline.end(), timeline.timescale));
+    let cues = || inputs.iter().flat_map(|movie| &movie.tracks).filter_map(|track| track.cues.as_ref());
+    let end = ends.max().or_else(|| cues().map(Cues::end).max()).unwrap_or(0);
+    let bounds = text::bounds(origin, lead.map(|(_, timeline)| timeline), target, end);
+    let mut left_out = Vec::new();
+    for (input, movie) in inputs.iter_mut().enumerate() {
+        let size = movie.size;
+        for (index, track) in movie.tracks.iter_mut().enumerate().filter(|(_, track)| track.samples.is_empty()) {
+            let source = Source { input, track: index };
+            match text::make(track, &bounds, size) {
+                Ok(cuts) => timelines.push((source, Timeline::new(track, &cuts))),
+                Err(reason) => left_out.push(LeftOut { source, reason }),
+            }
+        }
+    }
+    timelines.retain(|(_, timeline)| !timeline.segments.is_empty());
+    // Text in the order of its sources, all else as it was.
+    let is_text = |source| track_of(inputs, source).is_some_and(|track| track.kind() == Kind::Text);
+    timelines.sort_by_key(|(source, _)| is_text(*source).then_some((source.input, source.track)));
+    left_out
 }

@@ -82,6 +82,10 @@ pub fn package(
     for number in 1..=u32::try_from(last).unwrap_or(u32::MAX) {
         let mut outputs = Vec::with_capacity(renditions.len());
         for (index, rendition) in renditions.iter().enumerate().filter(|(_, rendition)| rendition.timeline.segment(number).is_some()) {
+            if rendition.webvtt && manifests.hls {
+                let path = folder.join(&rendition.name).join(format!("{number}.vtt"));
+                write(&path, vod.webvtt_segment(&rendition.name, number)?.as_bytes())?;
+            }
             let fragments = vod.segment(&rendition.name, number)?;
             let output = match files.get_mut(index) {
                 Some(file) => Output::append(file, fragments)?,

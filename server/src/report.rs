@@ -37,7 +37,7 @@ pub struct TrackReport {
     pub id: u32,
     /// Its name in URLs.
     pub rendition: String,
-    /// `video` or `audio`.
+    /// `video`, `audio` or `text`.
     pub kind: &'static str,
     /// RFC 6381 codecs string.
     pub codec: String,
@@ -150,6 +150,7 @@ impl Report {
             let (media_width, media_height, channels, sample_rate) = match &track.codec.media {
                 Media::Video(video) => (Some(video.width), Some(video.height), None, None),
                 Media::Audio(audio) => (None, None, Some(audio.channels), Some(audio.sample_rate)),
+                Media::Text => (None, None, None, None),
             };
             let (sync_samples, sync_distance_ms) = sync(track);
             TrackReport {
@@ -179,7 +180,11 @@ impl Report {
         let movie = vod.inputs().first();
         left_out.extend(vod.left_out().iter().filter_map(|left_out| {
             let track = movie?.tracks.get(left_out.source.track)?;
-            let handler = if track.kind() == Kind::Video { "vide" } else { "soun" };
+            let handler = match track.kind() {
+                Kind::Video => "vide",
+                Kind::Audio => "soun",
+                Kind::Text => "text",
+            };
             let coding = track.codec.string.split('.').next().map(str::to_owned);
             Some(LeftOutReport { id: track.id, handler: handler.into(), coding, reason: left_out.reason.to_string() })
         }));

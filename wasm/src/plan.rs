@@ -93,6 +93,7 @@ impl Plan {
             let (width, height, channels, sample_rate) = match &track.codec.media {
                 Media::Video(video) => (Some(video.width), Some(video.height), None, None),
                 Media::Audio(audio) => (None, None, Some(audio.channels), Some(audio.sample_rate)),
+                Media::Text => (None, None, None, None),
             };
             Track {
                 rendition: rendition.name.clone(),

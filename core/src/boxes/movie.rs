@@ -50,6 +50,8 @@ pub struct TrackBox<'a> {
     pub language: Option<String>,
     /// `udta` (8.10.1).
     pub user_data: UserData,
+    /// Tracks that list its chapters: `track_ID`s of the reference `chap` in `tref` (8.3.3; QuickTime File Format, Chapter Lists).
+    pub chapters: Vec<u32>,
     /// `elst` (8.6.6).
     pub edits: Vec<Edit>,
     /// `stbl` (8.5.1), where there is one.
@@ -126,6 +128,7 @@ impl<'a> TrackBox<'a> {
             handler: FourCc([0; 4]),
             language: None,
             user_data: UserData::default(),
+            chapters: Vec::new(),
             edits: Vec::new(),
             sample_table: None,
             fault: None,
@@ -144,6 +147,11 @@ impl<'a> TrackBox<'a> {
                         }
                     }
                     broken = broken.or(inside.map(|error| error.within(name)));
+                }
+                b"tref" => {
+                    let chapters = children(child).filter_map(Result::ok).find(|(name, _)| &name.0 == b"chap");
+                    let ids = chapters.map_or(&[][..], |(_, chapters)| chapters.rest().as_chunks().0);
+                    track.chapters = ids.iter().take(MAX_TRACKS).map(|id| u32::from_be_bytes(*id)).collect();
                 }
                 b"mdia" => {
                     let mut inside = None;

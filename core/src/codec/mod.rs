@@ -12,6 +12,7 @@ pub mod flac;
 pub mod hevc;
 pub mod nal;
 pub mod opus;
+pub mod stpp;
 pub mod vpx;
 
 use alloc::{format, string::String};
@@ -40,6 +41,8 @@ pub enum Media {
     Video(Video),
     /// Sound.
     Audio(Audio),
+    /// Timed text: `wvtt`, `stpp`, and `tx3g`, which is published as `wvtt`.
+    Text,
 }
 
 /// Kinds of media, in the order in which a presentation lists them.
@@ -49,6 +52,8 @@ pub enum Kind {
     Video,
     /// Sound.
     Audio,
+    /// Timed text.
+    Text,
 }
 
 impl Kind {
@@ -57,14 +62,25 @@ impl Kind {
         match self {
             Self::Video => 'v',
             Self::Audio => 'a',
+            Self::Text => 't',
         }
     }
 
-    /// As media types and manifests name it.
+    /// As manifests name it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Video => "video",
             Self::Audio => "audio",
+            Self::Text => "text",
+        }
+    }
+
+    /// The media type of a CMAF file of this kind.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Video => "video/mp4",
+            Self::Audio => "audio/mp4",
+            Self::Text => "application/mp4",
         }
     }
 }
@@ -75,6 +91,7 @@ impl Media {
         match self {
             Self::Video(_) => Kind::Video,
             Self::Audio(_) => Kind::Audio,
+            Self::Text => Kind::Text,
         }
     }
 }
@@ -121,6 +138,8 @@ pub fn describe(entry: &SampleEntry<'_>, handler: FourCc) -> Result<Codec> {
         (b"soun", b"ac-3") => ac3::describe(entry),
         (b"soun", b"ec-3") => ac3::describe_enhanced(entry),
         (b"soun", b"ac-4") => ac4::describe(entry),
+        (b"text" | b"sbtl" | b"subt", b"wvtt" | b"tx3g") => Ok(Codec { string: format!("{}", entry.name), media: Media::Text }),
+        (b"text" | b"sbtl" | b"subt", b"stpp") => stpp::describe(entry),
         (_, b"encv" | b"enca") => Err(Error::unsupported(format!("sample entry '{}': the track is encrypted", entry.name))),
         (b"vide" | b"soun", _) => Err(Error::unsupported(format!("sample entry '{}': this codec is not carried", entry.name))),
         _ => Err(Error::unsupported(format!("handler '{handler}': neither video nor audio"))),

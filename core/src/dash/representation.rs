@@ -53,6 +53,7 @@ pub fn write(text: &mut String, presentation: &Presentation, rendition: &Renditi
             }
             text.push_str(">\n");
         }
+        Media::Text => text.push_str(">\n"),
         Media::Audio(audio) => {
             if audio.sample_rate > 0 {
                 let _ = write!(text, " audioSamplingRate=\"{}\"", audio.sample_rate);

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     boxes::user_data::Role,
-    codec::Media,
+    codec::{Kind, Media},
     presentation::{Layout, Presentation, Rendition},
     time::FrameRate,
 };
@@ -68,8 +68,8 @@ fn aligned<'a>(mut renditions: impl Iterator<Item = &'a Rendition>) -> bool {
 /// Writes set `set`, one of `sets`.
 pub fn write(text: &mut String, presentation: &Presentation, sets: &[Set<'_>], set: &Set<'_>) {
     let Some(first) = set.renditions.first() else { return };
-    let kind = first.kind().name();
-    let _ = write!(text, "    <AdaptationSet id=\"{}\" contentType=\"{kind}\" mimeType=\"{kind}/mp4\"", set.id);
+    let (kind, media_type) = (first.kind().name(), first.kind().media_type());
+    let _ = write!(text, "    <AdaptationSet id=\"{}\" contentType=\"{kind}\" mimeType=\"{media_type}\"", set.id);
     if let Some(language) = &first.language {
         let _ = write!(text, " lang=\"{}\"", Escaped(language));
     }
@@ -120,7 +120,7 @@ fn write_largest(text: &mut String, set: &Set<'_>) {
     let pictures = || {
         set.renditions.iter().filter_map(|rendition| match &rendition.codec.media {
             Media::Video(video) => Some(video),
-            Media::Audio(_) => None,
+            Media::Audio(_) | Media::Text => None,
         })
     };
     let width = pictures().map(|video| video.width).max();
@@ -156,7 +156,7 @@ fn write_colour(text: &mut String, sets: &[Set<'_>], colour: Option<crate::boxes
 }
 
 /// What a set is for (5.8.5.5, 5.8.4.3): what its source tells; else the sound that plays unless another is chosen and all pictures are
-/// the main programme, other sounds alternatives to it.
+/// the main programme, other sounds alternatives to it, and text subtitles.
 fn write_roles(text: &mut String, presentation: &Presentation, first: &Rendition) {
     for (role, purpose) in [(Role::Description, "1"), (Role::EnhancedIntelligibility, "2")] {
         if first.is(role) {
@@ -164,7 +164,11 @@ fn write_roles(text: &mut String, presentation: &Presentation, first: &Rendition
         }
     }
     let told = first.roles.iter().map(|role| role.name());
-    let guessed = if first.is_video() || presentation.is_main(first) { Role::Main } else { Role::Alternate };
+    let guessed = match first.kind() {
+        Kind::Text => Role::Subtitle,
+        Kind::Audio if !presentation.is_main(first) => Role::Alternate,
+        _ => Role::Main,
+    };
     let guessed = first.roles.is_empty().then_some(guessed.name());
     for name in told.chain(guessed) {
         descriptor(text, "Role", "urn:mpeg:dash:role:2011", name);

@@ -79,6 +79,8 @@ impl TrackBuilder {
             dimensions: boxes.dimensions,
             shift: edits.shift(),
             samples: SampleTable::default(),
+            cues: None,
+            payload: None,
         };
         Ok(Self { track, handler: boxes.handler, coding, edits, descriptions, samples: SampleTableBuilder::default() })
     }
@@ -86,6 +88,11 @@ impl TrackBuilder {
     /// `track_ID` in the source.
     pub fn id(&self) -> u32 {
         self.track.id
+    }
+
+    /// Whether it holds text whose samples are read.
+    pub fn has_cues(&self) -> bool {
+        matches!(self.track.codec.string.as_str(), "tx3g" | "wvtt")
     }
 
     /// Whether it holds video.
@@ -147,7 +154,7 @@ impl Description {
         let codec = codec::describe(entry, handler)?;
         let iso = match &codec.media {
             Media::Audio(audio) => entry.iso_audio(audio.channels, audio.sample_rate)?,
-            Media::Video(_) => None,
+            Media::Video(_) | Media::Text => None,
         };
         Ok(Self { codec, entry: iso.unwrap_or_else(|| Vec::from(entry.bytes)), units: Units::of(entry) })
     }

@@ -4,7 +4,9 @@ mod builder;
 mod edits;
 mod fragmented;
 mod progressive;
+pub mod side_file;
 mod sync;
+mod text;
 
 use alloc::{format, string::String, vec::Vec};
 use core::ops::Range;
@@ -23,6 +25,7 @@ use crate::{
 use builder::TrackBuilder;
 use fragmented::Fragments;
 use sync::SyncSearch;
+use text::TextReader;
 
 /// The largest `moov` that is read, in bytes: days of video.
 pub const MAX_MOOV: u64 = 256 << 20;
@@ -40,6 +43,8 @@ pub struct Movie {
     pub left_out: Vec<LeftOut>,
     /// Whether the samples come from movie fragments.
     pub fragmented: bool,
+    /// Whether it is a file of text beside a video: its times count from the start of the presentation.
+    pub side_file: bool,
     /// Bytes of the file.
     pub size: u64,
     /// What is wrong with the file and is lived with: samples that it announces and does not hold, which are left out (of kind
@@ -92,6 +97,8 @@ pub struct Demuxer {
     search: Option<SyncSearch>,
     /// Why there is no movie, if none is found; where one is, the fault of the box that ends behind the file.
     cut: Option<Error>,
+    /// Samples of text, where there are any, once all else is read.
+    text: Option<Result<TextReader>>,
 }
 
 /// What `moov` says, while samples are gathered.
@@ -107,16 +114,24 @@ struct MovieBuilder {
 impl Demuxer {
     /// Reads a file of `size` bytes.
     pub fn new(size: u64) -> Self {
-        Self { size, cursor: 0, wanted: None, movie: None, done: size == 0, search: None, cut: None }
+        Self { size, cursor: 0, wanted: None, movie: None, done: size == 0, search: None, cut: None, text: None }
     }
 
     /// The bytes of the file that are needed next; `None`: it is done.
     pub fn required(&self) -> Option<Range<u64>> {
+        if let Some(text) = &self.text {
+            return text.as_ref().ok()?.required();
+        }
         if self.done {
             return self.search.as_ref().map(SyncSearch::required);
         }
         let length = self.wanted.map_or(BoxHeader::MAX, |(_, length)| length);
         Some(self.cursor..self.cursor.saturating_add(length).min(self.size))
+    }
+
+    /// Whether what is required are samples, which lie apart from each other: bytes behind them are not required next.
+    pub fn reads_samples(&self) -> bool {
+        self.text.is_some()
     }
 
     /// Takes bytes of the file that begin at `position` and hold at least what is [`required`](Self::required).
@@ -130,17 +145,27 @@ impl Demuxer {
                 return if progress { Ok(()) } else { Err(Error::misuse(format!("bytes {required:?} are required")).at(position)) };
             };
             progress = true;
+            if let Some(text) = &mut self.text {
+                if let Ok(text) = text {
+                    text.handle(needed);
+                }
+                continue;
+            }
             let tracks = self.movie.as_mut().map(|movie| movie.tracks.as_mut_slice()).unwrap_or_default();
             if let Some(search) = self.search.take() {
                 self.search = search.handle(needed, tracks);
-                continue;
+            } else {
+                match self.wanted.take() {
+                    None => self.handle_header(needed)?,
+                    Some((name, _)) => self.handle_box(name, needed)?,
+                }
+                if self.done {
+                    self.search = self.movie.as_ref().and_then(|movie| SyncSearch::new(&movie.tracks, 0));
+                }
             }
-            match self.wanted.take() {
-                None => self.handle_header(needed)?,
-                Some((name, _)) => self.handle_box(name, needed)?,
-            }
-            if self.done {
-                self.search = self.movie.as_ref().and_then(|movie| SyncSearch::new(&movie.tracks, 0));
+            let has_cues = |movie: &MovieBuilder| movie.tracks.iter().any(TrackBuilder::has_cues);
+            if self.done && self.search.is_none() && self.movie.as_ref().is_some_and(has_cues) {
+                self.text = Some(self.build().map(TextReader::new));
             }
         }
         Ok(())
@@ -222,11 +247,18 @@ impl Demuxer {
     }
 
     /// What was read. A file without a movie, or without a track that Reelway carries, is an error that says why.
-    pub fn finish(self) -> Result<Movie> {
+    pub fn finish(mut self) -> Result<Movie> {
+        match self.text.take() {
+            Some(text) => text?.finish(),
+            None => self.build(),
+        }
+    }
+
+    fn build(&mut self) -> Result<Movie> {
         if self.size == 0 {
             return Err(Error::malformed("the file is empty"));
         }
-        match (self.movie, self.cut) {
+        match (self.movie.take(), self.cut.take()) {
             (Some(mut movie), cut) => {
                 let truncated = movie.faults.0.iter().any(|fault| fault.kind() == ErrorKind::Truncated);
                 cut.filter(|cut| cut.kind() == ErrorKind::Truncated && !truncated).into_iter().for_each(|cut| movie.faults.note(cut));
@@ -244,6 +276,7 @@ impl MovieBuilder {
         let mut movie = Self { tracks: Vec::new(), left_out: Vec::new(), fragments: None, faults: Faults::default() };
         let in_movie = |error: Error| error.within(FourCc(*b"moov"));
         boxes.fault.clone().into_iter().for_each(|fault| movie.faults.note(in_movie(fault)));
+        let is_chapters = |id| boxes.tracks.iter().any(|track| track.chapters.contains(&id));
         for boxes_of_track in &boxes.tracks {
             let in_track = |error: Error| in_movie(error.within(FourCc(*b"trak")));
             let mut faults = Faults::default();
@@ -252,6 +285,13 @@ impl MovieBuilder {
                 let tables = boxes_of_track.sample_table.as_ref();
                 tables.map_or(Ok(()), |tables| progressive::read_samples(tables, size, &mut track, &mut faults))?;
                 Ok(track)
+            });
+            let read = read.and_then(|track| {
+                if track.has_cues() && is_chapters(track.id()) {
+                    Err(Error::unsupported("a list of chapters, which no rendition is made of"))
+                } else {
+                    Ok(track)
+                }
             });
             match read {
                 Ok(track) => {
@@ -280,6 +320,7 @@ impl MovieBuilder {
             tracks: Vec::new(),
             left_out: self.left_out,
             fragmented: self.fragments.is_some(),
+            side_file: false,
             size,
             faults: self.faults.0,
         };

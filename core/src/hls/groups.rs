@@ -75,15 +75,7 @@ fn describe(presentation: &Presentation, members: &mut [Member<'_>]) {
     let mut chosen: Vec<&Rendition> = Vec::new();
     let mut has_default = false;
     for (number, member) in (1..).zip(members) {
-        let name = base_name(member.first, number);
-        let mut unique = name.clone();
-        let mut copy = 1;
-        while names.contains(&unique) {
-            copy += 1;
-            unique = format!("{name} {copy}");
-        }
-        names.push(unique.clone());
-        member.name = unique;
+        member.name = unique(&mut names, &base_name(member.first, || format!("Audio {number}")));
         member.default = !has_default && Some(&member.first.name) == default;
         has_default |= member.default;
         // What cannot be told apart by language and kind is not for a player to choose (4.4.6.1.1); nor is what talks over the programme.
@@ -96,12 +88,25 @@ fn describe(presentation: &Presentation, members: &mut [Member<'_>]) {
     }
 }
 
-fn base_name(sound: &Rendition, number: usize) -> String {
+/// A name that is not among `names`, to which it is added.
+pub fn unique(names: &mut Vec<String>, name: &str) -> String {
+    let mut found = String::from(name);
+    let mut copy = 1;
+    while names.contains(&found) {
+        copy += 1;
+        found = format!("{name} {copy}");
+    }
+    names.push(found.clone());
+    found
+}
+
+/// What people call it; else its language and what it is for; `other` where that is not known.
+pub fn base_name(sound: &Rendition, other: impl Fn() -> String) -> String {
     if let Some(label) = &sound.label {
         return label.clone();
     }
-    let mut name = sound.language.clone().unwrap_or_else(|| format!("Audio {number}"));
-    for role in sound.roles.iter().filter(|role| **role != Role::Main) {
+    let mut name = sound.language.clone().unwrap_or_else(other);
+    for role in sound.roles.iter().filter(|role| !matches!(role, Role::Main | Role::Subtitle)) {
         name.push_str(", ");
         name.push_str(role.name());
     }

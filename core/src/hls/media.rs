@@ -21,12 +21,18 @@ pub fn media_playlist(presentation: &Presentation, rendition: &Rendition) -> Str
     for (number, ((_, ticks), bytes)) in (1u32..).zip(segments) {
         longest = longest.max(ticks);
         let _ = writeln!(list, "#EXTINF:{},", Seconds { ticks, timescale, places: 6 });
+        if rendition.webvtt {
+            let _ = writeln!(list, "{number}.vtt");
+            continue;
+        }
         write_segment(&mut list, presentation.layout, number, &bytes, presentation.layout == Layout::SingleFile);
     }
     let target = Seconds { ticks: longest.max(u64::from(timescale.get())), timescale, places: 0 };
     let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD");
     text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
-    write_map(&mut text, presentation, rendition);
+    if !rendition.webvtt {
+        write_map(&mut text, presentation, rendition);
+    }
     write_date(&mut text, presentation);
     text.push_str(&list);
     text.push_str("#EXT-X-ENDLIST\n");

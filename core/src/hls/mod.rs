@@ -4,6 +4,7 @@ mod groups;
 mod i_frames;
 mod media;
 mod multivariant;
+mod subtitles;
 
 pub use i_frames::i_frame_playlist;
 pub use media::media_playlist;

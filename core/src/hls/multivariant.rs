@@ -6,6 +6,7 @@ use core::fmt::Write;
 use super::{
     Quoted,
     groups::{Group, Member, channels, characteristics, groups},
+    subtitles,
 };
 use crate::{
     presentation::{Bandwidth, Presentation, Rendition},
@@ -13,12 +14,12 @@ use crate::{
 };
 
 /// Where media playlists stand, from the multivariant playlist.
-fn uri(rendition: &Rendition) -> String {
+pub fn uri(rendition: &Rendition) -> String {
     format!("{}/media.m3u8", rendition.name)
 }
 
 /// The multivariant playlist of `presentation`: a variant for each video, each with every group of sound, then the playlists of I-frames;
-/// all from the lowest bit rate to the highest. Without video each group of sound is a variant.
+/// all from the lowest bit rate to the highest. Without video each group of sound is a variant; without sound, each text.
 ///
 /// `i_frames` tells the bit rates of the I-frames of a video, if it has a playlist of them.
 pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Rendition) -> Option<Bandwidth>) -> String {
@@ -33,13 +34,24 @@ pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Ren
             }
         }
     }
+    let texts: Vec<&Rendition> = presentation.texts().collect();
+    let alone = !video && groups.is_empty();
+    if !texts.is_empty() && !alone {
+        text.push('\n');
+        subtitles::write_group(&mut text, presentation);
+    }
     text.push('\n');
+    if alone {
+        for rendition in &texts {
+            write_variant(&mut text, rendition, None, &[]);
+        }
+    }
     if !video {
         for group in &groups {
             let is_default = |(member, _): &&(usize, &Rendition)| members.get(*member).is_some_and(|member| member.default);
             let Some((_, sound)) = group.sounds.iter().find(is_default).or(group.sounds.first()) else { continue };
             let others = (group.sounds.len() > 1).then_some(group);
-            write_variant(&mut text, sound, others);
+            write_variant(&mut text, sound, others, &texts);
         }
     }
     // The ladder from the bottom up: what plays soonest stands first, where players begin.
@@ -47,10 +59,10 @@ pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Ren
     videos.sort_by_key(|video| video.bandwidth.peak);
     for video in &videos {
         if groups.is_empty() {
-            write_variant(&mut text, video, None);
+            write_variant(&mut text, video, None, &texts);
         }
         for group in &groups {
-            write_variant(&mut text, video, Some(group));
+            write_variant(&mut text, video, Some(group), &texts);
         }
     }
     let i_frames: Vec<(&Rendition, Bandwidth)> = videos.into_iter().filter_map(|video| Some((video, i_frames(video)?))).collect();
@@ -84,18 +96,21 @@ fn write_media(text: &mut String, group: &Group<'_>, member: &Member<'_>, sound:
     let _ = writeln!(text, ",URI={}", Quoted(&uri(sound)));
 }
 
-/// A variant (4.4.6.2): a rendition, and a group of sound that is played with it or, where it is sound itself, instead of it.
-fn write_variant(text: &mut String, rendition: &Rendition, group: Option<&Group<'_>>) {
+/// A variant (4.4.6.2): a rendition, a group of sound that is played with it or, where it is sound itself, instead of it, and texts.
+fn write_variant(text: &mut String, rendition: &Rendition, group: Option<&Group<'_>>, texts: &[&Rendition]) {
     let sounds = || group.into_iter().flat_map(|group| &group.sounds).map(|(_, sound)| *sound);
     // The largest sum that any combination comes to.
     let own = if rendition.is_video() { rendition.bandwidth } else { Bandwidth::default() };
     let most = |of: fn(&Bandwidth) -> u64| of(&own).saturating_add(sounds().map(|sound| of(&sound.bandwidth)).max().unwrap_or(0));
     let most = |of: fn(&Bandwidth) -> u64| most(of).max(of(&rendition.bandwidth));
-    let (peak, average) = (most(|rate| rate.peak), most(|rate| rate.average));
+    let text_rate = |of: fn(&Bandwidth) -> u64| texts.iter().map(|text| of(&text.bandwidth)).max().unwrap_or(0);
+    let rate = |of: fn(&Bandwidth) -> u64| most(of).saturating_add(text_rate(of));
+    let (peak, average) = (rate(|rate| rate.peak), rate(|rate| rate.average));
     let mut codecs: Vec<&str> = Vec::from([rendition.codec.string.as_str()]);
-    for sound in sounds() {
-        if !codecs.contains(&sound.codec.string.as_str()) {
-            codecs.push(&sound.codec.string);
+    // Segments of WebVTT need no codec.
+    for other in sounds().chain(texts.iter().copied().filter(|text| !text.webvtt)) {
+        if !codecs.contains(&other.codec.string.as_str()) {
+            codecs.push(&other.codec.string);
         }
     }
     let _ = write!(text, "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS={}", Quoted(&codecs.join(",")));
@@ -106,6 +121,9 @@ fn write_variant(text: &mut String, rendition: &Rendition, group: Option<&Group<
     }
     if let Some(group) = group {
         let _ = write!(text, ",AUDIO={}", Quoted(&group.id));
+    }
+    if !texts.is_empty() {
+        let _ = write!(text, ",SUBTITLES={}", Quoted(subtitles::GROUP));
     }
     let _ = writeln!(text, "\n{}", uri(rendition));
 }

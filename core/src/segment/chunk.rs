@@ -18,7 +18,7 @@ use crate::{
 /// A piece of a segment: bytes that were made, then ranges of the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fragment {
-    /// `moof` and the header of `mdat`; at the start of a segment `styp` before them.
+    /// `moof` and the header of `mdat`; at the start of a segment `styp` before them. Behind them the payload, where it was made too.
     pub head: Vec<u8>,
     /// The payload: ranges of the input, in the order in which they follow the head; neighbours are joined.
     pub extents: Vec<Range<u64>>,
@@ -104,6 +104,7 @@ fn fragment(track: &Track, numbers: &Range<u32>, first: bool) -> Fragment {
     for sample in track.samples.range(numbers.clone()) {
         join(&mut extents, &sample);
     }
+    let made = track.payload.as_ref().map(|payload| made(payload, core::mem::take(&mut extents)));
     // A late start is in the decode times; an early one in the edit list of the header.
     let decode_time = track.samples.get(numbers.start).map_or(0, |sample| sample.decode_time);
     let decode_time = decode_time.saturating_add(u64::try_from(track.shift).unwrap_or(0));
@@ -138,7 +139,14 @@ fn fragment(track: &Track, numbers: &Range<u32>, first: bool) -> Fragment {
         w.u32(u32::try_from(run.payload.saturating_add(8)).unwrap_or(u32::MAX));
         w.bytes(b"mdat");
     }
+    made.iter().flatten().for_each(|bytes| w.bytes(bytes));
     Fragment { head: w.into_bytes(), extents }
+}
+
+/// The bytes of samples that were made.
+fn made(payload: &[u8], places: Vec<Range<u64>>) -> Vec<&[u8]> {
+    let index = |position| usize::try_from(position).unwrap_or(usize::MAX);
+    places.into_iter().filter_map(|place| payload.get(index(place.start)..index(place.end))).collect()
 }
 
 /// Bytes of the header of an `mdat` with this payload.

@@ -4,12 +4,17 @@
 //! ftyp
 //! moov  mvhd, trak, mvex (trex)
 //! trak  tkhd, edts (elst), mdia
-//! mdia  mdhd, hdlr, minf (vmhd | smhd, dinf (dref), stbl (stsd and empty tables))
+//! mdia  mdhd, hdlr, minf (vmhd | smhd | nmhd | sthd, dinf (dref), stbl (stsd and empty tables))
 //! ```
 
 use alloc::vec::Vec;
 
-use crate::{boxes::movie::pack_language, codec::Media, coding::Writer, track::Track};
+use crate::{
+    boxes::movie::pack_language,
+    codec::{Kind, stpp},
+    coding::Writer,
+    track::Track,
+};
 
 /// `track_ID` of the only track of every rendition.
 pub const TRACK_ID: u32 = 1;
@@ -70,15 +75,25 @@ fn unity_matrix(w: &mut Writer) {
     }
 }
 
+/// The handler of a track (ISO/IEC 14496-12 8.4.3, 12.1 to 12.6): WebVTT is text, TTML is subtitles (ISO/IEC 14496-30 6.2, 7.2).
+fn handler(track: &Track) -> &'static [u8; 4] {
+    match track.kind() {
+        Kind::Video => b"vide",
+        Kind::Audio => b"soun",
+        Kind::Text if stpp::is_stpp(&track.codec.string) => b"subt",
+        Kind::Text => b"text",
+    }
+}
+
 fn write_track(w: &mut Writer, track: &Track) {
-    let video = matches!(track.codec.media, Media::Video(_));
+    let kind = track.kind();
     // Enabled and in the movie, whatever the source says: who publishes a rendition of its own means it to be played.
     w.full_box(b"tkhd", 0, 3, |w| {
         w.zeros(8);
         w.u32(TRACK_ID);
         w.zeros(8 + 8);
         w.zeros(4);
-        w.u16(if video { 0 } else { 0x100 });
+        w.u16(if kind == Kind::Audio { 0x100 } else { 0 });
         w.zeros(2);
         w.bytes(&track.matrix);
         w.u32(track.dimensions.0);
@@ -104,7 +119,7 @@ fn write_track(w: &mut Writer, track: &Track) {
         });
         w.full_box(b"hdlr", 0, 0, |w| {
             w.u32(0);
-            w.bytes(if video { b"vide" } else { b"soun" });
+            w.bytes(handler(track));
             w.zeros(12);
             w.bytes(b"Reelway\0");
         });
@@ -115,10 +130,11 @@ fn write_track(w: &mut Writer, track: &Track) {
             });
         }
         w.boxed(b"minf", |w| {
-            if video {
-                w.full_box(b"vmhd", 0, 1, |w| w.zeros(8));
-            } else {
-                w.full_box(b"smhd", 0, 0, |w| w.zeros(4));
+            match handler(track) {
+                b"vide" => w.full_box(b"vmhd", 0, 1, |w| w.zeros(8)),
+                b"soun" => w.full_box(b"smhd", 0, 0, |w| w.zeros(4)),
+                b"subt" => w.full_box(b"sthd", 0, 0, |_| {}),
+                _ => w.full_box(b"nmhd", 0, 0, |_| {}),
             }
             w.boxed(b"dinf", |w| {
                 w.full_box(b"dref", 0, 0, |w| {

@@ -4,3 +4,4 @@ pub mod boundary;
 pub mod chunk;
 pub mod header;
 pub mod index;
+pub mod text;

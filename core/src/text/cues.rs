@@ -142,6 +142,14 @@ impl Cues {
         self.reach.last().copied().unwrap_or(0)
     }
 
+    /// Shows all of them `millis` later.
+    pub fn delay(&mut self, millis: u64) {
+        for cue in &mut self.list {
+            (cue.start, cue.end) = (cue.start.saturating_add(millis), cue.end.saturating_add(millis));
+        }
+        self.reach.iter_mut().for_each(|reach| *reach = reach.saturating_add(millis));
+    }
+
     /// Heap memory that they take, in bytes.
     pub fn memory(&self) -> usize {
         let texts: usize = self.list.iter().map(Cue::len).sum();

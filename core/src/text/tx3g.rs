@@ -13,7 +13,7 @@ use crate::{
 const FACES: [(u8, &str, &str); 3] = [(1, "<b>", "</b>"), (2, "<i>", "</i>"), (4, "<u>", "</u>")];
 
 /// What a sample entry says of its samples (5.16).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Description {
     /// Whether every sample is to be shown though nobody asked for subtitles: QuickTime's `displayFlags`.
     pub forced: bool,

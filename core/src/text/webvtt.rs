@@ -152,12 +152,11 @@ pub fn segment(cues: &Cues, span: Range<u64>, start: (u64, Timescale)) -> String
     const MPEG: u32 = 90_000;
     let map = Timescale::new(MPEG).map_or(0, |mpeg| rescale_length(start.0, start.1, mpeg)) % (1 << 33);
     let origin = rescale_length(start.0, start.1, Timescale::MILLIS);
-    let mut text = format!("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:{map},LOCAL:00:00:00.000\n");
+    let mut text = format!("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:{map},LOCAL:00:00:00.000\n\n");
     if !cues.blocks().is_empty() {
-        let _ = write!(text, "\n{}\n", cues.blocks());
+        let _ = write!(text, "{}\n\n", cues.blocks());
     }
     for cue in cues.during(span) {
-        text.push('\n');
         if !cue.id().is_empty() {
             text.push_str(cue.id());
             text.push('\n');
@@ -171,7 +170,8 @@ pub fn segment(cues: &Cues, span: Range<u64>, start: (u64, Timescale)) -> String
         }
         text.push('\n');
         text.push_str(cue.text());
-        text.push('\n');
+        // An empty line behind the last one too: some players put segments together before they read them.
+        text.push_str("\n\n");
     }
     text
 }
@@ -258,14 +258,14 @@ mod tests {
             "STYLE\nx".to_string(),
         );
         let zero = (0, Timescale::MILLIS);
-        let head = "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n\nSTYLE\nx\n";
-        let first = "\n7\n00:00:03.500 --> 00:00:04.500 line:0\n<b>a</b>\nb\n";
+        let head = "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n\nSTYLE\nx\n\n";
+        let first = "7\n00:00:03.500 --> 00:00:04.500 line:0\n<b>a</b>\nb\n\n";
         assert_eq!(segment(&cues, 0..4000, zero), format!("{head}{first}"));
-        assert_eq!(segment(&cues, 4000..8000, zero), format!("{head}{first}\n00:00:04.500 --> 00:00:05.000\nc\n"));
+        assert_eq!(segment(&cues, 4000..8000, zero), format!("{head}{first}00:00:04.500 --> 00:00:05.000\nc\n\n"));
         assert_eq!(segment(&cues, 12_000..16_000, zero), head, "nothing is shown, and the segment is there");
         // A presentation that begins at an hour of its timeline, and one behind the largest MPEG-2 timestamp.
         let late = Cues::new([cue(3_600_500..3_601_000, "", "", "a")].into(), String::new());
-        let expected = "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:324000000,LOCAL:00:00:00.000\n\n00:00:00.500 --> 00:00:01.000\na\n";
+        let expected = "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:324000000,LOCAL:00:00:00.000\n\n00:00:00.500 --> 00:00:01.000\na\n\n";
         assert_eq!(segment(&late, 3_600_000..3_604_000, (3600, Timescale::new(1).unwrap())), expected);
         let map = segment(&late, 0..1, ((1 << 33) + 5, Timescale::new(90_000).unwrap()));
         assert!(map.contains("MPEGTS:5,"), "{map}");

@@ -1,12 +1,13 @@
 //! Opening the files that a command names.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
-use reelway_core::Movie;
+use reelway_core::{Movie, demux::side_file::SideFileName};
 
 use crate::storage::{SourceFile, is_media};
 
@@ -18,12 +19,13 @@ pub fn open(path: &Path) -> anyhow::Result<(SourceFile, Movie)> {
         bail!("{name} is a folder: name a video file");
     }
     let source = SourceFile::new(file).with_context(|| format!("cannot read {name}"))?;
-    let mut movie = source.read_movie().with_context(|| format!("cannot read {name}"))?.with_context(|| format!("{name}"))?;
+    let last = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let mut movie = source.read_input(last).with_context(|| format!("cannot read {name}"))?.with_context(|| format!("{name}"))?;
     movie.name = name.to_string();
     Ok((source, movie))
 }
 
-/// Opens the files at `paths`; a folder stands for the media files directly in it, by name.
+/// Opens the files at `paths`; a folder stands for the files of media and text directly in it, by name.
 pub fn open_all(paths: &[PathBuf]) -> anyhow::Result<(Vec<SourceFile>, Vec<Movie>)> {
     let (mut sources, mut movies): (Vec<SourceFile>, Vec<Movie>) = (Vec::new(), Vec::new());
     for path in paths {
@@ -49,7 +51,8 @@ fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(path).with_context(|| format!("cannot read the folder {name}"))? {
         let entry = entry.with_context(|| format!("cannot read the folder {name}"))?;
-        let visible = entry.file_name().to_str().is_some_and(|name| !name.starts_with('.') && is_media(name));
+        let is_input = |name: &str| is_media(name) || SideFileName::read(name).is_some();
+        let visible = entry.file_name().to_str().is_some_and(|name| !name.starts_with('.') && is_input(name));
         if visible && entry.path().is_file() {
             files.push(entry.path());
         }

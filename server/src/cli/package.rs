@@ -8,6 +8,7 @@ use reelway_core::{
     Options, Vod,
     presentation::{Addressing, Layout},
     time::Date,
+    vod::HlsText,
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -45,6 +46,9 @@ pub struct Package {
     /// Write no DASH manifest
     #[arg(long)]
     no_dash: bool,
+    /// The form of subtitles in HLS; DASH has them in fragmented MP4 always
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = HlsSubtitles::Webvtt)]
+    hls_subtitles: HlsSubtitles,
     /// When the presentation begins by the clock, as in 2026-11-21T20:15:00Z; written into HLS playlists
     #[arg(long, value_name = "RFC3339", value_parser = parse_date)]
     program_date_time: Option<i64>,
@@ -84,6 +88,15 @@ impl From<TemplateArgument> for Addressing {
     }
 }
 
+/// A form of subtitles in HLS.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum HlsSubtitles {
+    /// Segments of WebVTT
+    Webvtt,
+    /// Segments of fragmented MP4
+    Fmp4,
+}
+
 impl Package {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (sources, movies) = input::open_all(&self.inputs)?;
@@ -91,6 +104,10 @@ impl Package {
         options.layout = self.layout.into();
         options.addressing = self.dash_template.into();
         options.date = self.program_date_time.map(Date);
+        options.hls_text = match self.hls_subtitles {
+            HlsSubtitles::Webvtt => HlsText::WebVtt,
+            HlsSubtitles::Fmp4 => HlsText::Fmp4,
+        };
         let vod = Vod::new(movies, &options)?;
         tell(&vod);
         let manifests = Manifests { hls: !self.no_hls, dash: !self.no_dash };

@@ -40,6 +40,8 @@ pub enum VodPart {
     Header(String),
     /// `REP/N.m4s`, from 1.
     Segment(String, u32),
+    /// `REP/N.vtt`, from 1.
+    WebVttSegment(String, u32),
 }
 
 /// A path below the media folder that can lead nowhere else: every step is a plain, visible name.
@@ -81,8 +83,13 @@ impl Resource {
             [asset @ .., rendition, "iframes.m3u8"] => (asset, VodPart::IFramePlaylist(rendition_name(rendition)?)),
             [asset @ .., rendition, "init.mp4"] => (asset, VodPart::Header(rendition_name(rendition)?)),
             [asset @ .., rendition, file] => {
-                let number = counting_number(file.strip_suffix(".m4s")?)?;
-                (asset, VodPart::Segment(rendition_name(rendition)?, number))
+                let (number, extension) = file.rsplit_once('.')?;
+                let (rendition, number) = (rendition_name(rendition)?, counting_number(number)?);
+                match extension {
+                    "m4s" => (asset, VodPart::Segment(rendition, number)),
+                    "vtt" => (asset, VodPart::WebVttSegment(rendition, number)),
+                    _ => return None,
+                }
             }
             _ => return None,
         };
@@ -96,9 +103,9 @@ fn decode(step: &str) -> Option<String> {
     whole.then(|| percent_decode_str(step).decode_utf8().ok()).flatten().map(String::from)
 }
 
-/// A letter for the kind and a number from 1: `v1`, `a2`.
+/// A letter for the kind and a number from 1: `v1`, `a2`, `t3`.
 fn rendition_name(text: &str) -> Option<String> {
-    let number = text.strip_prefix(['v', 'a'])?;
+    let number = text.strip_prefix(['v', 'a', 't'])?;
     counting_number(number).map(|_| text.to_owned())
 }
 
@@ -175,7 +182,7 @@ mod tests {
 
     #[test]
     fn paths_name_resources() {
-        use VodPart::{Header, IFramePlaylist, MediaPlaylist, Mpd, MultivariantPlaylist, Segment};
+        use VodPart::{Header, IFramePlaylist, MediaPlaylist, Mpd, MultivariantPlaylist, Segment, WebVttSegment};
         let movie = || asset(&["a", "b c.mp4"]);
         for (path, expected) in [
             ("/", Some(Resource::Page(String::new()))),
@@ -187,6 +194,7 @@ mod tests {
             ("/vod/a/b%20c.mp4/v1/iframes.m3u8", Some(Resource::Vod(movie(), IFramePlaylist("v1".into())))),
             ("/vod/a/b%20c.mp4/a12/init.mp4", Some(Resource::Vod(movie(), Header("a12".into())))),
             ("/vod/a/b%20c.mp4/v1/7.m4s", Some(Resource::Vod(movie(), Segment("v1".into(), 7)))),
+            ("/vod/a/b%20c.mp4/t1/7.vtt", Some(Resource::Vod(movie(), WebVttSegment("t1".into(), 7)))),
             ("/vod/v1/v1/7.m4s", Some(Resource::Vod(asset(&["v1"]), Segment("v1".into(), 7)))),
             ("/api/v1/server", Some(Resource::ApiServer)),
             ("/api/v1/assets", Some(Resource::ApiAssets)),
@@ -204,6 +212,8 @@ mod tests {
             ("/vod/a.mp4/v1/+7.m4s", None),
             ("/vod/a.mp4/v1/4294967296.m4s", None),
             ("/vod/a.mp4/v0/7.m4s", None),
+            ("/vod/a.mp4/t1/07.vtt", None),
+            ("/vod/a.mp4/t1/7.srt", None),
             ("/vod/a.mp4/x1/7.m4s", None),
             ("/vod/master.m3u8", None),
             ("/vod/v1/7.m4s", None),

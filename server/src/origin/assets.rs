@@ -104,7 +104,7 @@ impl Asset {
             VodPart::Mpd => Some(self.vod.mpd()),
             VodPart::MediaPlaylist(name) => self.vod.media_playlist(name).ok(),
             VodPart::IFramePlaylist(name) => self.vod.i_frame_playlist(name).ok(),
-            VodPart::Header(_) | VodPart::Segment(..) => None,
+            VodPart::Header(_) | VodPart::Segment(..) | VodPart::WebVttSegment(..) => None,
         };
         self.manifests.get(part)?.get_or_init(|| write().map(Text::new)).as_ref()
     }

@@ -73,6 +73,7 @@ struct TrackEntry {
 enum MediaEntry {
     Video { width: u32, height: u32 },
     Audio { channels: u32, sample_rate: u32 },
+    Text {},
 }
 
 /// What is in the media folder, as it was when somebody last asked, and since when it may be otherwise.
@@ -220,6 +221,7 @@ fn plays(asset: &Asset, path: &AssetPath) -> Contents {
         media: match &rendition.codec.media {
             Media::Video(video) => MediaEntry::Video { width: video.width, height: video.height },
             Media::Audio(audio) => MediaEntry::Audio { channels: audio.channels, sample_rate: audio.sample_rate },
+            Media::Text => MediaEntry::Text {},
         },
     });
     let url = path.url();

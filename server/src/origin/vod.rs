@@ -13,6 +13,7 @@ use crate::http::{AssetPath, Coding, Content, Representation, VodPart};
 
 const HLS: &str = "application/vnd.apple.mpegurl";
 const DASH: &str = "application/dash+xml";
+const WEBVTT: &str = "text/vtt";
 
 /// Manifests are asked for again each time: the answer is mostly that nothing changed.
 const MANIFEST: &str = "public, no-cache";
@@ -23,6 +24,8 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart, prefe
     let (sources, known) = assets.asset(path)?;
     let asset = known.as_ref().as_ref().map_err(|error| Fault::Media(format!("{}: {error}", path.id())))?;
     let vod = asset.vod();
+    let media_type =
+        |name: &str| vod.renditions().find(|(found, _)| found.name == name).map_or(WEBVTT, |(found, _)| found.kind().media_type());
     // The names are plain and the numbers counted: what the core does not know does not exist.
     let missing = |_| Fault::NotFound;
     let (etag, modified) = (sources.etag(), sources.modified());
@@ -39,6 +42,9 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart, prefe
             let input = vod.source(name).map_err(missing)?.input;
             let source = sources.take(input).ok_or(Fault::NotFound)?;
             (Content::from_fragments(fragments, Arc::new(source)), None, media_type(name), SEGMENT)
+        }
+        VodPart::WebVttSegment(name, number) => {
+            (Content::from_bytes(vod.webvtt_segment(name, *number).map_err(missing)?), None, WEBVTT, SEGMENT)
         }
     };
     // The same files give the same bytes as long as the same code makes them.
@@ -62,7 +68,7 @@ fn urgency(part: &VodPart) -> u8 {
         VodPart::MultivariantPlaylist | VodPart::Mpd | VodPart::MediaPlaylist(_) | VodPart::IFramePlaylist(_) => 1,
         VodPart::Header(_) => 2,
         VodPart::Segment(name, _) if name.starts_with('v') => 4,
-        VodPart::Segment(..) => 3,
+        VodPart::Segment(..) | VodPart::WebVttSegment(..) => 3,
     }
 }
 
@@ -73,10 +79,11 @@ fn cmsd(vod: &Vod, part: &VodPart) -> String {
         VodPart::Mpd => "ot=m,sf=d,st=v".into(),
         VodPart::MultivariantPlaylist | VodPart::MediaPlaylist(_) | VodPart::IFramePlaylist(_) => "ot=m,sf=h,st=v".into(),
         VodPart::Header(_) => "ot=i,st=v".into(),
-        VodPart::Segment(name, number) => {
-            let object_type = match name.as_bytes().first() {
-                Some(b'v') => "v",
-                Some(b'a') => "a",
+        VodPart::Segment(name, number) | VodPart::WebVttSegment(name, number) => {
+            let object_type = match (part, name.as_bytes().first()) {
+                (VodPart::WebVttSegment(..), _) => "c",
+                (_, Some(b'v')) => "v",
+                (_, Some(b'a')) => "a",
                 _ => "tt",
             };
             let rendition = vod.presentation().renditions.iter().find(|rendition| rendition.name == *name);
@@ -99,9 +106,6 @@ fn place(part: &VodPart) -> String {
         VodPart::IFramePlaylist(name) => format!("{name}-f"),
         VodPart::Header(name) => format!("{name}-i"),
         VodPart::Segment(name, number) => format!("{name}-{number}"),
+        VodPart::WebVttSegment(name, number) => format!("{name}-{number}-w"),
     }
-}
-
-fn media_type(rendition: &str) -> &'static str {
-    if rendition.starts_with('v') { "video/mp4" } else { "audio/mp4" }
 }

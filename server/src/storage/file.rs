@@ -7,7 +7,11 @@ use std::{
     os::unix::fs::{FileExt, MetadataExt},
 };
 
-use reelway_core::{Demuxer, Movie};
+use reelway_core::{
+    Demuxer, Movie,
+    demux::side_file::{self, SideFileName},
+    text::MAX_BYTES,
+};
 
 /// What makes a file the same file: a change of its content changes one of these, unless whoever changes it takes care to hide it.
 ///
@@ -87,6 +91,19 @@ impl SourceFile {
         Err(io::Error::other("the file was changed while it was read"))
     }
 
+    /// Reads an input that is called `name`: the index of a file of media, the whole of a file of text.
+    pub fn read_input(&self, name: &str) -> io::Result<reelway_core::Result<Movie>> {
+        if SideFileName::read(name).is_none() {
+            return self.read_movie();
+        }
+        // One byte more than is read as text, which then says so.
+        let length = self.identity.size.min(MAX_BYTES as u64 + 1);
+        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        self.file.read_exact_at(&mut bytes, 0)?;
+        self.check()?;
+        Ok(side_file::read(name, &bytes))
+    }
+
     /// Reads the index: the boxes that describe the media, never the media.
     pub fn read_movie(&self) -> io::Result<reelway_core::Result<Movie>> {
         /// A read costs about as much for this many bytes as for few, and boxes that follow each other come along.
@@ -94,7 +111,8 @@ impl SourceFile {
         let mut demuxer = Demuxer::new(self.identity.size);
         let mut buffer = Vec::new();
         while let Some(Range { start, end }) = demuxer.required() {
-            let length = (end - start).max(WINDOW.min(self.identity.size - start));
+            let window = if demuxer.reads_samples() { 0 } else { WINDOW };
+            let length = (end - start).max(window.min(self.identity.size - start));
             let length = usize::try_from(length).map_err(io::Error::other)?;
             if buffer.len() < length {
                 buffer = vec![0; length]; // zeroed by the system, not by us

@@ -4,7 +4,7 @@
 //! is wrong and the clause that says so. Every read is bounded, so that a folder of unknown origin can be checked too.
 //!
 //! ```text
-//! verify_folder -> multivariant -> playlist -> segments
+//! verify_folder -> multivariant -> playlist -> segments, webvtt
 //!              '-> mpd -> index -> -----------'  '- header (read twice: by the core and by mp4parse)
 //! ```
 
@@ -17,6 +17,7 @@ mod multivariant;
 mod playlist;
 mod representation;
 mod segments;
+mod webvtt;
 
 use std::{
     collections::{HashMap, HashSet},

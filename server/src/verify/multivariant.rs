@@ -158,18 +158,24 @@ impl Check {
         let Some(own) = own else { return };
         let others: Vec<&MediaPlaylist> =
             sounds.iter().filter(|(kind, _)| *kind == "AUDIO").filter_map(|(_, member)| playlists.get(member.path.as_ref()?)).collect();
-        self.codecs(name, what, codecs.as_deref(), std::iter::once(own).chain(others.iter().copied()), clause);
+        let texts: Vec<&MediaPlaylist> =
+            sounds.iter().filter(|(kind, _)| *kind == "SUBTITLES").filter_map(|(_, member)| playlists.get(member.path.as_ref()?)).collect();
+        // Segments of WebVTT need no codec.
+        let coded = texts.iter().copied().filter(|text| header_of(text).is_some());
+        self.codecs(name, what, codecs.as_deref(), std::iter::once(own).chain(others.iter().copied()).chain(coded), clause);
         let video = header_of(own).and_then(|part| self.header(part)).map(|header| header.is_video());
         if video == Some(true) && value(list, "RESOLUTION").is_none() {
             self.warning(name, format!("{what}: no RESOLUTION"), clause);
         }
-        if std::iter::once(&own).chain(&others).any(|playlist| playlist.segments.iter().any(|segment| segment.bytes == 0)) {
+        if std::iter::once(&own).chain(&others).chain(&texts).any(|playlist| playlist.segments.iter().any(|segment| segment.bytes == 0)) {
             return; // what is not there cannot be measured, and is a fault of its own
         }
         let sum = |of: fn((u64, u64)) -> u64| {
-            let most = others.iter().map(|playlist| of(playlist.rates())).max().unwrap_or(0);
+            let most = |playlists: &[&MediaPlaylist]| playlists.iter().map(|playlist| of(playlist.rates())).max().unwrap_or(0);
+            let (most, text) = (most(&others), most(&texts));
             // Without video the playlist of the variant is one of its group, and one of them is played.
-            if video == Some(false) { of(own.rates()).max(most) } else { of(own.rates()).saturating_add(most) }
+            let played = if video == Some(false) { of(own.rates()).max(most) } else { of(own.rates()).saturating_add(most) };
+            played.saturating_add(text)
         };
         self.rate(name, what, ("BANDWIDTH", bandwidth), sum(|rates| rates.0), clause);
         let average = value(list, "AVERAGE-BANDWIDTH").and_then(|text| text.parse().ok());

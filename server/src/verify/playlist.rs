@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::{
     Check, Part, Place,
     attributes::{attributes, byte_range, micros, value},
+    folder::extension,
     segments::Segment,
 };
 
@@ -205,7 +206,8 @@ impl Check {
         let Some(micros) = state.micros.take() else {
             return self.error(name, format!("'{uri}' has no EXTINF"), "RFC 8216bis 4.4.4.1");
         };
-        if state.header.is_none() {
+        let webvtt = extension(uri) == "vtt";
+        if state.header.is_none() && !webvtt {
             self.error(name, format!("no EXT-X-MAP that can be read stands before '{uri}'"), "RFC 8216bis 4.4.4.5");
         }
         let discontinuity = std::mem::take(&mut state.discontinuity);
@@ -225,7 +227,11 @@ impl Check {
             let length = whole.end - whole.start;
             if range.is_none() || self.range_inside(name, &path, whole.start, length, "RFC 8216bis 4.4.4.2") {
                 listed.bytes = length;
-                listed.place = state.header.clone().map(|header| Place { header, part: Part { path: path.clone(), range } });
+                listed.place =
+                    state.header.clone().filter(|_| !webvtt).map(|header| Place { header, part: Part { path: path.clone(), range } });
+            }
+            if webvtt {
+                self.webvtt(&path);
             }
             state.last = Some((path, whole.end));
         }

@@ -38,6 +38,7 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(extents().all(|extent| extent.start < extent.end && extent.end <= size));
             let bytes: u64 = fragments.iter().map(|fragment| fragment.len()).sum();
             assert_eq!(bytes, segment.bytes);
+            assert_eq!(vod.webvtt_segment(&rendition.name, number).is_ok(), rendition.webvtt);
         }
         assert_eq!(samples, track.samples.len(), "segments hold every sample");
     }
