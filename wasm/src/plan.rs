@@ -34,7 +34,7 @@ pub struct Track {
     pub kind: String,
     /// RFC 6381 codecs string.
     pub codec: String,
-    /// ISO 639-2/T code or BCP 47 tag.
+    /// BCP 47 tag, the shortest there is.
     pub language: Option<String>,
     /// Coded width in pixels.
     pub width: Option<u32>,
@@ -99,7 +99,7 @@ impl Plan {
                 rendition: rendition.name.clone(),
                 kind: rendition.kind().name().into(),
                 codec: track.codec.string.clone(),
-                language: track.language.clone(),
+                language: rendition.language.clone(),
                 width,
                 height,
                 frame_rate: rendition.frame_rate.map(|rate| rate.to_string()),
