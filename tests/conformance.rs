@@ -118,10 +118,10 @@ fn check(path: &Path, work: &Path, schema: Option<&Schema>) -> Result<Outcome> {
     let all_told = told.len() == faults.len() && told.iter().zip(&faults).all(|(told, fault)| told.contains(fault));
     ensure!(all_told, "it tells {told:?}, not {faults:?}");
     let cut_short = movie.faults.iter().any(|fault| fault.kind() == ErrorKind::Truncated);
-    let single = Vod::new(vec![movie.clone()], &Options { layout: Layout::SingleFile, ..Options::default() })?;
-    let vod = Vod::new(vec![movie], &Options::default())?;
-    publish(&source, &vod, work, schema)?;
-    publish(&source, &single, &work.join("single"), schema)?;
+    let mut single = Vod::new(vec![movie.clone()], &Options { layout: Layout::SingleFile, ..Options::default() })?;
+    let mut vod = Vod::new(vec![movie], &Options::default())?;
+    publish(&source, &mut vod, work, schema)?;
+    publish(&source, &mut single, &work.join("single"), schema)?;
 
     let bytes = fs::read(path)?;
     let probed = Probed::new(path);
@@ -148,7 +148,7 @@ fn check(path: &Path, work: &Path, schema: Option<&Schema>) -> Result<Outcome> {
 }
 
 /// Writes `vod` out; what is written has no fault by `reelway verify` and by the schema.
-fn publish(source: &SourceFile, vod: &Vod, folder: &Path, schema: Option<&Schema>) -> Result<()> {
+fn publish(source: &SourceFile, vod: &mut Vod, folder: &Path, schema: Option<&Schema>) -> Result<()> {
     package(std::slice::from_ref(source), vod, folder, Manifests { hls: true, dash: true }, |_| {})?;
     // Warnings may be those of the source: sound that ends before its pictures.
     let faults = verify_folder(folder)?.into_iter().filter(|fault| fault.severity == Severity::Error);

@@ -108,8 +108,8 @@ fn packaged(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
     let folder = tempfile::tempdir()?;
     let sources: Vec<SourceFile> = paths.iter().map(|path| SourceFile::new(File::open(path)?)).collect::<io::Result<_>>()?;
     let movies = sources.iter().map(|source| Ok(source.read_movie()??)).collect::<Result<_>>()?;
-    let vod = Vod::new(movies, &Options::default())?;
-    package(&sources, &vod, folder.path(), Manifests { hls: true, dash: true }, |_| {})?;
+    let mut vod = Vod::new(movies, &Options::default())?;
+    package(&sources, &mut vod, folder.path(), Manifests { hls: true, dash: true }, |_| {})?;
     let mut files = Vec::new();
     for entry in fs::read_dir(folder.path())? {
         let path = entry?.path();

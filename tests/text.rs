@@ -134,8 +134,8 @@ fn films(folder: &Path) -> Result<Vec<(PathBuf, Expected)>> {
 
 fn publish(input: &Path, out: &Path) -> Result<Vod> {
     let source = SourceFile::new(File::open(input)?)?;
-    let vod = Vod::new(vec![source.read_movie()??], &Options::default())?;
-    package(&[source], &vod, out, Manifests { hls: true, dash: true }, |_| ())?;
+    let mut vod = Vod::new(vec![source.read_movie()??], &Options::default())?;
+    package(&[source], &mut vod, out, Manifests { hls: true, dash: true }, |_| ())?;
     Ok(vod)
 }
 

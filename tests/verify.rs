@@ -22,8 +22,8 @@ use reelway_tests::{files, movie::Movie, parallel, program::run, synthetic};
 fn publish(input: &Path, folder: &Path, options: &Options) -> Result<Option<()>> {
     let source = SourceFile::new(File::open(input)?)?;
     let Ok(movie) = source.read_movie()? else { return Ok(None) };
-    let vod = Vod::new(vec![movie], options)?;
-    package(&[source], &vod, folder, Manifests { hls: true, dash: true }, |_| ())?;
+    let mut vod = Vod::new(vec![movie], options)?;
+    package(&[source], &mut vod, folder, Manifests { hls: true, dash: true }, |_| ())?;
     Ok(Some(()))
 }
 

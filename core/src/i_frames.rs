@@ -29,9 +29,23 @@ const MOST: usize = 1 << 20;
 ///
 /// The first lasts from the start of the presentation, as the first segment of a media playlist does. Key frames that are presented for
 /// no time, because the presentation begins behind them, are left out.
-pub fn i_frames(track: &Track, timeline: &Timeline, start: (u64, Timescale)) -> Vec<IFrame> {
-    let segments = (1..).zip(&timeline.segments);
-    let chunks = segments.flat_map(|(number, segment)| chunk::places(track, segment.samples.clone()).map(move |place| (number, place)));
+///
+/// `lengths`: where segments are not as [`chunk::segment`] makes them, the bytes of the fragments of each.
+pub fn i_frames(track: &Track, timeline: &Timeline, start: (u64, Timescale), lengths: Option<&[Vec<u64>]>) -> Vec<IFrame> {
+    let segments = (1..).zip(&timeline.segments).enumerate();
+    let chunks = segments.flat_map(|(index, (number, segment))| {
+        let lengths = lengths.map(|lengths| lengths.get(index).map_or(&[][..], Vec::as_slice));
+        let mut end = 0;
+        chunk::places(track, segment.samples.clone()).enumerate().map(move |(chunk, mut place)| {
+            if let Some(length) = lengths.and_then(|lengths| lengths.get(chunk)) {
+                // The first has the bytes before the first chunk too.
+                place.bytes.start = end.max(chunk::STYP_LENGTH);
+                end = end.saturating_add(*length);
+                place.bytes.end = end;
+            }
+            (number, place)
+        })
+    });
     let keys = chunks.filter(|(_, place)| place.key_frame).filter_map(|(segment, place)| {
         let (time, _) = track.samples.times(place.samples).next()?;
         Some((segment, place.bytes, u64::try_from(time.saturating_add(track.shift)).unwrap_or(0)))
@@ -59,7 +73,7 @@ mod tests {
 
     fn listed(track: &Track, start: u64) -> Vec<(u32, u64)> {
         let timeline = Timeline::new(track, &boundary::at_sync_samples(track, 4000));
-        i_frames(track, &timeline, (start, track.timescale)).iter().map(|frame| (frame.segment, frame.duration)).collect()
+        i_frames(track, &timeline, (start, track.timescale), None).iter().map(|frame| (frame.segment, frame.duration)).collect()
     }
 
     #[test]

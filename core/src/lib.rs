@@ -51,14 +51,20 @@ pub mod codec;
 pub mod coding;
 pub mod dash;
 pub mod demux;
+#[cfg(feature = "encryption")]
+pub mod encryption;
 pub mod error;
 pub mod hls;
 pub mod i_frames;
 pub mod language;
+mod notation;
 pub mod presentation;
+pub mod protection;
 pub mod sample;
 pub mod segment;
 pub mod selection;
+#[cfg(feature = "encryption")]
+pub mod subsamples;
 pub mod text;
 pub mod time;
 pub mod timeline;

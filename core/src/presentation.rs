@@ -7,6 +7,7 @@ use crate::{
     boxes::user_data::{Role, UserData},
     codec::{Codec, Kind, Media, dolby_vision},
     language,
+    protection::Protection,
     segment::{header, index},
     time::{Date, FrameRate, Timescale},
     timeline::Timeline,
@@ -45,6 +46,8 @@ pub struct Rendition {
     pub header_length: u64,
     /// Whether HLS has it as segments of WebVTT instead of fragmented MP4.
     pub webvtt: bool,
+    /// How its segments are encrypted, if they are.
+    pub protection: Option<Protection>,
 }
 
 /// A track of one of the inputs that a presentation is made from.
@@ -109,10 +112,9 @@ impl Rendition {
     /// The rendition of `track`, which is what `source` names, that is called `name` and cut as `timeline` tells, in a presentation that
     /// begins at `start`.
     pub fn new(name: String, source: Source, track: &Track, timeline: Timeline, start: (u64, Timescale)) -> Self {
-        let pieces: Vec<(u64, u64)> = timeline.lasting(start).map(|(segment, ticks)| (segment.bytes, ticks)).collect();
-        let bandwidth = Bandwidth::of(&pieces, timeline.timescale);
         let frame_rate = (track.kind() == Kind::Video).then(|| track.frame_rate()).flatten();
         let UserData { roles, label } = track.user_data.clone();
+        let bandwidth = bandwidth(&timeline, start);
         Self {
             source,
             name,
@@ -128,7 +130,13 @@ impl Rendition {
             timeline,
             bandwidth,
             webvtt: track.cues.is_some(),
+            protection: None,
         }
+    }
+
+    /// Takes its bit rates from the bytes of its segments, in a presentation that begins at `start`.
+    pub fn measure(&mut self, start: (u64, Timescale)) {
+        self.bandwidth = bandwidth(&self.timeline, start);
     }
 
     /// Of which kind its media is.
@@ -219,6 +227,12 @@ fn resolution(track: &Track) -> Option<(u32, u32)> {
     let width = (2 * u64::from(video.width) * horizontal + vertical) / (2 * vertical);
     let width = u32::try_from(width).unwrap_or(u32::MAX).max(1);
     Some(if track.is_on_its_side() { (video.height, width) } else { (width, video.height) })
+}
+
+/// The bit rates of segments in a presentation that begins at `start`.
+fn bandwidth(timeline: &Timeline, start: (u64, Timescale)) -> Bandwidth {
+    let pieces: Vec<(u64, u64)> = timeline.lasting(start).map(|(segment, ticks)| (segment.bytes, ticks)).collect();
+    Bandwidth::of(&pieces, timeline.timescale)
 }
 
 impl Bandwidth {

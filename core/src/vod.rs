@@ -20,6 +20,12 @@ use crate::{
     timeline::Timeline,
     track::Track,
 };
+#[cfg(feature = "encryption")]
+use crate::{
+    encryption::Encryption,
+    protection::Scheme,
+    segment::encrypt::{self, EncryptedFragment, SegmentId},
+};
 
 /// The segment duration that is aimed at unless something else is asked for, in milliseconds.
 pub const SEGMENT_MILLIS: u64 = 4000;
@@ -37,6 +43,9 @@ pub struct Options {
     pub addressing: Addressing,
     /// In which form players of HLS get text that can have both.
     pub hls_text: HlsText,
+    /// How segments are encrypted, if they are.
+    #[cfg(feature = "encryption")]
+    pub encryption: Option<Encryption>,
 }
 
 /// The form of text in HLS (RFC 8216bis 3.1.4, 3.1.5). DASH has the second alone.
@@ -58,7 +67,15 @@ impl Default for Options {
 impl Options {
     /// Segments of about this many milliseconds; all else as usual.
     pub fn segments_of(segment_millis: u64) -> Self {
-        Self { segment_millis, date: None, layout: Layout::default(), addressing: Addressing::default(), hls_text: HlsText::default() }
+        Self {
+            segment_millis,
+            date: None,
+            layout: Layout::default(),
+            addressing: Addressing::default(),
+            hls_text: HlsText::default(),
+            #[cfg(feature = "encryption")]
+            encryption: None,
+        }
     }
 }
 
@@ -69,6 +86,11 @@ pub struct Vod {
     presentation: Presentation,
     left_out: Vec<LeftOut>,
     remarks: Vec<String>,
+    #[cfg(feature = "encryption")]
+    encryption: Option<Encryption>,
+    /// For each rendition, where its segments are encrypted and were made: the bytes of the fragments of each.
+    #[cfg(feature = "encryption")]
+    lengths: Vec<Option<Vec<Vec<u64>>>>,
 }
 
 impl Vod {
@@ -79,7 +101,8 @@ impl Vod {
     ///
     /// # Errors
     ///
-    /// There is no input, or videos of several inputs cannot be cut at the same moments; the message says where and by how much.
+    /// There is no input, videos of several inputs cannot be cut at the same moments (the message says where and by how much), or a track
+    /// cannot be encrypted as it should.
     pub fn new(mut inputs: Vec<Movie>, options: &Options) -> Result<Self> {
         if inputs.is_empty() {
             return Err(Error::misuse("a presentation is made of one input at least"));
@@ -98,7 +121,19 @@ impl Vod {
         if options.hls_text == HlsText::Fmp4 {
             presentation.renditions.iter_mut().for_each(|rendition| rendition.webvtt = false);
         }
-        Ok(Self { inputs, presentation, left_out, remarks })
+        let vod = Self {
+            inputs,
+            presentation,
+            left_out,
+            remarks,
+            #[cfg(feature = "encryption")]
+            encryption: None,
+            #[cfg(feature = "encryption")]
+            lengths: Vec::new(),
+        };
+        #[cfg(feature = "encryption")]
+        let vod = vod.encrypted(options.encryption.clone())?;
+        Ok(vod)
     }
 
     /// The indexes it was made from.
@@ -151,7 +186,18 @@ impl Vod {
         if !rendition.is_video() {
             return Err(Error::misuse("only video has I-frames"));
         }
-        Ok(i_frames(track, &rendition.timeline, self.presentation.start))
+        #[cfg(feature = "encryption")]
+        if let Some(protection) = &rendition.protection {
+            let index = self.presentation.renditions.iter().position(|found| found.name == rendition.name);
+            let lengths = index.and_then(|index| self.lengths.get(index)?.as_deref()).filter(|_| protection.scheme != Scheme::Aes128);
+            let lengths = lengths.ok_or_else(|| {
+                Error::misuse(
+                    "where I-frames lie in encrypted segments is known once these are made, and of segments encrypted whole never",
+                )
+            })?;
+            return Ok(i_frames(track, &rendition.timeline, self.presentation.start, Some(lengths)));
+        }
+        Ok(i_frames(track, &rendition.timeline, self.presentation.start, None))
     }
 
     /// The DASH manifest.
@@ -161,7 +207,12 @@ impl Vod {
 
     /// The CMAF header of a rendition.
     pub fn header(&self, rendition: &str) -> Result<Vec<u8>> {
-        self.rendition(rendition).map(|(_, track)| header::cmaf_header(track))
+        let (_, track) = self.rendition(rendition)?;
+        #[cfg(feature = "encryption")]
+        if let Some(encryption) = &self.encryption {
+            return Ok(encrypt::header(track, encryption));
+        }
+        Ok(header::cmaf_header(track))
     }
 
     /// The segment index of a rendition, which stands behind its header where all is one file.
@@ -177,21 +228,86 @@ impl Vod {
     /// [`source`](Self::source) names.
     pub fn segment(&self, rendition: &str, number: u32) -> Result<Vec<Fragment>> {
         let (rendition, track) = self.rendition(rendition)?;
-        let segment = rendition.timeline.segment(number).ok_or_else(|| Error::misuse("there is no such segment"))?;
+        let segment = rendition.timeline.segment(number).ok_or_else(no_segment)?;
         Ok(chunk::segment(track, segment.samples.clone()))
     }
 
     /// Segment `number`, counted from 1, of a rendition of text, as HLS has it: WebVTT with the cues that are shown in it.
     pub fn webvtt_segment(&self, rendition: &str, number: u32) -> Result<String> {
         let (rendition, track) = self.rendition(rendition)?;
-        let missing = || Error::misuse("there is no such segment");
-        let cues = track.cues.as_ref().filter(|_| rendition.webvtt).ok_or_else(missing)?;
-        let segment = rendition.timeline.segment(number).ok_or_else(missing)?;
+        let cues = track.cues.as_ref().filter(|_| rendition.webvtt).ok_or_else(no_segment)?;
+        let segment = rendition.timeline.segment(number).ok_or_else(no_segment)?;
         let millis = |ticks| rescale_length(ticks, rendition.timeline.timescale, Timescale::MILLIS);
         // The first lasts from the start of the presentation, in the playlist too.
         let start = self.presentation.start;
         let begin = if number == 1 { rescale_length(start.0, start.1, Timescale::MILLIS) } else { millis(segment.start) };
         Ok(webvtt::segment(cues, begin..millis(segment.end()), start))
+    }
+
+    /// Encrypts segment `number`, counted from 1, of a rendition. `payload`: the bytes that [`segment`](Self::segment) names, one after
+    /// the other; they are encrypted in place.
+    ///
+    /// # Errors
+    ///
+    /// The presentation is not encrypted, the segment does not exist, `payload` is not as long as it must be, or a sample cannot be
+    /// read: then `payload` is half encrypted and of no use.
+    #[cfg(feature = "encryption")]
+    pub fn encrypt(&self, rendition: &str, number: u32, payload: &mut [u8]) -> Result<Vec<EncryptedFragment>> {
+        let encryption = self.encryption.as_ref().ok_or_else(|| Error::misuse("the presentation is not encrypted"))?;
+        let (index, (rendition, track)) =
+            (0..).zip(self.renditions()).find(|(_, (found, _))| found.name == rendition).ok_or_else(no_rendition)?;
+        let segment = rendition.timeline.segment(number).ok_or_else(no_segment)?;
+        let id = SegmentId { number, rendition: index };
+        encrypt::segment(track, segment.samples.clone(), id, encryption, payload)
+    }
+
+    /// Takes over what came of all segments of a rendition: for each the bytes of its fragments, as [`encrypt`](Self::encrypt) made them.
+    /// Bit rates and I-frames in manifests are then those of the encrypted segments; before, of the clear ones.
+    #[cfg(feature = "encryption")]
+    pub fn measured(&mut self, rendition: &str, lengths: Vec<Vec<u64>>) -> Result<()> {
+        let start = self.presentation.start;
+        let found = self.presentation.renditions.iter_mut().enumerate().find(|(_, found)| found.name == rendition);
+        let (index, rendition) = found.ok_or_else(no_rendition)?;
+        for (segment, lengths) in rendition.timeline.segments.iter_mut().zip(&lengths) {
+            segment.bytes = lengths.iter().sum();
+        }
+        rendition.measure(start);
+        if self.lengths.len() <= index {
+            self.lengths.resize(index + 1, None);
+        }
+        if let Some(slot) = self.lengths.get_mut(index) {
+            *slot = Some(lengths);
+        }
+        Ok(())
+    }
+
+    /// How segments are encrypted, if they are.
+    #[cfg(feature = "encryption")]
+    pub fn encryption(&self) -> Option<&Encryption> {
+        self.encryption.as_ref()
+    }
+
+    /// Encrypted, if `encryption` says how: every video must be of a codec that has a rule for it.
+    #[cfg(feature = "encryption")]
+    fn encrypted(mut self, encryption: Option<Encryption>) -> Result<Self> {
+        if let Some(encryption) = &encryption {
+            if self.presentation.layout == Layout::SingleFile {
+                let message =
+                    "an encrypted presentation in single files: the index in front needs sizes that encryption makes; keep segments";
+                return Err(Error::unsupported(message));
+            }
+            // Text is read by more than players: it stays clear.
+            for rendition in self.presentation.renditions.iter_mut().filter(|rendition| rendition.kind() != Kind::Text) {
+                let Source { input, track } = rendition.source;
+                if let Some(track) = self.inputs.get(input).and_then(|movie| movie.tracks.get(track)) {
+                    encrypt::check(track, encryption)?;
+                }
+                let segments = u32::try_from(rendition.timeline.segments.len()).unwrap_or(u32::MAX);
+                rendition.protection = Some(encryption.protection(rendition.kind(), segments));
+            }
+        }
+        self.encryption = encryption;
+        Ok(self)
     }
 
     /// The renditions, each with the track that it is made from.
@@ -223,7 +339,7 @@ impl Vod {
 
     fn rendition(&self, name: &str) -> Result<(&Rendition, &Track)> {
         let found = self.renditions().find(|(rendition, _)| rendition.name == name);
-        found.ok_or_else(|| Error::misuse("there is no such rendition"))
+        found.ok_or_else(no_rendition)
     }
 }
 
@@ -260,4 +376,12 @@ fn add_text(inputs: &mut [Movie], timelines: &mut Vec<(Source, Timeline)>, start
     let is_text = |source| track_of(inputs, source).is_some_and(|track| track.kind() == Kind::Text);
     timelines.sort_by_key(|(source, _)| is_text(*source).then_some((source.input, source.track)));
     left_out
+}
+
+fn no_rendition() -> Error {
+    Error::misuse("there is no such rendition")
+}
+
+fn no_segment() -> Error {
+    Error::misuse("there is no such segment")
 }

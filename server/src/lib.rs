@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod front;
 pub mod http;
+pub mod keys;
 pub mod metrics;
 pub mod net;
 pub mod origin;

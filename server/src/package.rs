@@ -1,5 +1,7 @@
 //! A presentation written out: CMAF segments, each a file or all of a rendition one, headers and manifests in a folder that any static server can serve.
 
+mod encrypted;
+
 use std::{
     fs::{self, File},
     io,
@@ -8,7 +10,11 @@ use std::{
     sync::Arc,
 };
 
-use reelway_core::{Fragment, Vod, presentation::Layout};
+use reelway_core::{
+    Fragment, Vod,
+    presentation::{Layout, Rendition},
+    protection::Scheme,
+};
 
 use crate::storage::{Piece, SourceFile, gather};
 
@@ -53,16 +59,16 @@ pub enum PackageError {
 /// Manifests are written last and put in place whole: a folder with a manifest is complete.
 pub fn package(
     sources: &[SourceFile],
-    vod: &Vod,
+    vod: &mut Vod,
     folder: &Path,
     manifests: Manifests,
     mut progress: impl FnMut(u64),
 ) -> Result<(), PackageError> {
-    let (renditions, layout) = (&vod.presentation().renditions, vod.presentation().layout);
+    let layout = vod.presentation().layout;
     for name in ["master.m3u8", "manifest.mpd"] {
         remove(&folder.join(name))?;
     }
-    for rendition in renditions {
+    for rendition in &vod.presentation().renditions {
         let folder = folder.join(&rendition.name);
         fs::create_dir_all(&folder).map_err(|source| PackageError::Write { path: folder.clone(), source })?;
         for name in ["media.m3u8", "iframes.m3u8"] {
@@ -72,20 +78,43 @@ pub fn package(
             write(&folder.join("init.mp4"), &vod.header(&rendition.name)?)?;
         }
     }
+    if vod.encryption().is_some() {
+        let made = encrypted::segments(&inputs(vod, sources), vod, folder, manifests, &mut progress)?;
+        for (rendition, lengths) in made {
+            vod.measured(&rendition, lengths)?;
+        }
+    } else {
+        write_segments(&inputs(vod, sources), vod, folder, manifests, &mut progress)?;
+    }
+    for input in inputs(vod, sources) {
+        input.source.check().map_err(|error| input.unreadable(error))?;
+    }
+    write_manifests(vod, folder, manifests)
+}
+
+fn inputs<'a>(vod: &'a Vod, sources: &'a [SourceFile]) -> Vec<Input<'a>> {
+    vod.inputs().iter().zip(sources).map(|(movie, source)| Input { name: &movie.name, source }).collect()
+}
+
+/// Writes all segments, those of one number together.
+fn write_segments(
+    inputs: &[Input<'_>],
+    vod: &Vod,
+    folder: &Path,
+    manifests: Manifests,
+    progress: &mut impl FnMut(u64),
+) -> Result<(), PackageError> {
+    let (renditions, layout) = (&vod.presentation().renditions, vod.presentation().layout);
     let mut files = match layout {
         Layout::SingleFile => renditions.iter().map(|rendition| single_file(vod, folder, &rendition.name)).collect::<Result<_, _>>()?,
         Layout::Segments => Vec::new(),
     };
     let last = renditions.iter().map(|rendition| rendition.timeline.segments.len()).max().unwrap_or(0);
     let mut window = vec![0; WINDOW];
-    let inputs: Vec<Input<'_>> = vod.inputs().iter().zip(sources).map(|(movie, source)| Input { name: &movie.name, source }).collect();
     for number in 1..=u32::try_from(last).unwrap_or(u32::MAX) {
         let mut outputs = Vec::with_capacity(renditions.len());
         for (index, rendition) in renditions.iter().enumerate().filter(|(_, rendition)| rendition.timeline.segment(number).is_some()) {
-            if rendition.webvtt && manifests.hls {
-                let path = folder.join(&rendition.name).join(format!("{number}.vtt"));
-                write(&path, vod.webvtt_segment(&rendition.name, number)?.as_bytes())?;
-            }
+            write_webvtt(vod, folder, rendition, number, manifests)?;
             let fragments = vod.segment(&rendition.name, number)?;
             let output = match files.get_mut(index) {
                 Some(file) => Output::append(file, fragments)?,
@@ -95,17 +124,30 @@ pub fn package(
         }
         for (index, input) in inputs.iter().enumerate() {
             let outputs: Vec<&Output> = outputs.iter().filter(|(input, _)| *input == index).map(|(_, output)| output).collect();
-            copy(input, &outputs, &mut window, &mut progress)?;
+            copy(input, &outputs, &mut window, progress)?;
         }
     }
-    for input in &inputs {
-        input.source.check().map_err(|error| input.unreadable(error))?;
+    Ok(())
+}
+
+/// A segment of text in the form that HLS has, if that is another.
+fn write_webvtt(vod: &Vod, folder: &Path, rendition: &Rendition, number: u32, manifests: Manifests) -> Result<(), PackageError> {
+    if !rendition.webvtt || !manifests.hls {
+        return Ok(());
     }
+    let path = folder.join(&rendition.name).join(format!("{number}.vtt"));
+    write(&path, vod.webvtt_segment(&rendition.name, number)?.as_bytes())
+}
+
+fn write_manifests(vod: &Vod, folder: &Path, manifests: Manifests) -> Result<(), PackageError> {
+    let renditions = &vod.presentation().renditions;
     if manifests.hls {
         for rendition in renditions {
             let folder = folder.join(&rendition.name);
             write_whole(&folder.join("media.m3u8"), vod.media_playlist(&rendition.name)?.as_bytes())?;
-            if rendition.is_video() {
+            // Of a segment that is encrypted whole no part can be had alone.
+            let whole = rendition.protection.as_ref().is_some_and(|protection| protection.scheme == Scheme::Aes128);
+            if rendition.is_video() && !whole {
                 write_whole(&folder.join("iframes.m3u8"), vod.i_frame_playlist(&rendition.name)?.as_bytes())?;
             }
         }

@@ -90,7 +90,7 @@ export function useSite(quic, ...clips) {
   };
 }
 
-function program() {
+export function program() {
   const path = process.env["CHROMIUM"] || "/usr/bin/chromium";
   if (!existsSync(path)) throw new Error(`no Chromium at ${path}: install it, or name one in CHROMIUM`);
   return path;

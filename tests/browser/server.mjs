@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 /** From the first line it prints to the last; far more than it needs. */
 const START_MS = 30_000;
 
-function binary() {
+export function binary() {
   const named = process.env["REELWAY_BIN"];
   const built = ["release", "debug"].map((profile) => fileURLToPath(new URL(`../../target/${profile}/reelway`, import.meta.url)));
   const found = named ? [named].find(existsSync) : built.find(existsSync);

@@ -8,10 +8,12 @@
 //! | a file with one box changed | [`surgery`] |
 //! | what ffprobe and ffmpeg say of a file | [`ffmpeg`] |
 //! | what stands in the boxes of a published rendition, read by mp4-atom | [`published`] |
+//! | encrypted samples decrypted by a plain reading of the standard | [`decrypt`] |
 //! | what stands in the manifests | [`manifests`], [`schema`] |
 //! | the `reelway` binary | [`program`] |
 //! | a job for each item on all processors | [`parallel`] |
 
+pub mod decrypt;
 pub mod ffmpeg;
 pub mod files;
 pub mod layout;

@@ -2,6 +2,7 @@
 
 pub mod fragment;
 pub mod movie;
+pub mod protection;
 pub mod sample_entry;
 pub mod sample_table;
 pub mod user_data;

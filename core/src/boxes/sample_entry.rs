@@ -32,18 +32,23 @@ pub fn read_descriptions(mut content: Reader<'_>) -> Result<Vec<SampleEntry<'_>>
         if entries.len() == MAX_ENTRIES {
             return Err(Error::unsupported(format!("{count} sample descriptions, more than {MAX_ENTRIES}")).at(at));
         }
-        let position = content.position();
-        let whole = content.rest();
-        let header = BoxHeader::read(&mut content)?;
-        let length = header.size.unwrap_or(whole.len() as u64);
-        let bytes = usize::try_from(length).ok().and_then(|length| whole.get(..length)).ok_or_else(|| {
-            let message = format!("sample entry '{}' says that it has {length} bytes, {} are left", header.name, whole.len());
-            Error::malformed(message).at(position).by("ISO/IEC 14496-12 8.5.2")
-        })?;
-        let inner = content.sub(bytes.len().saturating_sub(usize::try_from(header.header).unwrap_or(0)))?;
-        entries.push(SampleEntry { name: header.name, bytes, content: inner });
+        entries.push(read_entry(&mut content)?);
     }
     Ok(entries)
+}
+
+/// Reads the entry that `content` begins with.
+pub fn read_entry<'a>(content: &mut Reader<'a>) -> Result<SampleEntry<'a>> {
+    let position = content.position();
+    let whole = content.rest();
+    let header = BoxHeader::read(content)?;
+    let length = header.size.unwrap_or(whole.len() as u64);
+    let bytes = usize::try_from(length).ok().and_then(|length| whole.get(..length)).ok_or_else(|| {
+        let message = format!("sample entry '{}' says that it has {length} bytes, {} are left", header.name, whole.len());
+        Error::malformed(message).at(position).by("ISO/IEC 14496-12 8.5.2")
+    })?;
+    let inner = content.sub(bytes.len().saturating_sub(usize::try_from(header.header).unwrap_or(0)))?;
+    Ok(SampleEntry { name: header.name, bytes, content: inner })
 }
 
 /// Colour by code points (`colr` of type `nclx`; ISO/IEC 23091-2).

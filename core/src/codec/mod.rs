@@ -6,7 +6,7 @@ pub mod ac4;
 pub mod alac;
 pub mod av1;
 pub mod avc;
-mod bits;
+pub(crate) mod bits;
 pub mod dolby_vision;
 pub mod flac;
 pub mod hevc;
@@ -20,6 +20,7 @@ use alloc::{format, string::String};
 use crate::{
     boxes::{
         FourCc,
+        protection::ProtectionScheme,
         sample_entry::{Colour, SampleEntry},
     },
     error::{Error, Result},
@@ -140,7 +141,10 @@ pub fn describe(entry: &SampleEntry<'_>, handler: FourCc) -> Result<Codec> {
         (b"soun", b"ac-4") => ac4::describe(entry),
         (b"text" | b"sbtl" | b"subt", b"wvtt" | b"tx3g") => Ok(Codec { string: format!("{}", entry.name), media: Media::Text }),
         (b"text" | b"sbtl" | b"subt", b"stpp") => stpp::describe(entry),
-        (_, b"encv" | b"enca") => Err(Error::unsupported(format!("sample entry '{}': the track is encrypted", entry.name))),
+        (_, b"encv" | b"enca") => {
+            let ProtectionScheme { original, scheme, .. } = ProtectionScheme::of(entry)?;
+            Err(Error::unsupported(format!("sample entry '{}': the track is encrypted ('{original}' by '{scheme}')", entry.name)))
+        }
         (b"vide" | b"soun", _) => Err(Error::unsupported(format!("sample entry '{}': this codec is not carried", entry.name))),
         _ => Err(Error::unsupported(format!("handler '{handler}': neither video nor audio"))),
     }

@@ -1,5 +1,6 @@
 //! The DASH manifest (ISO/IEC 23009-1): a static MPD with one period.
 
+mod protection;
 mod representation;
 mod sets;
 
@@ -16,6 +17,9 @@ pub fn mpd(presentation: &Presentation) -> String {
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"");
     if presentation.videos().any(|video| video.supplemental_codec().is_some()) {
         text.push_str(" xmlns:scte214=\"urn:scte:dash:scte214-extensions\"");
+    }
+    if presentation.renditions.iter().any(|rendition| rendition.protection.is_some()) {
+        text.push_str(protection::NAMESPACES);
     }
     let longest = presentation.renditions.iter().flat_map(|rendition| {
         let scale = rendition.timeline.timescale;

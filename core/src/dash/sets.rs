@@ -5,6 +5,7 @@ use core::fmt::Write;
 
 use super::{
     Escaped,
+    protection::write_content_protection,
     representation::{self, picture_aspect},
 };
 use crate::{
@@ -88,6 +89,9 @@ pub fn write(text: &mut String, presentation: &Presentation, sets: &[Set<'_>], s
         }
     }
     text.push_str(">\n");
+    if let Some(protection) = &first.protection {
+        write_content_protection(text, protection);
+    }
     if let Media::Video(video) = &first.codec.media {
         write_colour(text, sets, video.colour);
     }

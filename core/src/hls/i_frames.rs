@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::{write_date, write_map, write_segment};
+use super::{key::write_keys, write_date, write_map, write_segment};
 use crate::{
     i_frames::IFrame,
     presentation::{Layout, Presentation, Rendition},
@@ -12,7 +12,7 @@ use crate::{
 
 /// The playlist of `frames`, the I-frames of a complete `rendition` of `presentation`.
 ///
-/// Each is a byte range of a segment of the rendition; the header is that of the rendition and not in the range.
+/// Each is a byte range of a segment of the rendition, encrypted as segments are; the header is that of the rendition and not in the range.
 pub fn i_frame_playlist(presentation: &Presentation, rendition: &Rendition, frames: &[IFrame]) -> String {
     let timescale = rendition.timeline.timescale;
     let longest = frames.iter().map(|frame| frame.duration).max().unwrap_or(0);
@@ -23,12 +23,19 @@ pub fn i_frame_playlist(presentation: &Presentation, rendition: &Rendition, fram
     text.push_str("#EXT-X-I-FRAMES-ONLY\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     write_map(&mut text, presentation, rendition);
     write_date(&mut text, presentation);
+    let mut period = None;
     let (mut places, mut at, mut base) = (rendition.places(), 0, 0);
     for IFrame { segment, bytes, duration } in frames {
         // Frames are listed by ascending segment.
         while at < *segment {
             at += 1;
             base = places.next().map_or(base, |place| place.start);
+        }
+        if let Some((protection, (index, key))) =
+            rendition.protection.as_ref().and_then(|protection| Some((protection, protection.key_of(*segment)?)))
+            && period.replace(index) != Some(index)
+        {
+            write_keys(&mut text, "EXT-X-KEY", protection, key);
         }
         let base = if presentation.layout == Layout::SingleFile { base } else { 0 };
         let bytes = base.saturating_add(bytes.start)..base.saturating_add(bytes.end);

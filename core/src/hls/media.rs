@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::{write_date, write_map, write_segment};
+use super::{key::write_keys, write_date, write_map, write_segment};
 use crate::{
     presentation::{Layout, Presentation, Rendition},
     time::Seconds,
@@ -20,6 +20,11 @@ pub fn media_playlist(presentation: &Presentation, rendition: &Rendition) -> Str
     let segments = rendition.timeline.lasting(presentation.start).zip(rendition.places());
     for (number, ((_, ticks), bytes)) in (1u32..).zip(segments) {
         longest = longest.max(ticks);
+        if let Some((protection, key)) =
+            rendition.protection.as_ref().and_then(|protection| Some((protection, protection.key_from(number)?)))
+        {
+            write_keys(&mut list, "EXT-X-KEY", protection, key);
+        }
         let _ = writeln!(list, "#EXTINF:{},", Seconds { ticks, timescale, places: 6 });
         if rendition.webvtt {
             let _ = writeln!(list, "{number}.vtt");
@@ -34,6 +39,7 @@ pub fn media_playlist(presentation: &Presentation, rendition: &Rendition) -> Str
         write_map(&mut text, presentation, rendition);
     }
     write_date(&mut text, presentation);
+    // Keys stand behind the header, which is not encrypted.
     text.push_str(&list);
     text.push_str("#EXT-X-ENDLIST\n");
     text

@@ -2,6 +2,7 @@
 
 mod groups;
 mod i_frames;
+mod key;
 mod media;
 mod multivariant;
 mod subtitles;

@@ -6,10 +6,12 @@ use core::fmt::Write;
 use super::{
     Quoted,
     groups::{Group, Member, channels, characteristics, groups},
+    key::write_keys,
     subtitles,
 };
 use crate::{
     presentation::{Bandwidth, Presentation, Rendition},
+    protection::{KeyInfo, Scheme},
     time::FrameRate,
 };
 
@@ -24,6 +26,7 @@ pub fn uri(rendition: &Rendition) -> String {
 /// `i_frames` tells the bit rates of the I-frames of a video, if it has a playlist of them.
 pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Rendition) -> Option<Bandwidth>) -> String {
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    write_session_keys(&mut text, presentation);
     let (members, groups) = groups(presentation);
     let video = presentation.videos().next().is_some();
     for group in groups.iter().filter(|group| video || group.sounds.len() > 1) {
@@ -76,6 +79,20 @@ pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Ren
         let _ = writeln!(text, ",URI={}", Quoted(&format!("{}/iframes.m3u8", video.name)));
     }
     text
+}
+
+/// The keys that a player can ask for before it has a media playlist (4.4.6.5): those of samples, where they do not change.
+fn write_session_keys(text: &mut String, presentation: &Presentation) {
+    let mut told: Vec<&KeyInfo> = Vec::new();
+    let protections = presentation.renditions.iter().filter_map(|rendition| rendition.protection.as_ref());
+    for protection in protections.filter(|protection| protection.scheme != Scheme::Aes128) {
+        if let [(_, key)] = protection.keys.as_slice()
+            && !told.contains(&key)
+        {
+            write_keys(text, "EXT-X-SESSION-KEY", protection, key);
+            told.push(key);
+        }
+    }
 }
 
 /// A rendition of a group (4.4.6.1).

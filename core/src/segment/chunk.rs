@@ -96,19 +96,38 @@ pub fn length(track: &Track, numbers: Range<u32>) -> u64 {
 }
 
 /// Bytes of `styp` with the brands below.
-const STYP_LENGTH: u64 = 24;
+pub const STYP_LENGTH: u64 = 24;
 
 fn fragment(track: &Track, numbers: &Range<u32>, first: bool) -> Fragment {
-    let run = Run::of(track, numbers);
     let mut extents = Vec::new();
     for sample in track.samples.range(numbers.clone()) {
         join(&mut extents, &sample);
     }
     let made = track.payload.as_ref().map(|payload| made(payload, core::mem::take(&mut extents)));
+    let mut head = head(track, numbers, first, &Additions::default());
+    made.iter().flatten().for_each(|bytes| head.extend_from_slice(bytes));
+    Fragment { head, extents }
+}
+
+/// Boxes that a head holds beside what every head has.
+#[derive(Debug, Default)]
+pub struct Additions {
+    /// In `moof`.
+    pub fragment: Vec<u8>,
+    /// In `traf`.
+    pub track: Vec<u8>,
+    /// In `track`: a field that holds the place of other bytes of `track`, and where these are. It has to tell their distance from the
+    /// start of `moof` (`saio`; ISO/IEC 14496-12 8.7.14).
+    pub offset: Option<(usize, usize)>,
+}
+
+/// The head of the chunk with the samples `numbers`; `first`: of a segment, so that `styp` is before it.
+pub fn head(track: &Track, numbers: &Range<u32>, first: bool, additions: &Additions) -> Vec<u8> {
+    let run = Run::of(track, numbers);
     // A late start is in the decode times; an early one in the edit list of the header.
     let decode_time = track.samples.get(numbers.start).map_or(0, |sample| sample.decode_time);
     let decode_time = decode_time.saturating_add(u64::try_from(track.shift).unwrap_or(0));
-    let mut w = Writer::with_capacity(160 + run.samples_len(numbers));
+    let mut w = Writer::with_capacity(160 + run.samples_len(numbers) + additions.fragment.len() + additions.track.len());
     if first {
         w.boxed(b"styp", |w| {
             w.bytes(b"cmfs");
@@ -126,7 +145,13 @@ fn fragment(track: &Track, numbers: &Range<u32>, first: bool) -> Fragment {
             w.full_box(b"tfhd", 0, DEFAULT_BASE_IS_MOOF | run.default_flags(), |w| run.write_defaults(w));
             w.full_box(b"tfdt", 1, 0, |w| w.u64(decode_time));
             w.full_box(b"trun", 1, run.flags(), |w| offset_field = run.write(w, track, numbers));
+            let start = w.len();
+            w.bytes(&additions.track);
+            if let Some((field, target)) = additions.offset {
+                w.patch_u32(start + field, u32::try_from(start + target - moof).unwrap_or(u32::MAX));
+            }
         });
+        w.bytes(&additions.fragment);
     });
     let mdat_header = mdat_header(run.payload);
     let data_offset = u32::try_from(w.len() - moof + mdat_header).unwrap_or(u32::MAX);
@@ -139,8 +164,7 @@ fn fragment(track: &Track, numbers: &Range<u32>, first: bool) -> Fragment {
         w.u32(u32::try_from(run.payload.saturating_add(8)).unwrap_or(u32::MAX));
         w.bytes(b"mdat");
     }
-    made.iter().flatten().for_each(|bytes| w.bytes(bytes));
-    Fragment { head: w.into_bytes(), extents }
+    w.into_bytes()
 }
 
 /// The bytes of samples that were made.

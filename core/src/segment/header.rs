@@ -24,7 +24,12 @@ pub const TRACK_ID: u32 = 1;
 /// The sample entries are the source's, byte for byte. An edit list is written only where presentation begins inside the media: a late
 /// start is in the decode times instead, because players of Media Source Extensions pass over empty edits.
 pub fn cmaf_header(track: &Track) -> Vec<u8> {
-    let mut w = Writer::with_capacity(768 + track.sample_entries.iter().map(Vec::len).sum::<usize>());
+    protected_cmaf_header(track, &track.sample_entries, &[])
+}
+
+/// The same with other sample entries, and with `systems`, which are boxes `pssh`.
+pub fn protected_cmaf_header(track: &Track, sample_entries: &[Vec<u8>], systems: &[u8]) -> Vec<u8> {
+    let mut w = Writer::with_capacity(768 + sample_entries.iter().map(Vec::len).sum::<usize>() + systems.len());
     w.boxed(b"ftyp", |w| {
         let second = is_second_edition(track);
         w.bytes(if second { b"cmf2" } else { b"cmfc" });
@@ -46,7 +51,7 @@ pub fn cmaf_header(track: &Track) -> Vec<u8> {
             w.zeros(24);
             w.u32(TRACK_ID + 1);
         });
-        w.boxed(b"trak", |w| write_track(w, track));
+        w.boxed(b"trak", |w| write_track(w, track, sample_entries));
         w.boxed(b"mvex", |w| {
             w.full_box(b"trex", 0, 0, |w| {
                 w.u32(TRACK_ID);
@@ -54,6 +59,7 @@ pub fn cmaf_header(track: &Track) -> Vec<u8> {
                 w.zeros(12);
             });
         });
+        w.bytes(systems);
     });
     w.into_bytes()
 }
@@ -85,7 +91,7 @@ fn handler(track: &Track) -> &'static [u8; 4] {
     }
 }
 
-fn write_track(w: &mut Writer, track: &Track) {
+fn write_track(w: &mut Writer, track: &Track, sample_entries: &[Vec<u8>]) {
     let kind = track.kind();
     // Enabled and in the movie, whatever the source says: who publishes a rendition of its own means it to be played.
     w.full_box(b"tkhd", 0, 3, |w| {
@@ -144,8 +150,8 @@ fn write_track(w: &mut Writer, track: &Track) {
             });
             w.boxed(b"stbl", |w| {
                 w.full_box(b"stsd", 0, 0, |w| {
-                    w.u32(u32::try_from(track.sample_entries.len()).unwrap_or(u32::MAX));
-                    for entry in &track.sample_entries {
+                    w.u32(u32::try_from(sample_entries.len()).unwrap_or(u32::MAX));
+                    for entry in sample_entries {
                         w.bytes(entry);
                     }
                 });

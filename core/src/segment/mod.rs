@@ -2,6 +2,8 @@
 
 pub mod boundary;
 pub mod chunk;
+#[cfg(feature = "encryption")]
+pub mod encrypt;
 pub mod header;
 pub mod index;
 pub mod text;

@@ -2,18 +2,23 @@
 
 use std::{io::IsTerminal, path::PathBuf, time::Duration};
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use reelway_core::{
     Options, Vod,
     presentation::{Addressing, Layout},
+    protection::Scheme,
     time::Date,
     vod::HlsText,
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{duration::parse_duration, input};
-use crate::package::{Manifests, package};
+use crate::{
+    keys,
+    package::{Manifests, package},
+};
 
 /// Arguments of `reelway package`.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -52,6 +57,35 @@ pub struct Package {
     /// When the presentation begins by the clock, as in 2026-11-21T20:15:00Z; written into HLS playlists
     #[arg(long, value_name = "RFC3339", value_parser = parse_date)]
     program_date_time: Option<i64>,
+    /// Encrypt the segments of video and sound
+    #[arg(long, value_name = "SCHEME", requires = "keys")]
+    encrypt: Option<Encrypt>,
+    /// The keys: JSON as {"keys": [{"kid": "32 hex digits", "key": "32 hex digits"}]}; a key may have "for": "video" or "audio",
+    /// "iv", "uri", "pssh": [base64]; beside "keys": "period" (segments until the next key), "iv_size", "clear_key_url"
+    #[arg(long, value_name = "FILE", requires = "encrypt")]
+    keys: Option<PathBuf>,
+}
+
+/// Schemes of encryption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Encrypt {
+    /// Common Encryption in counter mode
+    Cenc,
+    /// Common Encryption of one block in ten, as Apple's players want it
+    Cbcs,
+    /// Whole segments, for HLS alone
+    #[value(name = "aes-128")]
+    Aes128,
+}
+
+impl From<Encrypt> for Scheme {
+    fn from(scheme: Encrypt) -> Self {
+        match scheme {
+            Encrypt::Cenc => Self::Cenc,
+            Encrypt::Cbcs => Self::Cbcs,
+            Encrypt::Aes128 => Self::Aes128,
+        }
+    }
 }
 
 /// Choices of `--layout`.
@@ -99,6 +133,13 @@ enum HlsSubtitles {
 
 impl Package {
     pub(super) fn run(self) -> anyhow::Result<()> {
+        if self.encrypt == Some(Encrypt::Aes128) && !self.no_dash {
+            bail!("DASH has no encryption by AES-128: add --no-dash, or choose cenc or cbcs");
+        }
+        let encryption = match (self.encrypt, &self.keys) {
+            (Some(scheme), Some(path)) => Some(keys::read(path, scheme.into())?),
+            _ => None,
+        };
         let (sources, movies) = input::open_all(&self.inputs)?;
         let mut options = Options::segments_of(u64::try_from(self.segment.as_millis()).unwrap_or(u64::MAX));
         options.layout = self.layout.into();
@@ -108,12 +149,13 @@ impl Package {
             HlsSubtitles::Webvtt => HlsText::WebVtt,
             HlsSubtitles::Fmp4 => HlsText::Fmp4,
         };
-        let vod = Vod::new(movies, &options)?;
+        options.encryption = encryption;
+        let mut vod = Vod::new(movies, &options)?;
         tell(&vod);
         let manifests = Manifests { hls: !self.no_hls, dash: !self.no_dash };
         let total = vod.renditions().map(|(_, track)| track.samples.bytes()).sum();
         let bar = progress_bar(total)?;
-        package(&sources, &vod, &self.output, manifests, |bytes| bar.inc(bytes))?;
+        package(&sources, &mut vod, &self.output, manifests, |bytes| bar.inc(bytes))?;
         bar.finish_and_clear();
         Ok(())
     }

@@ -7,6 +7,7 @@ use reelway_core::{
     boxes::{
         FourCc, children,
         movie::{Edit, MovieBox, TrackExtends},
+        protection::ProtectionScheme,
         sample_entry::read_descriptions,
     },
     codec::{self, Codec, Media},
@@ -30,6 +31,8 @@ pub struct Header {
     /// `None`: not a codec that the core describes.
     pub codec: Option<Codec>,
     pub extends: TrackExtends,
+    /// How segments are encrypted, if they are.
+    pub protection: Option<ProtectionScheme>,
 }
 
 impl Header {
@@ -108,7 +111,19 @@ impl Check {
         if entries.is_empty() {
             self.error(path, "the track has no sample entry", "ISO/IEC 14496-12 8.5.2");
         }
-        let codec = match entries.first().map(|entry| codec::describe(entry, track.handler)) {
+        let mut entry = entries.first().copied();
+        let mut protection = None;
+        if let Some(encrypted) = entry.as_mut().filter(|entry| matches!(&entry.name.0, b"encv" | b"enca")) {
+            match ProtectionScheme::of(encrypted) {
+                Ok(scheme) => {
+                    // But for its name the entry is as it would be clear.
+                    encrypted.name = scheme.original;
+                    protection = Some(scheme);
+                }
+                Err(error) => self.error(path, error.to_string(), error.clause().unwrap_or("ISO/IEC 14496-12 8.12")),
+            }
+        }
+        let codec = match entry.map(|entry| codec::describe(&entry, track.handler)) {
             Some(Ok(codec)) => Some(codec),
             Some(Err(error)) if error.kind() != ErrorKind::Unsupported => {
                 self.error(path, error.to_string(), error.clause().unwrap_or("ISO/IEC 14496-12 8.5.2"));
@@ -125,6 +140,7 @@ impl Check {
             shift: shift(&track.edits, movie.timescale.unwrap_or(timescale), timescale),
             codec,
             extends: extends.unwrap_or_default(),
+            protection,
         })
     }
 

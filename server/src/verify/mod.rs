@@ -15,6 +15,7 @@ mod index;
 mod mpd;
 mod multivariant;
 mod playlist;
+mod protection;
 mod representation;
 mod segments;
 mod webvtt;

@@ -56,6 +56,8 @@ struct State {
     /// Where the last range ended, and in which file: ranges without an offset begin there.
     last: Option<(String, u64)>,
     discontinuity: bool,
+    /// How the next segments are encrypted.
+    key: Option<String>,
 }
 
 impl MediaPlaylist {
@@ -157,6 +159,16 @@ impl Check {
             "EXT-X-ENDLIST" => state.ended = true,
             "EXT-X-DISCONTINUITY" => state.discontinuity = true,
             "EXT-X-MAP" => self.map(name, text, state),
+            "EXT-X-KEY" => {
+                let list = attributes(text).unwrap_or_default();
+                state.key = value(&list, "METHOD").filter(|method| *method != "NONE").map(str::to_owned);
+                if state.key.is_some() && value(&list, "URI").is_none() {
+                    self.error(name, "EXT-X-KEY has no URI", "RFC 8216bis 4.4.4.4");
+                }
+                if value(&list, "KEYFORMAT").is_some() {
+                    need(5, "KEYFORMAT");
+                }
+            }
             "EXT-X-BYTERANGE" => {
                 need(4, "EXT-X-BYTERANGE");
                 state.range = byte_range(text);
@@ -227,15 +239,37 @@ impl Check {
             let length = whole.end - whole.start;
             if range.is_none() || self.range_inside(name, &path, whole.start, length, "RFC 8216bis 4.4.4.2") {
                 listed.bytes = length;
-                listed.place =
-                    state.header.clone().filter(|_| !webvtt).map(|header| Place { header, part: Part { path: path.clone(), range } });
-            }
-            if webvtt {
-                self.webvtt(&path);
+                match state.key.as_deref() {
+                    // Nothing inside can be read, but its length tells.
+                    Some("AES-128") if !length.is_multiple_of(16) || length == 0 => {
+                        self.error(&path, format!("{length} bytes are no whole blocks, as AES-128 makes them"), "RFC 8216bis 4.4.4.4");
+                    }
+                    Some("AES-128") => {}
+                    _ if webvtt => self.webvtt(&path),
+                    method => {
+                        if let Some(header) = state.header.clone() {
+                            self.keys(name, &header, uri, method);
+                            listed.place = Some(Place { header, part: Part { path: path.clone(), range } });
+                        }
+                    }
+                }
             }
             state.last = Some((path, whole.end));
         }
         state.playlist.segments.push(listed);
+    }
+
+    /// What the playlist says of the encryption of a segment, against its header.
+    fn keys(&mut self, name: &str, header: &Part, uri: &str, method: Option<&str>) {
+        let Some(header) = self.header(header) else { return };
+        let expected = header.protection.as_ref().map(|protection| match &protection.scheme.0 {
+            b"cbcs" => "SAMPLE-AES",
+            _ => "SAMPLE-AES-CTR",
+        });
+        if method != expected {
+            let what = format!("'{uri}' has the method {}, its header says {}", method.unwrap_or("NONE"), expected.unwrap_or("NONE"));
+            self.error(name, what, "RFC 8216bis 4.4.4.4");
+        }
     }
 
     /// Rules on the playlist as a whole.

@@ -176,6 +176,7 @@ impl Check {
         let header = header.map(Part::whole);
         if let Some(header) = &header {
             self.codec_stated(context, header);
+            self.content_protection(context, header);
         }
         let Some(media) = context.inherited("SegmentTemplate", "media") else {
             self.error(name, format!("Representation '{id}' has no media template"), TEMPLATE);

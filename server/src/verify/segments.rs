@@ -11,7 +11,7 @@ use reelway_core::{
     demux::MAX_MOOF,
 };
 
-use super::{Check, Place, folder::read_range, header::Header};
+use super::{Check, Place, folder::read_range, header::Header, protection::check_fragment};
 
 /// The largest segment that is read, in bytes.
 const MAX_SEGMENT: u64 = 2 << 30;
@@ -95,7 +95,7 @@ impl Check {
     }
 }
 
-type Faults = Vec<(String, &'static str)>;
+pub type Faults = Vec<(String, &'static str)>;
 
 /// A walk over the boxes of one segment.
 struct Walk<'a> {
@@ -195,6 +195,9 @@ impl Walk<'_> {
         let sequence = sequence_number(content);
         if sequence.is_none() {
             faults.push(("a 'moof' has no 'mfhd'".into(), SEQUENCE));
+        }
+        if let Some(scheme) = &self.header.protection {
+            check_fragment(content, place.start, fragment, scheme, self.header.is_video(), faults);
         }
         self.samples(fragment, sequence.unwrap_or(0), place.start, faults)
     }

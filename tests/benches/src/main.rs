@@ -1,10 +1,12 @@
 //! Benches: each figure is a ratio to a peer or to a physical limit, measured in the same run.
 //!
 //! `cargo xtask bench package [--input FILE] [--rounds N] [--scratch DIR]` packages a file and compares with `cp`, ffmpeg and Shaka Packager.
+//! `cargo xtask bench encrypt [--input FILE] [--rounds N]` encrypts its segments and compares with the cipher alone.
 //! `cargo xtask bench jit [--input FILE] [--rounds N]` serves it and compares with serving plain bytes.
 //! `cargo xtask bench transport [--rounds N] [--connections N]` compares with bare quinn and with those of nginx, Caddy and ngtcp2's
 //! gtlsserver that are installed, and holds connections.
 
+mod encrypt;
 mod input;
 mod jit;
 mod measure;
@@ -57,8 +59,12 @@ fn run() -> anyhow::Result<()> {
     match name.as_deref() {
         Some("package") => package::run(&options),
         Some("jit") => jit::run(&options),
+        Some("encrypt") => encrypt::run(&options),
         Some("transport") => transport::run(&options),
-        None => package::run(&options).and_then(|()| jit::run(&options)).and_then(|()| transport::run(&options)),
-        Some(other) => bail!("unknown bench {other}: there are package, jit and transport"),
+        None => package::run(&options)
+            .and_then(|()| jit::run(&options))
+            .and_then(|()| encrypt::run(&options))
+            .and_then(|()| transport::run(&options)),
+        Some(other) => bail!("unknown bench {other}: there are package, jit, encrypt and transport"),
     }
 }

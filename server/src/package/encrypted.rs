@@ -1,0 +1,95 @@
+//! Segments of an encrypted presentation: read whole, encrypted in memory where they are to be, written. Memory is that of the largest segment.
+
+use std::{
+    fs,
+    io::{self, IoSlice, Write},
+    path::{Path, PathBuf},
+};
+
+use reelway_core::{Fragment, Vod, segment::encrypt::EncryptedFragment};
+
+use super::{Input, Manifests, PackageError, write_webvtt};
+use crate::storage::{Piece, gather};
+
+/// The bytes of the fragments of each segment of a rendition.
+type Lengths = Vec<Vec<u64>>;
+
+/// Writes all segments of `vod`, each rendition into its folder below `folder`; text stays clear. Returns for each rendition the bytes of
+/// the fragments of its segments.
+pub fn segments(
+    inputs: &[Input<'_>],
+    vod: &Vod,
+    folder: &Path,
+    manifests: Manifests,
+    progress: &mut impl FnMut(u64),
+) -> Result<Vec<(String, Lengths)>, PackageError> {
+    let mut all = Vec::new();
+    let mut payload = Vec::new();
+    for rendition in &vod.presentation().renditions {
+        let Some(input) = inputs.get(rendition.source.input) else { continue };
+        let mut lengths = Vec::with_capacity(rendition.timeline.segments.len());
+        for number in 1..=u32::try_from(rendition.timeline.segments.len()).unwrap_or(u32::MAX) {
+            write_webvtt(vod, folder, rendition, number, manifests)?;
+            let clear = vod.segment(&rendition.name, number)?;
+            read(input, &clear, &mut payload)?;
+            let fragments = match &rendition.protection {
+                Some(_) => vod.encrypt(&rendition.name, number, &mut payload)?,
+                None => as_they_are(clear),
+            };
+            let pieces: Vec<[&[u8]; 2]> = fragments
+                .iter()
+                .map(|fragment| [fragment.head.as_slice(), payload.get(fragment.payload.clone()).unwrap_or_default()])
+                .collect();
+            lengths.push(pieces.iter().map(|pieces| pieces.iter().map(|piece| piece.len() as u64).sum()).collect());
+            write(folder.join(&rendition.name).join(format!("{number}.m4s")), pieces.as_flattened())?;
+            progress(payload.len() as u64);
+        }
+        all.push((rendition.name.clone(), lengths));
+    }
+    Ok(all)
+}
+
+/// Fragments with the places of their payload in a buffer that holds the payload of all of them.
+fn as_they_are(fragments: Vec<Fragment>) -> Vec<EncryptedFragment> {
+    let mut end = 0;
+    let place = |Fragment { head, extents }| {
+        let start = end;
+        end += extents.iter().map(|extent| usize::try_from(extent.end - extent.start).unwrap_or(0)).sum::<usize>();
+        EncryptedFragment { head, payload: start..end }
+    };
+    fragments.into_iter().map(place).collect()
+}
+
+/// Reads the payload of a segment.
+fn read(input: &Input<'_>, fragments: &[Fragment], payload: &mut Vec<u8>) -> Result<(), PackageError> {
+    let extents = || fragments.iter().flat_map(|fragment| &fragment.extents);
+    let length = usize::try_from(extents().map(|extent| extent.end - extent.start).sum::<u64>()).unwrap_or(usize::MAX);
+    payload.clear();
+    payload.try_reserve_exact(length).map_err(|error| input.unreadable(io::Error::new(io::ErrorKind::OutOfMemory, error)))?;
+    payload.resize(length, 0);
+    let mut free = payload.as_mut_slice();
+    let mut pieces: Vec<Piece<'_>> = extents()
+        .map(|extent| {
+            let (target, rest) = std::mem::take(&mut free).split_at_mut(usize::try_from(extent.end - extent.start).unwrap_or(0));
+            free = rest;
+            Piece { offset: extent.start, target }
+        })
+        .collect();
+    pieces.sort_unstable_by_key(|piece| piece.offset);
+    gather(input.source.file(), pieces).map_err(|error| input.unreadable(error))
+}
+
+fn write(path: PathBuf, pieces: &[&[u8]]) -> Result<(), PackageError> {
+    let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+    let mut left = slices.as_mut_slice();
+    let written = fs::File::create(&path).and_then(|mut file| {
+        while !left.is_empty() {
+            match file.write_vectored(left)? {
+                0 if left.iter().any(|slice| !slice.is_empty()) => return Err(io::ErrorKind::WriteZero.into()),
+                count => IoSlice::advance_slices(&mut left, count),
+            }
+        }
+        Ok(())
+    });
+    written.map_err(|source| PackageError::Write { path, source })
+}

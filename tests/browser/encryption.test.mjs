@@ -1,0 +1,208 @@
+/** Encrypted presentations in Chromium: decrypted by Encrypted Media Extensions with W3C ClearKey, by two players, to the end. Keys that
+ * change are asked for by the page itself, as the segments name them. */
+
+import { strict as assert } from "node:assert";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { extname, join, normalize } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+import { PATIENCE, program } from "./browser.mjs";
+import { binary } from "./server.mjs";
+
+const SECONDS = 12;
+const KEYS = /** @type {const} */ ([
+  ["000102030405060708090a0b0c0d0e0f", "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"],
+  ["101112131415161718191a1b1c1d1e1f", "b0b1b2b3b4b5b6b7b8b9babbbcbdbebf"],
+  ["202122232425262728292a2b2c2d2e2f", "c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"],
+]);
+const PLAYERS = { "/hls.js": "hls.js/dist/hls.min.js", "/dash.js": "dashjs/dist/modern/umd/dash.all.min.js" };
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".m3u8": "application/vnd.apple.mpegurl", ".mpd": "application/dash+xml" };
+
+const CLIPS = {
+  "h264.mp4": ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-bf", "2", "-g", "50", "-sc_threshold", "0", "-c:a", "aac"],
+  "vp9.mp4": ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "200k", "-g", "50", "-c:a", "libopus"],
+  "av1.mp4": ["-c:v", "libsvtav1", "-preset", "12", "-b:v", "200k", "-g", "50", "-svtav1-params", "scd=0", "-c:a", "aac"],
+};
+
+const base64url = (/** @type {string} */ hex) => Buffer.from(hex, "hex").toString("base64url");
+
+/** What a licence server of ClearKey answers (Encrypted Media Extensions 9.1.4): the keys that were asked for and no others.
+ * @param {string} request */
+function licence(request) {
+  const { kids } = /** @type {{ kids: string[] }} */ (JSON.parse(request));
+  const known = KEYS.filter(([kid]) => kids.includes(base64url(kid)));
+  return JSON.stringify({ keys: known.map(([kid, key]) => ({ kty: "oct", kid: base64url(kid), k: base64url(key) })), type: "temporary" });
+}
+
+describe("encrypted presentations", () => {
+  const folder = mkdtempSync(join(tmpdir(), "reelway-encrypted-"));
+  /** @type {string[]} */
+  const asked = [];
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? "/", "http://localhost").pathname;
+    if (path === "/licence") {
+      let body = "";
+      request.setEncoding("utf8").on("data", (text) => (body += text));
+      request.on("end", () => {
+        asked.push(...JSON.parse(body).kids);
+        response.setHeader("Content-Type", "application/json").end(licence(body));
+      });
+      return;
+    }
+    const player = PLAYERS[/** @type {keyof typeof PLAYERS} */ (path)];
+    const file = player ? fileURLToPath(new URL(`../../web/node_modules/${player}`, import.meta.url)) : join(folder, normalize(path));
+    try {
+      const bytes = path === "/page.html" ? "<!doctype html><title>t</title><link rel=icon href=data:,><video muted></video>" : readFileSync(file);
+      response.setHeader("Content-Type", TYPES[/** @type {keyof typeof TYPES} */ (extname(path))] ?? "video/mp4").end(bytes);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  /** @type {import("playwright-core").Browser} */
+  let browser;
+  let origin = "";
+
+  before(async () => {
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+    origin = `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`;
+    for (const [name, codecs] of Object.entries(CLIPS)) {
+      const picture = ["-f", "lavfi", "-i", `testsrc2=size=320x180:rate=25:duration=${SECONDS}`];
+      const sound = ["-f", "lavfi", "-i", `sine=frequency=440:sample_rate=48000:duration=${SECONDS}`];
+      execFileSync("ffmpeg", ["-nostdin", "-v", "error", ...picture, ...sound, ...codecs, join(folder, name)]);
+    }
+    browser = await chromium.launch({ executablePath: program(), headless: true, args: ["--disable-gpu", "--autoplay-policy=no-user-gesture-required"] });
+  }, { timeout: 2 * PATIENCE });
+
+  after(async () => {
+    await browser?.close();
+    server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** Packages a clip.
+   * @param {string} clip @param {string} scheme @param {string} name @param {object} keys */
+  function encrypt(clip, scheme, name, keys) {
+    writeFileSync(join(folder, "keys.json"), JSON.stringify({ clear_key_url: `${origin}/licence`, ...keys }));
+    const to = ["-o", join(folder, name), "--segment", "2s", "--encrypt", scheme, "--keys", join(folder, "keys.json")];
+    execFileSync(binary(), ["package", join(folder, clip), ...to]);
+  }
+
+  /** Plays, goes to the last quarter, plays to the end; what was presented is counted.
+   * @param {"hls" | "dash" | "page"} way @param {string} name */
+  async function play(way, name) {
+    const page = await browser.newPage();
+    /** @type {string[]} */
+    const faults = [];
+    page.on("pageerror", (error) => faults.push(String(error)));
+    page.on("response", (response) => response.status() >= 400 && faults.push(`${response.status()} ${response.url()}`));
+    try {
+      await page.goto(`${origin}/page.html`);
+      if (way !== "page") await page.addScriptTag({ url: `${origin}/${way}.js` });
+      await page.evaluate(
+        async ({ way, url, licence, segments }) => {
+          const video = /** @type {HTMLVideoElement} */ (document.querySelector("video"));
+          const state = { error: "", frames: 0 };
+          const count = () => (state.frames++, video.requestVideoFrameCallback(count));
+          video.requestVideoFrameCallback(count);
+          Object.assign(window, { state });
+          video.addEventListener("error", () => (state.error = video.error?.message ?? "error"));
+          const { Hls, dashjs } = /** @type {any} */ (window);
+          if (way === "hls") {
+            const hls = new Hls({ emeEnabled: true, drmSystems: { "org.w3.clearkey": { licenseUrl: licence } } });
+            hls.on("hlsError", (/** @type {unknown} */ _, /** @type {any} */ data) => data.fatal && (state.error = `${data.details} ${data.error?.message}`));
+            hls.loadSource(`${url}/master.m3u8`);
+            hls.attachMedia(video);
+          } else if (way === "page") {
+            const access = await navigator.requestMediaKeySystemAccess("org.w3.clearkey", [
+              { initDataTypes: ["cenc"], videoCapabilities: [{ contentType: 'video/mp4; codecs="avc1.64001F"' }] },
+            ]);
+            const keys = await access.createMediaKeys();
+            await video.setMediaKeys(keys);
+            const known = new Set();
+            video.addEventListener("encrypted", ({ initDataType, initData }) => {
+              const text = String(new Uint8Array(initData ?? new ArrayBuffer(0)));
+              if (!initData || known.has(text)) return;
+              known.add(text);
+              const session = keys.createSession();
+              session.addEventListener("message", async ({ message }) => {
+                const answer = await fetch(licence, { method: "POST", body: message });
+                await session.update(await answer.arrayBuffer());
+              });
+              session.generateRequest(initDataType, initData).catch((error) => (state.error = String(error)));
+            });
+            const source = new MediaSource();
+            video.src = URL.createObjectURL(source);
+            await new Promise((resolve) => source.addEventListener("sourceopen", resolve, { once: true }));
+            const types = { v1: 'video/mp4; codecs="avc1.64001F"', a1: 'audio/mp4; codecs="mp4a.40.2"' };
+            await Promise.all(
+              Object.entries(types).map(([name, type]) => [name, source.addSourceBuffer(type)]).map(async ([name, buffer]) => {
+                const target = /** @type {SourceBuffer} */ (buffer);
+                for (const part of ["init.mp4", ...Array.from({ length: segments }, (_, index) => `${index + 1}.m4s`)]) {
+                  target.appendBuffer(await (await fetch(`${url}/${name}/${part}`)).arrayBuffer());
+                  await new Promise((resolve) => target.addEventListener("updateend", resolve, { once: true }));
+                }
+              }),
+            );
+            source.endOfStream();
+          } else {
+            const player = dashjs.MediaPlayer().create();
+            player.on("error", (/** @type {any} */ event) => (state.error = event.error?.message ?? "error"));
+            player.initialize(video, `${url}/manifest.mpd`, false);
+          }
+        },
+        { way, url: `${origin}/${name}`, licence: `${origin}/licence`, segments: SECONDS / 2 },
+      );
+      const failed = () => page.evaluate(() => /** @type {any} */ (window).state.error);
+      const reached = (/** @type {number} */ time) =>
+        page.waitForFunction((time) => {
+          const video = document.querySelector("video");
+          return /** @type {any} */ (window).state.error || (video && (time < 0 ? video.ended : video.currentTime > time && video.readyState > 2));
+        }, time, { timeout: PATIENCE / 2 });
+      await page.waitForFunction(() => (document.querySelector("video")?.readyState ?? 0) > 1 || /** @type {any} */ (window).state.error, undefined, { timeout: PATIENCE / 2 });
+      assert.equal(await failed(), "");
+      await page.evaluate(() => document.querySelector("video")?.play());
+      await reached(2.5);
+      assert.equal(await failed(), "");
+      await page.evaluate((time) => {
+        const video = document.querySelector("video");
+        if (video) video.currentTime = time;
+      }, SECONDS * 0.75);
+      await reached(-1);
+      assert.equal(await failed(), "");
+      const told = await page.evaluate(() => {
+        const video = /** @type {HTMLVideoElement} */ (document.querySelector("video"));
+        return { keys: video.mediaKeys !== null, width: video.videoWidth, time: video.currentTime, frames: /** @type {any} */ (window).state.frames };
+      });
+      assert.ok(told.keys && told.width === 320 && Math.abs(told.time - SECONDS) < 0.2 && told.frames > 50, JSON.stringify(told));
+      assert.deepEqual(faults, []);
+    } finally {
+      await page.close();
+    }
+  }
+
+  const one = { keys: [{ kid: KEYS[0][0], key: KEYS[0][1] }] };
+  for (const clip of Object.keys(CLIPS)) {
+    for (const scheme of ["cenc", "cbcs"]) {
+      for (const way of /** @type {const} */ (["hls", "dash"])) {
+        test(`${clip} by ${scheme}, ${way}`, { timeout: 2 * PATIENCE }, async () => {
+          encrypt(clip, scheme, `${scheme}-${way}-${clip}`, one);
+          await play(way, `${scheme}-${way}-${clip}`);
+        });
+      }
+    }
+  }
+
+  for (const scheme of ["cenc", "cbcs"]) {
+    test(`keys of ${scheme} that change after two segments`, { timeout: 2 * PATIENCE }, async () => {
+      const keys = KEYS.map(([kid, key]) => ({ kid, key }));
+      encrypt("h264.mp4", scheme, `turns-${scheme}`, { keys, period: 2 });
+      asked.length = 0;
+      await play("page", `turns-${scheme}`);
+      assert.deepEqual([...new Set(asked)].sort(), KEYS.map(([kid]) => base64url(kid)).sort(), "each key is asked for");
+    });
+  }
+});
