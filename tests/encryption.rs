@@ -347,3 +347,28 @@ fn what_cannot_be_encrypted_is_refused() -> Result<()> {
     }
     Ok(())
 }
+
+/// Text is read by more than players of encrypted media: it stays clear, in both of its forms, beside what is encrypted.
+#[test]
+fn text_stays_clear() -> Result<()> {
+    if !ffmpeg::is_there("ffmpeg") {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("en.srt"), "1\n00:00:01,000 --> 00:00:03,000\nIn the clear\n")?;
+    let film = folder.path().join("film.mp4");
+    let text = folder.path().join("en.srt").display().to_string();
+    let inputs = ["-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25", "-i", &text];
+    let coding = ["-map", "0", "-map", "1", "-t", "4", "-c:v", "libx264", "-preset", "veryfast", "-g", "50", "-c:s", "mov_text"];
+    ffmpeg::run(inputs.into_iter().chain(coding), &film)?;
+    for (scheme, more) in [("cenc", &[][..]), ("cbcs", &[]), ("aes-128", &["--no-dash"])] {
+        let out = package(&film, folder.path(), scheme, &json(&[(0, r#","uri":"../key.bin""#)], ""), more)?;
+        let ran = run(&["verify", &out.display().to_string()], folder.path())?;
+        ensure!(ran.code == Some(0), "{scheme}: {ran:?}");
+        ensure!(fs::read_to_string(out.join("t1/1.vtt"))?.contains("In the clear"), "{scheme}: WebVTT");
+        ensure!(String::from_utf8_lossy(&fs::read(out.join("t1/1.m4s"))?).contains("In the clear"), "{scheme}: samples");
+        ensure!(!fs::read_to_string(out.join("t1/media.m3u8"))?.contains("EXT-X-KEY"), "{scheme}: a key");
+        fs::remove_dir_all(out)?;
+    }
+    Ok(())
+}

@@ -207,9 +207,9 @@ impl Vod {
 
     /// The CMAF header of a rendition.
     pub fn header(&self, rendition: &str) -> Result<Vec<u8>> {
-        let (_, track) = self.rendition(rendition)?;
+        let (rendition, track) = self.rendition(rendition)?;
         #[cfg(feature = "encryption")]
-        if let Some(encryption) = &self.encryption {
+        if let Some(encryption) = self.encryption.as_ref().filter(|_| rendition.protection.is_some()) {
             return Ok(encrypt::header(track, encryption));
         }
         Ok(header::cmaf_header(track))
@@ -256,6 +256,9 @@ impl Vod {
         let encryption = self.encryption.as_ref().ok_or_else(|| Error::misuse("the presentation is not encrypted"))?;
         let (index, (rendition, track)) =
             (0..).zip(self.renditions()).find(|(_, (found, _))| found.name == rendition).ok_or_else(no_rendition)?;
+        if rendition.protection.is_none() {
+            return Err(Error::misuse("the rendition stays clear"));
+        }
         let segment = rendition.timeline.segment(number).ok_or_else(no_segment)?;
         let id = SegmentId { number, rendition: index };
         encrypt::segment(track, segment.samples.clone(), id, encryption, payload)
