@@ -142,8 +142,8 @@ pub fn describe(entry: &SampleEntry<'_>, handler: FourCc) -> Result<Codec> {
         (b"text" | b"sbtl" | b"subt", b"wvtt" | b"tx3g") => Ok(Codec { string: format!("{}", entry.name), media: Media::Text }),
         (b"text" | b"sbtl" | b"subt", b"stpp") => stpp::describe(entry),
         (_, b"encv" | b"enca") => {
-            let ProtectionScheme { original, scheme, .. } = ProtectionScheme::of(entry)?;
-            Err(Error::unsupported(format!("sample entry '{}': the track is encrypted ('{original}' by '{scheme}')", entry.name)))
+            let how = ProtectionScheme::of(entry).map(|told| format!(" ('{}' by '{}')", told.original, told.scheme)).unwrap_or_default();
+            Err(Error::unsupported(format!("sample entry '{}': the track is encrypted{how}", entry.name)))
         }
         (b"vide" | b"soun", _) => Err(Error::unsupported(format!("sample entry '{}': this codec is not carried", entry.name))),
         _ => Err(Error::unsupported(format!("handler '{handler}': neither video nor audio"))),
