@@ -151,6 +151,8 @@ describe("encrypted presentations", () => {
           } else {
             const player = dashjs.MediaPlayer().create();
             player.on("error", (/** @type {any} */ event) => (state.error = event.error?.message ?? "error"));
+            // Its own check for the end may pause the video just before the browser would say that it ended, and then it never does.
+            player.on("playbackEnded", () => !video.ended && void video.play());
             player.initialize(video, `${url}/manifest.mpd`, false);
           }
         },
@@ -161,7 +163,13 @@ describe("encrypted presentations", () => {
         page.waitForFunction((time) => {
           const video = document.querySelector("video");
           return /** @type {any} */ (window).state.error || (video && (time < 0 ? video.ended : video.currentTime > time && video.readyState > 2));
-        }, time, { timeout: PATIENCE / 2 });
+        }, time, { timeout: PATIENCE / 2 }).catch(async (error) => {
+          const at = await page.evaluate(() => {
+            const { currentTime, paused, readyState, buffered } = /** @type {HTMLVideoElement} */ (document.querySelector("video"));
+            return { currentTime, paused, readyState, buffered: Array.from({ length: buffered.length }, (_, i) => [buffered.start(i), buffered.end(i)]) };
+          });
+          throw new Error(`${time < 0 ? "the end" : time} was not reached: ${JSON.stringify(at)}`, { cause: error });
+        });
       await page.waitForFunction(() => (document.querySelector("video")?.readyState ?? 0) > 1 || /** @type {any} */ (window).state.error, undefined, { timeout: PATIENCE / 2 });
       assert.equal(await failed(), "");
       await page.evaluate(() => document.querySelector("video")?.play());
