@@ -1,6 +1,7 @@
 /** Headless Chromium, the page in it, and everything that a person would see in the developer tools in red. */
 
 import { strict as assert } from "node:assert";
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { makeMedia } from "./media.mjs";
-import { startServer } from "./server.mjs";
+import { binary, startServer } from "./server.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
@@ -66,7 +67,7 @@ async function openSite(quic, ...clips) {
     undo.push(() => context.close());
     context.setDefaultTimeout(PAGE_PATIENCE);
     await context.addInitScript(keepSourceBuffers);
-    return { ...server, context, close };
+    return { ...server, folder: media.folder, context, close };
   } catch (error) {
     await close();
     throw error;
@@ -85,6 +86,13 @@ export function useSite(quic, ...clips) {
     secure: () => site.secure,
     /** Where it is without. */
     plain: () => site.plain,
+    /** Writes a clip of the folder as static files, and tells where below the folder they are.
+     * @param {string} clip @param {string[]} options */
+    package: (clip, ...options) => {
+      const name = `packaged/${clip}`;
+      execFileSync(binary(), ["package", join(site.folder, clip), "-o", join(site.folder, name), ...options]);
+      return name;
+    },
     /** @param {(page: Page) => Promise<void>} visit @param {RegExp} [expected] */
     inPage: (visit, expected) => inPage(site.context, visit, expected),
   };
@@ -116,6 +124,8 @@ async function inPage(context, visit, expected) {
   /** @type {string[]} */
   const faults = [];
   page.on("console", (message) => {
+    // Of a page that names no icon, Chromium asks for one, once.
+    if (message.location().url.endsWith("/favicon.ico")) return;
     if (["error", "warning"].includes(message.type())) faults.push(`console: ${message.text()}`);
   });
   page.on("pageerror", (error) => faults.push(`uncaught: ${error.message || String(error)}`));

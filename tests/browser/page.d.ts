@@ -12,6 +12,10 @@ interface Window {
       error: string | null;
     };
   };
+  /** A player library on its own, and what went wrong with it. */
+  bare: { video: HTMLVideoElement; player: any; error: string };
+  /** The segments of video that came, in a test that keeps them. */
+  segments: { number: number; rung: string }[];
   /** Every SourceBuffer that was made, oldest first. */
   sourceBuffers: { type: string; source: MediaSource; buffer: SourceBuffer }[];
 }
