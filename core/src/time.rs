@@ -9,6 +9,8 @@ pub struct Timescale(NonZeroU32);
 impl Timescale {
     /// Milliseconds.
     pub const MILLIS: Self = Self::of(1000);
+    /// Microseconds.
+    pub const MICROS: Self = Self::of(1_000_000);
 
     /// `None` for zero, which would make every time infinite.
     pub fn new(ticks_per_second: u32) -> Option<Self> {
@@ -102,6 +104,46 @@ impl fmt::Display for Date {
         let (year, month) = (cycle * 400 + year + i64::from(month >= 10), if month < 10 { month + 3 } else { month - 9 });
         let (hour, minute, second) = (time / 3_600_000, time / 60_000 % 60, time / 1000 % 60);
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", time % 1000)
+    }
+}
+
+/// A moment in microseconds since 1970 (UTC, no leap seconds).
+///
+/// Whoever calls measures it by a clock that never goes back, set to the time of day once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub i64);
+
+impl Moment {
+    /// Seconds from 1900, where NTP begins, to 1970.
+    const NTP: i128 = 2_208_988_800;
+
+    /// So many microseconds later.
+    #[must_use]
+    pub fn after(self, micros: i64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// Microseconds since `earlier`; negative if that is later.
+    pub fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// To the nearest millisecond.
+    pub fn date(self) -> Date {
+        Date(rescale(self.0, Timescale::MICROS, Timescale::MILLIS))
+    }
+
+    /// Of a timestamp of NTP (RFC 5905 6): seconds and their fraction, 32 bits each.
+    pub fn from_ntp(timestamp: u64) -> Self {
+        let micros = ((i128::from(timestamp) * 1_000_000) >> 32) - Self::NTP * 1_000_000;
+        Self(i64::try_from(micros).unwrap_or(0))
+    }
+
+    /// As a timestamp of NTP, of the era that ends in 2036.
+    pub fn ntp(self) -> u64 {
+        let micros = i128::from(self.0) + Self::NTP * 1_000_000;
+        // Rounded up, so that reading it again gives the same microsecond.
+        u64::try_from(((micros << 32) + 999_999) / 1_000_000).unwrap_or(0)
     }
 }
 
@@ -223,6 +265,15 @@ mod tests {
         ] {
             assert_eq!(Date(millis).to_string(), expected);
         }
+    }
+
+    #[test]
+    fn moments_survive_ntp() {
+        for micros in [0, 1, 999_999, 1_795_255_445_678_901] {
+            assert_eq!(Moment::from_ntp(Moment(micros).ntp()), Moment(micros));
+        }
+        assert_eq!(Moment(0).ntp() >> 32, 2_208_988_800);
+        assert_eq!(Moment(1_500).date(), Date(2));
     }
 
     #[test]

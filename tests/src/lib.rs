@@ -4,6 +4,7 @@
 //! |---|---|
 //! | real files, broken files, ffmpeg's files | [`files`], [`synthetic`] |
 //! | a small movie with given samples, made without ffmpeg | [`movie`] |
+//! | the same as a stream of fragments, in all the forms that encoders write | [`stream`] |
 //! | a file in another box layout | [`layout`] |
 //! | a file with one box changed | [`surgery`] |
 //! | what ffprobe and ffmpeg say of a file | [`ffmpeg`] |
@@ -23,5 +24,6 @@ pub mod parallel;
 pub mod program;
 pub mod published;
 pub mod schema;
+pub mod stream;
 pub mod surgery;
 pub mod synthetic;

@@ -164,7 +164,7 @@ impl Movie {
         }
     }
 
-    fn write_moov(&self, chunks: &[Vec<(u32, u32)>], base: u32) -> Vec<u8> {
+    pub(crate) fn write_moov(&self, chunks: &[Vec<(u32, u32)>], base: u32) -> Vec<u8> {
         let mut w = Writer::default();
         w.boxed(b"moov", |w| {
             w.full_box(b"mvhd", 0, 0, |w| {

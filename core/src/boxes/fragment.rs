@@ -57,6 +57,8 @@ pub struct TrackFragment<'a> {
     pub base: Option<u64>,
     /// `baseMediaDecodeTime` in ticks of the media; `None` where `tfdt` is missing.
     pub decode_time: Option<u64>,
+    /// Whether `tfdt` has 32 bits, so that it begins anew after 2^32 ticks (8.8.12).
+    pub wraps: bool,
     /// The runs, in file order.
     pub runs: Vec<TrackRun<'a>>,
 }
@@ -102,6 +104,7 @@ pub fn read_fragments(content: Reader<'_>, moof: u64, defaults: impl Fn(u32) -> 
 fn read_fragment<'a>(content: Reader<'a>, moof: u64, defaults: &impl Fn(u32) -> TrackExtends) -> Result<TrackFragment<'a>> {
     let mut header = None;
     let mut decode_time = None;
+    let mut wraps = false;
     let mut runs = Vec::new();
     for child in children(content) {
         let (name, mut child) = child?;
@@ -110,6 +113,7 @@ fn read_fragment<'a>(content: Reader<'a>, moof: u64, defaults: &impl Fn(u32) -> 
             b"tfdt" => {
                 let mut read = || {
                     let (version, _) = child.full_box()?;
+                    wraps = version != 1;
                     if version == 1 { child.u64() } else { child.u32().map(u64::from) }
                 };
                 decode_time = Some(read().map_err(|e: Error| e.within(name))?);
@@ -127,7 +131,7 @@ fn read_fragment<'a>(content: Reader<'a>, moof: u64, defaults: &impl Fn(u32) -> 
     }
     let (track_id, base, defaults) =
         header.ok_or_else(|| Error::malformed("box 'tfhd' is missing").at(content.position()).by("ISO/IEC 14496-12 8.8.7"))?;
-    Ok(TrackFragment { track_id, description_index: defaults.description_index, base, decode_time, runs })
+    Ok(TrackFragment { track_id, description_index: defaults.description_index, base, decode_time, wraps, runs })
 }
 
 fn read_header(mut reader: Reader<'_>, moof: u64, defaults: &impl Fn(u32) -> TrackExtends) -> Result<(u32, Option<u64>, TrackExtends)> {

@@ -114,6 +114,20 @@ impl TrackBuilder {
         found.or((last == 0).then_some(0)).and_then(|index| u8::try_from(index).ok()).unwrap_or(NO_DESCRIPTION)
     }
 
+    /// The track before it has samples, with all descriptions of the codec of the first that is carried; and, for each description of the
+    /// source, which of them it is. Edits that are more than one shift are an error: what they leave out is not known while it comes.
+    pub fn announce(self) -> Result<(Track, Vec<Option<u8>>)> {
+        let mut track = self.track;
+        self.edits.join(SampleTable::default(), false)?;
+        let mut places = Vec::with_capacity(self.descriptions.len());
+        for description in self.descriptions {
+            let carried = description.ok().filter(|found| family(&found.codec.string) == family(&track.codec.string));
+            places.push(carried.as_ref().and_then(|_| u8::try_from(track.sample_entries.len()).ok()));
+            track.sample_entries.extend(carried.map(|found| found.entry));
+        }
+        Ok((track, places))
+    }
+
     /// The track with its samples and the descriptions that they use, numbered by first use.
     ///
     /// A sample with a description that is not carried is an error, and so are descriptions of several codecs: no player changes between

@@ -6,7 +6,7 @@ use super::{Faults, builder::TrackBuilder};
 use crate::{
     boxes::{
         FourCc,
-        fragment::{NON_SYNC, TrackFragment, read_fragments},
+        fragment::{NON_SYNC, RunSample, TrackFragment, read_fragments},
         movie::TrackExtends,
     },
     coding::Reader,
@@ -26,14 +26,18 @@ impl Fragments {
         Self { extends }
     }
 
+    /// Reads the content of a `moof` that begins at byte `moof`.
+    pub fn read<'a>(&self, content: Reader<'a>, moof: u64) -> Result<Vec<TrackFragment<'a>>> {
+        read_fragments(content, moof, |track_id| {
+            let found = self.extends.iter().find(|extends| extends.track_id == track_id).copied();
+            found.unwrap_or(TrackExtends { track_id, description_index: 1, ..TrackExtends::default() })
+        })
+    }
+
     /// Takes the content of a `moof` that begins at byte `moof` of a file of `size` bytes. What is broken or not there is left out and told:
     /// what came before stands, and so does what follows in fragments that say where it belongs.
     pub fn handle_moof(&self, tracks: &mut [TrackBuilder], content: Reader<'_>, (moof, size): (u64, u64), faults: &mut Faults) {
-        let defaults = |track_id| {
-            let found = self.extends.iter().find(|extends| extends.track_id == track_id).copied();
-            found.unwrap_or(TrackExtends { track_id, description_index: 1, ..TrackExtends::default() })
-        };
-        let fragments = match read_fragments(content, moof, defaults) {
+        let fragments = match self.read(content, moof) {
             Ok(fragments) => fragments,
             Err(error) => return faults.note(error.within(FourCc(*b"moof"))),
         };
@@ -59,13 +63,31 @@ impl Fragments {
 }
 
 /// Adds the samples of a fragment whose data offsets count from byte `base` and that is decoded from `time` on; returns where its data ends.
-fn add_fragment(fragment: &TrackFragment<'_>, track: Option<&mut TrackBuilder>, base: u64, mut time: u64, size: u64) -> Result<u64> {
-    let mut offset = base;
+fn add_fragment(fragment: &TrackFragment<'_>, track: Option<&mut TrackBuilder>, base: u64, time: u64, size: u64) -> Result<u64> {
     let mut builder = track.map(|track| {
         let description = track.description(fragment.description_index);
         track.samples.description_run(track.samples.len(), description);
         &mut track.samples
     });
+    each_sample(fragment, base, time, |sample| {
+        let end = sample.range().end;
+        if end > size {
+            let message = format!("the file is cut short: a sample ends at byte {end}, the file at byte {size}");
+            return Err(Error::truncated(message).at(sample.offset));
+        }
+        let Some(builder) = &mut builder else { return Ok(()) };
+        if u64::from(builder.len()) >= size {
+            // Runs may name the same bytes again and again: the count must stay below what a file can hold.
+            return Err(Error::malformed("more samples than the file has bytes").at(sample.offset));
+        }
+        builder.push(&sample)
+    })
+}
+
+/// Gives the samples of a fragment whose data offsets count from byte `base` and that is decoded from `time` on, in decoding order; returns
+/// where its data ends.
+pub fn each_sample(fragment: &TrackFragment<'_>, base: u64, mut time: u64, mut take: impl FnMut(Sample) -> Result<()>) -> Result<u64> {
+    let mut offset = base;
     for run in &fragment.runs {
         if let Some(data_offset) = run.data_offset {
             offset = base.checked_add_signed(data_offset.into()).ok_or_else(|| {
@@ -73,28 +95,10 @@ fn add_fragment(fragment: &TrackFragment<'_>, track: Option<&mut TrackBuilder>, 
             })?;
         }
         for sample in run.samples() {
-            let sample = sample?;
-            let end = offset.saturating_add(sample.size.into());
-            if end > size {
-                let message = format!("the file is cut short: a sample ends at byte {end}, the file at byte {size}");
-                return Err(Error::truncated(message).at(offset));
-            }
-            if let Some(builder) = &mut builder {
-                if u64::from(builder.len()) >= size {
-                    // Runs may name the same bytes again and again: the count must stay below what a file can hold.
-                    return Err(Error::malformed("more samples than the file has bytes").at(offset));
-                }
-                builder.push(&Sample {
-                    decode_time: time,
-                    duration: sample.duration,
-                    composition_offset: sample.composition_offset,
-                    sync: sample.flags & NON_SYNC == 0,
-                    offset,
-                    size: sample.size,
-                })?;
-            }
-            time = time.saturating_add(sample.duration.into());
-            offset = end;
+            let RunSample { duration, size, flags, composition_offset } = sample?;
+            take(Sample { decode_time: time, duration, composition_offset, sync: flags & NON_SYNC == 0, offset, size })?;
+            time = time.saturating_add(duration.into());
+            offset = offset.saturating_add(size.into());
         }
     }
     Ok(offset)

@@ -5,6 +5,7 @@ mod edits;
 mod fragmented;
 mod progressive;
 pub mod side_file;
+pub mod stream;
 mod sync;
 mod text;
 
@@ -212,17 +213,9 @@ impl Demuxer {
 
     /// A file that does not begin with a box that files begin with, and in which no movie is found, is no MP4.
     fn note_start(&mut self, bytes: &[u8], name: Option<FourCc>) {
-        const FIRST: [&[u8; 4]; 14] =
-            [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"sidx", b"moof", b"uuid", b"junk", b"emsg", b"prft"];
-        if self.cursor != 0 || name.is_some_and(|name| FIRST.contains(&&name.0)) {
-            return;
+        if self.cursor == 0 && !name.is_some_and(is_first) {
+            self.cut = Some(Error::unsupported(format!("not an MP4 or MOV file: it begins with{}", start_of(bytes))).at(0));
         }
-        let mut start = String::new();
-        for byte in bytes.iter().take(8) {
-            use core::fmt::Write;
-            let _ = write!(start, " {byte:02x}");
-        }
-        self.cut = Some(Error::unsupported(format!("not an MP4 or MOV file: it begins with{start}")).at(0));
     }
 
     fn handle_box(&mut self, name: FourCc, bytes: &[u8]) -> Result<()> {
@@ -268,6 +261,23 @@ impl Demuxer {
             (None, None) => Err(Error::malformed("the file has no 'moov' box: it says nothing of its media").by("ISO/IEC 14496-12 8.2.1")),
         }
     }
+}
+
+/// Whether files begin with boxes of this name.
+fn is_first(name: FourCc) -> bool {
+    const FIRST: [&[u8; 4]; 14] =
+        [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"sidx", b"moof", b"uuid", b"junk", b"emsg", b"prft"];
+    FIRST.contains(&&name.0)
+}
+
+/// The first bytes of an input, for messages.
+fn start_of(bytes: &[u8]) -> String {
+    use core::fmt::Write;
+    let mut start = String::new();
+    for byte in bytes.iter().take(8) {
+        let _ = write!(start, " {byte:02x}");
+    }
+    start
 }
 
 impl MovieBuilder {

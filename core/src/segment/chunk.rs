@@ -11,7 +11,7 @@ use crate::{
     },
     codec::Media,
     coding::Writer,
-    sample::Sample,
+    sample::{Sample, SampleTable},
     track::Track,
 };
 
@@ -83,7 +83,7 @@ pub fn places(track: &Track, numbers: Range<u32>) -> impl Iterator<Item = Place>
     let video = matches!(track.codec.media, Media::Video(_));
     let mut end = STYP_LENGTH;
     chunks(track, numbers).map(move |chunk| {
-        let run = Run::of(track, &chunk);
+        let run = Run::of(&track.samples, &chunk);
         let start = end;
         end = end.saturating_add(run.head_len(&chunk)).saturating_add(run.payload);
         Place { key_frame: video && chunk.len() == 1 && run.flags == SyncPattern::All, samples: chunk, bytes: start..end }
@@ -112,6 +112,8 @@ fn fragment(track: &Track, numbers: &Range<u32>, first: bool) -> Fragment {
 /// Boxes that a head holds beside what every head has.
 #[derive(Debug, Default)]
 pub struct Additions {
+    /// Between `styp` and `moof`.
+    pub before: Vec<u8>,
     /// In `moof`.
     pub fragment: Vec<u8>,
     /// In `traf`.
@@ -123,11 +125,19 @@ pub struct Additions {
 
 /// The head of the chunk with the samples `numbers`; `first`: of a segment, so that `styp` is before it.
 pub fn head(track: &Track, numbers: &Range<u32>, first: bool, additions: &Additions) -> Vec<u8> {
-    let run = Run::of(track, numbers);
     // A late start is in the decode times; an early one in the edit list of the header.
-    let decode_time = track.samples.get(numbers.start).map_or(0, |sample| sample.decode_time);
-    let decode_time = decode_time.saturating_add(u64::try_from(track.shift).unwrap_or(0));
-    let mut w = Writer::with_capacity(160 + run.samples_len(numbers) + additions.fragment.len() + additions.track.len());
+    let shift = u64::try_from(track.shift).unwrap_or(0);
+    // Ascending, from 1 (ISO/IEC 14496-12 8.8.5), and the same in whatever order segments are made.
+    let sequence = numbers.start.saturating_add(1);
+    head_of(&track.samples, numbers, (shift, sequence), first, additions)
+}
+
+/// The head of a chunk with some of `samples`, which are decoded `shift` ticks later than they say; `sequence`: of the fragment.
+pub fn head_of(samples: &SampleTable, numbers: &Range<u32>, (shift, sequence): (u64, u32), first: bool, additions: &Additions) -> Vec<u8> {
+    let run = Run::of(samples, numbers);
+    let decode_time = samples.get(numbers.start).map_or(0, |sample| sample.decode_time).saturating_add(shift);
+    let mut w =
+        Writer::with_capacity(160 + run.samples_len(numbers) + additions.before.len() + additions.fragment.len() + additions.track.len());
     if first {
         w.boxed(b"styp", |w| {
             w.bytes(b"cmfs");
@@ -136,15 +146,15 @@ pub fn head(track: &Track, numbers: &Range<u32>, first: bool, additions: &Additi
             w.bytes(b"cmfsmsdh");
         });
     }
+    w.bytes(&additions.before);
     let moof = w.len();
     let mut offset_field = 0;
     w.boxed(b"moof", |w| {
-        // Ascending, from 1 (ISO/IEC 14496-12 8.8.5), and the same in whatever order segments are made.
-        w.full_box(b"mfhd", 0, 0, |w| w.u32(numbers.start.saturating_add(1)));
+        w.full_box(b"mfhd", 0, 0, |w| w.u32(sequence));
         w.boxed(b"traf", |w| {
             w.full_box(b"tfhd", 0, DEFAULT_BASE_IS_MOOF | run.default_flags(), |w| run.write_defaults(w));
             w.full_box(b"tfdt", 1, 0, |w| w.u64(decode_time));
-            w.full_box(b"trun", 1, run.flags(), |w| offset_field = run.write(w, track, numbers));
+            w.full_box(b"trun", 1, run.flags(), |w| offset_field = run.write(w, samples, numbers));
             let start = w.len();
             w.bytes(&additions.track);
             if let Some((field, target)) = additions.offset {
@@ -199,8 +209,7 @@ enum SyncPattern {
 }
 
 impl Run {
-    fn of(track: &Track, numbers: &Range<u32>) -> Self {
-        let samples = &track.samples;
+    fn of(samples: &SampleTable, numbers: &Range<u32>) -> Self {
         let single = numbers.len() == 1;
         let mut syncs = samples.sync_numbers(numbers.clone());
         let first = syncs.next();
@@ -287,7 +296,7 @@ impl Run {
     }
 
     /// Writes the content of `trun`; returns where its data offset stands.
-    fn write(&self, w: &mut Writer, track: &Track, numbers: &Range<u32>) -> usize {
+    fn write(&self, w: &mut Writer, samples: &SampleTable, numbers: &Range<u32>) -> usize {
         w.u32(numbers.end.saturating_sub(numbers.start));
         let offset_field = w.len();
         w.u32(0);
@@ -295,7 +304,7 @@ impl Run {
         if flags & FIRST_SAMPLE_FLAGS != 0 {
             w.u32(SYNC_FLAGS);
         }
-        for sample in track.samples.range(numbers.clone()) {
+        for sample in samples.range(numbers.clone()) {
             if flags & SAMPLE_DURATION != 0 {
                 w.u32(sample.duration);
             }
@@ -365,7 +374,7 @@ mod tests {
         let places: u64 = places(&video, 0..20).map(|place| place.bytes.end - place.bytes.start).sum();
         assert_eq!(STYP_LENGTH + places, segment(&video, 0..20).iter().map(Fragment::len).sum());
         for (numbers, description) in [(0..3, None), (4..6, Some(2)), (12..20, None)] {
-            assert_eq!(Run::of(&video, &numbers).description, description, "{numbers:?}");
+            assert_eq!(Run::of(&video.samples, &numbers).description, description, "{numbers:?}");
         }
     }
 

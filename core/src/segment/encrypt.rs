@@ -248,7 +248,7 @@ impl<'a> SampleCipher<'a> {
             });
             offset = Some((field, target));
         }
-        Additions { fragment: fragment.into_bytes(), track: track.into_bytes(), offset }
+        Additions { before: Vec::new(), fragment: fragment.into_bytes(), track: track.into_bytes(), offset }
     }
 }
 
