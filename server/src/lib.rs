@@ -5,6 +5,7 @@
 //!    '-> net (TCP, QUIC) -> metrics  '- what net hands requests to
 //! ```
 
+pub mod catalogue;
 pub mod cli;
 pub mod front;
 pub mod http;
