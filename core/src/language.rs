@@ -35,6 +35,26 @@ pub fn tag(code: &str) -> Option<String> {
     Some(rest.map_or(language.clone(), |rest| format!("{language}-{rest}")))
 }
 
+/// The codes of bibliography in [`SHORT`] that have one of terminology beside them (ISO 639-2/B).
+const BIBLIOGRAPHY: [&[u8; 3]; 20] = [
+    b"alb", b"arm", b"baq", b"bur", b"chi", b"cze", b"dut", b"fre", b"geo", b"ger", b"gre", b"ice", b"mac", b"mao", b"may", b"per", b"rum",
+    b"slo", b"tib", b"wel",
+];
+
+/// The code of three letters for the language of a tag, as `mdhd` has it (ISO/IEC 14496-12 8.4.2; ISO 639-2/T); `None`: it has none.
+pub fn terminology_code(tag: &str) -> Option<String> {
+    let language = tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
+    match language.len() {
+        3 => Some(language),
+        2 => SHORT.chunks_exact(7).find_map(|entry| {
+            let (short, long) = (entry.get(..2)?, entry.get(3..6)?);
+            let fits = short == language.as_bytes() && !BIBLIOGRAPHY.iter().any(|code| code.as_slice() == long);
+            fits.then(|| long.iter().copied().map(char::from).collect())
+        }),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +81,18 @@ mod tests {
         }
         for code in ["und", "", "e n", "en-", "1en", "enenenenen"] {
             assert_eq!(tag(code), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn codes_of_terminology() {
+        for (tag, expected) in [("en", "eng"), ("de", "deu"), ("fr-CA", "fra"), ("cs", "ces"), ("haw", "haw"), ("ZH-Hant", "zho")] {
+            assert_eq!(terminology_code(tag).as_deref(), Some(expected), "{tag}");
+        }
+        assert_eq!((terminology_code("xx"), terminology_code(""), terminology_code("english")), (None, None, None));
+        // Each leads back.
+        for short in SHORT.chunks_exact(7).filter_map(|entry| core::str::from_utf8(&entry[..2]).ok()) {
+            assert_eq!(tag(&terminology_code(short).unwrap()).as_deref(), Some(short));
         }
     }
 

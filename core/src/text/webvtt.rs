@@ -152,7 +152,18 @@ pub fn segment(cues: &Cues, span: Range<u64>, start: (u64, Timescale)) -> String
     const MPEG: u32 = 90_000;
     let map = Timescale::new(MPEG).map_or(0, |mpeg| rescale_length(start.0, start.1, mpeg)) % (1 << 33);
     let origin = rescale_length(start.0, start.1, Timescale::MILLIS);
-    let mut text = format!("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:{map},LOCAL:00:00:00.000\n\n");
+    let header = format!("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:{map},LOCAL:00:00:00.000\n\n");
+    write(header, cues, span, origin)
+}
+
+/// A file of WebVTT with all cues; their times count from the start of the presentation, `start`.
+pub fn file(cues: &Cues, start: (u64, Timescale)) -> String {
+    write("WEBVTT\n\n".into(), cues, 0..u64::MAX, rescale_length(start.0, start.1, Timescale::MILLIS))
+}
+
+/// Writes the cues that are shown in `span` behind a header, their times from `origin` on, all in milliseconds.
+fn write(header: String, cues: &Cues, span: Range<u64>, origin: u64) -> String {
+    let mut text = header;
     if !cues.blocks().is_empty() {
         let _ = write!(text, "{}\n\n", cues.blocks());
     }
@@ -275,6 +286,9 @@ mod tests {
     #[test]
     fn segments_are_read_back() {
         let (cues, _) = read("WEBVTT\n\nSTYLE\nx\n\nid\n00:01.000 --> 00:02.000 line:0\na\nb &amp; <i>c</i>\n".as_bytes()).unwrap();
-        assert_eq!(read(segment(&cues, 0..4000, (0, Timescale::MILLIS)).as_bytes()).unwrap(), (cues, None));
+        assert_eq!(read(segment(&cues, 0..4000, (0, Timescale::MILLIS)).as_bytes()).unwrap(), (cues.clone(), None));
+        let whole = file(&cues, (0, Timescale::MILLIS));
+        assert!(!whole.contains("X-TIMESTAMP-MAP"), "{whole}");
+        assert_eq!(read(whole.as_bytes()).unwrap(), (cues, None));
     }
 }
