@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cli -> front -> origin -> http, storage -> reelway-core
-//!    '-> net (TCP, QUIC) -> metrics  '- what net hands requests to
+//!    |-> net (TCP, QUIC) -> metrics  '- what net hands requests to
+//!    '-> ladder (ffmpeg) -> storage
 //! ```
 
 pub mod catalogue;
@@ -10,6 +11,7 @@ pub mod cli;
 pub mod front;
 pub mod http;
 pub mod keys;
+pub mod ladder;
 pub mod metrics;
 pub mod net;
 pub mod origin;

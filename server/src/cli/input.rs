@@ -7,9 +7,9 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use reelway_core::{Movie, demux::side_file::SideFileName};
+use reelway_core::Movie;
 
-use crate::storage::{SourceFile, is_media};
+use crate::storage::{SourceFile, is_media, is_text};
 
 /// Opens `path` and reads its index, which is called as the path. Every error names the path.
 pub fn open(path: &Path) -> anyhow::Result<(SourceFile, Movie)> {
@@ -51,7 +51,7 @@ fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(path).with_context(|| format!("cannot read the folder {name}"))? {
         let entry = entry.with_context(|| format!("cannot read the folder {name}"))?;
-        let is_input = |name: &str| is_media(name) || SideFileName::read(name).is_some();
+        let is_input = |name: &str| is_media(name) || is_text(name);
         let visible = entry.file_name().to_str().is_some_and(|name| !name.starts_with('.') && is_input(name));
         if visible && entry.path().is_file() {
             files.push(entry.path());

@@ -1,8 +1,9 @@
-//! The command line: `reelway serve`, `package`, `inspect`, `verify`.
+//! The command line: `reelway serve`, `package`, `ladder`, `inspect`, `verify`.
 
 mod duration;
 mod input;
 mod inspect;
+mod ladder;
 mod log;
 mod package;
 mod serve;
@@ -26,6 +27,8 @@ enum Command {
     Serve(serve::Serve),
     /// Write one or several files as CMAF segments with HLS and DASH manifests
     Package(package::Package),
+    /// Make the qualities of a title from one file, by ffmpeg: an MP4 for each, in a folder that is served as one title
+    Ladder(ladder::Ladder),
     /// Tell what a file holds
     Inspect(inspect::Inspect),
     /// Check a published presentation: playlists, MPDs and the segments that they name
@@ -39,6 +42,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve(serve) => serve.run().map(|()| ExitCode::SUCCESS),
         Command::Package(package) => package.run().map(|()| ExitCode::SUCCESS),
+        Command::Ladder(ladder) => ladder.run().map(|()| ExitCode::SUCCESS),
         Command::Inspect(inspect) => inspect.run().map(|()| ExitCode::SUCCESS),
         Command::Verify(verify) => verify.run(),
     };

@@ -198,7 +198,7 @@ fn parse_date(text: &str) -> Result<i64, String> {
 }
 
 /// What a segment may last: between 100 ms and an hour.
-fn parse_segment(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_segment(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text)?;
     if !(Duration::from_millis(100)..=Duration::from_hours(1)).contains(&duration) {
         return Err(format!("'{text}' is out of range: a segment lasts between 100ms and 3600s"));

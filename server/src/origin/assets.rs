@@ -24,7 +24,7 @@ use ring::digest::{SHA256, digest};
 
 use crate::{
     http::{AssetPath, Text, VodPart},
-    storage::{Identity, SourceFile, is_media},
+    storage::{Identity, SourceFile, is_media, is_text},
 };
 
 /// Memory for indexes, in bytes: about a hundred films of two hours, or thousands of clips.
@@ -176,19 +176,21 @@ impl Assets {
         Ok((sources, known))
     }
 
-    /// Opens the media files that are directly in a folder, by name. Hidden ones and those of folders in it do not belong to the title.
+    /// Opens the files of media and text that are directly in a folder, by name. Hidden ones and those of folders in it do not belong to the
+    /// title.
     fn title(&self, path: &AssetPath) -> io::Result<(Sources, Vec<String>)> {
         let (root, _) = self.root().ok_or(NotFound)?;
         let folder = root.open_dir(path.to_path())?;
         let mut files = Vec::new();
         for entry in folder.entries()? {
             let Ok(name) = entry?.file_name().into_string() else { continue };
-            files.extend(path.join(&name).filter(|_| is_media(&name)));
+            files.extend(path.join(&name).filter(|_| is_media(&name) || is_text(&name)));
             if files.len() > MOST_FILES {
                 return Err(NotFound.into());
             }
         }
-        files.sort();
+        // Text last: where one cannot be read, the numbers of the others stay.
+        files.sort_by(|a, b| (is_text(a.file_name()), a).cmp(&(is_text(b.file_name()), b)));
         let (mut sources, mut names) = (Vec::new(), Vec::new());
         for file in &files {
             match self.file(file) {
@@ -200,7 +202,8 @@ impl Assets {
                 }
             }
         }
-        if sources.is_empty() {
+        // Text alone is no title.
+        if !names.iter().any(|name| is_media(name)) {
             return Err(NotFound.into());
         }
         Ok((Sources(sources), names))
@@ -211,11 +214,13 @@ impl Assets {
 fn read(sources: &Sources, names: Vec<String>) -> io::Result<Known> {
     let mut movies = Vec::with_capacity(names.len());
     for (source, name) in sources.0.iter().zip(names) {
-        match source.read_movie()? {
+        match source.read_input(&name)? {
             Ok(mut movie) => {
                 movie.name = name;
                 movies.push(movie);
             }
+            // The title plays without it.
+            Err(error) if is_text(&name) => tracing::warn!(name, %error, "a file of text is left out"),
             Err(error) if name.is_empty() => return Ok(Err(error.to_string())),
             Err(error) => return Ok(Err(format!("{name}: {error}"))),
         }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     http::{AssetPath, Coding, Representation, Text},
-    storage::{Identity, is_media},
+    storage::{Identity, is_media, is_text},
 };
 use reelway_core::{Presentation, codec::Media};
 
@@ -122,6 +122,8 @@ impl Library {
         for (folder, mut files) in folders {
             files.sort_by(|(a, _), (b, _)| a.cmp(b));
             let versions = files.iter().map(|(_, identity)| *identity).collect();
+            // Text belongs to a title, and is none.
+            files.retain(|(path, _)| is_media(path.file_name()));
             let is_title = match folder.filter(|_| (2..=MOST_FILES).contains(&files.len())) {
                 Some(folder) => find(folder, versions, &|folder| title(assets, folder, &files)),
                 None => false,
@@ -144,7 +146,7 @@ impl Listing {
     }
 }
 
-/// Gathers the media files below `folder`, which is at `path` of the media folder `root`, hidden ones left out, and watches where it looks.
+/// Gathers the files of media and text below `folder`, which is at `path` of the media folder `root`, hidden ones left out, and watches where it looks.
 /// `around` are the folders that it is in, by device and inode: a link to one of them would lead in a circle.
 fn walk(
     folder: &Dir,
@@ -172,7 +174,7 @@ fn walk(
             if let Ok(inner) = folder.open_dir(&name) {
                 walk(&inner, root, &path, around, watch, paths)?;
             }
-        } else if metadata.is_file() && is_media(asset.file_name()) && paths.len() < FILES {
+        } else if metadata.is_file() && (is_media(asset.file_name()) || is_text(asset.file_name())) && paths.len() < FILES {
             paths.push(asset);
         }
     }

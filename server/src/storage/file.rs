@@ -56,6 +56,11 @@ pub fn is_media(name: &str) -> bool {
     ["mp4", "m4v", "mov", "m4a"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
+/// Whether a file of this name holds text that is shown beside media, as its extension says.
+pub fn is_text(name: &str) -> bool {
+    SideFileName::read(name).is_some()
+}
+
 /// A regular file, open for reading, that notices when it is changed.
 #[derive(Debug)]
 pub struct SourceFile {
@@ -93,7 +98,7 @@ impl SourceFile {
 
     /// Reads an input that is called `name`: the index of a file of media, the whole of a file of text.
     pub fn read_input(&self, name: &str) -> io::Result<reelway_core::Result<Movie>> {
-        if SideFileName::read(name).is_none() {
+        if !is_text(name) {
             return self.read_movie();
         }
         // One byte more than is read as text, which then says so.

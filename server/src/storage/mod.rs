@@ -3,5 +3,5 @@
 mod file;
 mod gather;
 
-pub use file::{Identity, SourceFile, is_media};
+pub use file::{Identity, SourceFile, is_media, is_text};
 pub use gather::{Piece, gather};
