@@ -58,6 +58,7 @@ pub mod hls;
 pub mod i_frames;
 pub mod language;
 mod notation;
+mod order;
 pub mod presentation;
 pub mod protection;
 pub mod sample;

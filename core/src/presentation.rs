@@ -6,7 +6,7 @@ use core::ops::Range;
 use crate::{
     boxes::user_data::{Role, UserData},
     codec::{Codec, Kind, Media, dolby_vision},
-    language,
+    language, order,
     protection::Protection,
     segment::{header, index},
     time::{Date, FrameRate, Timescale},
@@ -274,7 +274,7 @@ impl Presentation {
     /// The presentation of `tracks`, each with its timeline. Kinds follow each other; names are given by kind, in order.
     pub fn new<'a>(tracks: impl IntoIterator<Item = (Source, &'a Track, Timeline)>, start: (u64, Timescale)) -> Self {
         let mut tracks: Vec<_> = tracks.into_iter().collect();
-        tracks.sort_by_key(|(_, track, _)| track.kind());
+        order::by_key(&mut tracks, |(_, track, _)| track.kind() as u64);
         let mut renditions: Vec<Rendition> = Vec::with_capacity(tracks.len());
         let mut number = 0;
         for (source, track, timeline) in tracks {

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     hls,
     i_frames::{IFrame, i_frames},
+    order,
     presentation::{Addressing, Bandwidth, Layout, Presentation, Rendition, Source},
     segment::{
         chunk::{self, Fragment},
@@ -377,7 +378,9 @@ fn add_text(inputs: &mut [Movie], timelines: &mut Vec<(Source, Timeline)>, start
     timelines.retain(|(_, timeline)| !timeline.segments.is_empty());
     // Text in the order of its sources, all else as it was.
     let is_text = |source| track_of(inputs, source).is_some_and(|track| track.kind() == Kind::Text);
-    timelines.sort_by_key(|(source, _)| is_text(*source).then_some((source.input, source.track)));
+    for key in [|source: Source| source.track, |source: Source| source.input] {
+        order::by_key(timelines, |(source, _)| if is_text(*source) { key(*source) as u64 + 1 } else { 0 });
+    }
     left_out
 }
 

@@ -1,25 +1,36 @@
-//! The media core for JavaScript: a thin face on [`reelway_core`], which does all the work.
+//! The media core for JavaScript: a thin face on [`reelway_core`], which does all the work. The TypeScript beside it is what people use.
 //!
 //! ```js
 //! const opener = new Opener(file.size);
 //! for (let range; (range = opener.required()); ) {
-//!   const bytes = await file.slice(range.start, range.end).arrayBuffer();
-//!   opener.handle(range.start, new Uint8Array(bytes));
+//!   const [start, end] = range;
+//!   opener.handle(start, new Uint8Array(await file.slice(start, end).arrayBuffer()));
 //! }
 //! const plan = opener.finish(4000);
-//! plan.tracks(); plan.multivariantPlaylist(); plan.segment('v1', 1); // head, then ranges of the file
+//! JSON.parse(plan.describe()); plan.playlist('v1'); plan.segment('v1', 1); // head, then ranges of the file
 //! ```
 //!
 //! Bytes of media never come here: a segment is its head and the ranges of the file that follow it. Sizes and positions are numbers of
-//! JavaScript, exact up to 2^53.
+//! JavaScript, exact up to 2^53. What has more than one field crosses as JSON or as an array of numbers: each class and each field of one
+//! would cost bytes on both sides. What is thrown is JSON too, see [`error`].
 
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+extern crate alloc;
+
+#[cfg(target_arch = "wasm32")]
+mod bare;
+mod describe;
 mod error;
+mod json;
 mod plan;
+
+use alloc::{boxed::Box, vec, vec::Vec};
 
 use reelway_core::{Demuxer, Options, Vod};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-pub use plan::{Fragment, Plan, Range, Track};
+pub use plan::{Plan, Segment};
 
 use error::{JsResult, throw};
 
@@ -38,9 +49,9 @@ impl Opener {
         Self { demuxer: Demuxer::new(whole(size)) }
     }
 
-    /// The bytes that are needed next; undefined when the index is complete.
-    pub fn required(&self) -> Option<Range> {
-        self.demuxer.required().map(Range::from)
+    /// The bytes that are needed next, from the first to behind the last; undefined when the index is complete.
+    pub fn required(&self) -> Option<Box<[f64]>> {
+        self.demuxer.required().map(|range| vec![number(range.start), number(range.end)].into())
     }
 
     /// Takes bytes of the file from `position` on: what is required, or more.
@@ -52,15 +63,15 @@ impl Opener {
         self.demuxer.handle(whole(position), bytes).map_err(throw)
     }
 
-    /// The plan of the whole file, cut into segments of about `segmentMillis`. The opener is used up.
+    /// The plan of the whole file, cut into segments of about `millis` milliseconds. The opener is used up.
     ///
     /// # Errors
     ///
     /// There is nothing in the file that can be played.
-    pub fn finish(self, #[wasm_bindgen(js_name = segmentMillis)] segment_millis: u32) -> JsResult<Plan> {
+    pub fn finish(self, millis: u32) -> JsResult<Plan> {
         let movie = self.demuxer.finish().map_err(throw)?;
-        let options = Options::segments_of(segment_millis.max(1).into());
-        Vod::new(vec![movie], &options).map(Plan::new).map_err(throw)
+        let options = Options::segments_of(millis.max(1).into());
+        Vod::new(Vec::from([movie]), &options).map(Plan::new).map_err(throw)
     }
 }
 

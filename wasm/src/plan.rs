@@ -1,70 +1,15 @@
 //! The plan of a file: its tracks, its manifests, and the heads and ranges of every segment.
 
-use reelway_core::{Vod, codec::Media};
+use alloc::{boxed::Box, string::String, vec::Vec};
+
+use reelway_core::Vod;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::{
+    describe,
     error::{JsResult, throw},
     number,
 };
-
-/// A range of bytes of the file: `start` is in it, `end` is not.
-#[wasm_bindgen]
-#[derive(Clone, Copy, Debug)]
-pub struct Range {
-    /// The first byte.
-    pub start: f64,
-    /// The byte behind the last.
-    pub end: f64,
-}
-
-impl From<std::ops::Range<u64>> for Range {
-    fn from(range: std::ops::Range<u64>) -> Self {
-        Self { start: number(range.start), end: number(range.end) }
-    }
-}
-
-/// A track of the file, as a rendition.
-#[wasm_bindgen(getter_with_clone)]
-#[derive(Clone, Debug)]
-pub struct Track {
-    /// Its name in URLs: `v1`, `a1`, ...
-    pub rendition: String,
-    /// `video` or `audio`.
-    pub kind: String,
-    /// RFC 6381 codecs string.
-    pub codec: String,
-    /// BCP 47 tag, the shortest there is.
-    pub language: Option<String>,
-    /// Coded width in pixels.
-    pub width: Option<u32>,
-    /// Coded height in pixels.
-    pub height: Option<u32>,
-    /// Frames a second, as a fraction such as `30000/1001`.
-    #[wasm_bindgen(js_name = frameRate)]
-    pub frame_rate: Option<String>,
-    /// Channels.
-    pub channels: Option<u32>,
-    /// Samples a second in Hz.
-    #[wasm_bindgen(js_name = sampleRate)]
-    pub sample_rate: Option<u32>,
-    /// Number of samples.
-    pub samples: u32,
-    /// Number of segments.
-    pub segments: u32,
-    /// Bits a second on average.
-    pub bitrate: f64,
-}
-
-/// A fragment of a segment: `head`, followed by `extents` of the file.
-#[wasm_bindgen(getter_with_clone)]
-#[derive(Clone, Debug)]
-pub struct Fragment {
-    /// The bytes that are made.
-    pub head: Vec<u8>,
-    /// The ranges of the file that follow them, in order.
-    pub extents: Vec<Range>,
-}
 
 /// The plan of a file.
 #[wasm_bindgen]
@@ -81,41 +26,26 @@ impl Plan {
 
 #[wasm_bindgen]
 impl Plan {
-    /// Length of the presentation in milliseconds.
-    #[wasm_bindgen(getter, js_name = durationMillis)]
-    pub fn duration_millis(&self) -> f64 {
-        number(self.vod.presentation().duration_millis())
+    /// Tracks and problems, as JSON.
+    pub fn describe(&self) -> String {
+        describe::plan(&self.vod)
     }
 
-    /// The tracks that can be played: video first, then sound.
-    pub fn tracks(&self) -> Vec<Track> {
-        let renditions = self.vod.renditions().map(|(rendition, track)| {
-            let (width, height, channels, sample_rate) = match &track.codec.media {
-                Media::Video(video) => (Some(video.width), Some(video.height), None, None),
-                Media::Audio(audio) => (None, None, Some(audio.channels), Some(audio.sample_rate)),
-                Media::Text => (None, None, None, None),
-            };
-            Track {
-                rendition: rendition.name.clone(),
-                kind: rendition.kind().name().into(),
-                codec: track.codec.string.clone(),
-                language: rendition.language.clone(),
-                width,
-                height,
-                frame_rate: rendition.frame_rate.map(|rate| rate.to_string()),
-                channels,
-                sample_rate,
-                samples: track.samples.len(),
-                segments: u32::try_from(rendition.timeline.segments.len()).unwrap_or(u32::MAX),
-                bitrate: number(rendition.bandwidth.average),
-            }
-        });
-        renditions.collect()
+    /// The segments of a rendition, four numbers each: start and duration in ticks, bytes, and 0 or, where it can be decoded without
+    /// those before it, 1.
+    ///
+    /// # Errors
+    ///
+    /// There is no such rendition.
+    pub fn timeline(&self, rendition: &str) -> Box<[f64]> {
+        let renditions = self.vod.presentation().renditions.iter().filter(|found| found.name == rendition);
+        let segments = renditions.flat_map(|rendition| &rendition.timeline.segments);
+        let numbers = segments.flat_map(|segment| [segment.start, segment.duration, segment.bytes, segment.closed.into()].map(number));
+        numbers.collect()
     }
 
     /// The HLS multivariant playlist.
-    #[wasm_bindgen(js_name = multivariantPlaylist)]
-    pub fn multivariant_playlist(&self) -> String {
+    pub fn multivariant(&self) -> String {
         self.vod.multivariant_playlist()
     }
 
@@ -124,8 +54,7 @@ impl Plan {
     /// # Errors
     ///
     /// There is no such rendition.
-    #[wasm_bindgen(js_name = mediaPlaylist)]
-    pub fn media_playlist(&self, rendition: &str) -> JsResult<String> {
+    pub fn playlist(&self, rendition: &str) -> JsResult<String> {
         self.vod.media_playlist(rendition).map_err(throw)
     }
 
@@ -133,9 +62,9 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// There is no such rendition, or it is sound.
-    #[wasm_bindgen(js_name = iFramePlaylist)]
-    pub fn i_frame_playlist(&self, rendition: &str) -> JsResult<String> {
+    /// There is no such rendition, or it is no video.
+    #[wasm_bindgen(js_name = iFrames)]
+    pub fn i_frames(&self, rendition: &str) -> JsResult<String> {
         self.vod.i_frame_playlist(rendition).map_err(throw)
     }
 
@@ -153,13 +82,50 @@ impl Plan {
         self.vod.header(rendition).map_err(throw)
     }
 
-    /// Segment `number`, from 1, of a rendition: its fragments, one behind the other.
+    /// Segment `number`, from 1, of a rendition.
     ///
     /// # Errors
     ///
     /// There is no such rendition or segment.
-    pub fn segment(&self, rendition: &str, number: u32) -> JsResult<Vec<Fragment>> {
-        let fragments = self.vod.segment(rendition, number).map_err(throw)?.into_iter();
-        Ok(fragments.map(|part| Fragment { head: part.head, extents: part.extents.into_iter().map(Range::from).collect() }).collect())
+    pub fn segment(&self, rendition: &str, number: u32) -> JsResult<Segment> {
+        let (mut heads, mut layout) = (Vec::new(), Vec::new());
+        for fragment in self.vod.segment(rendition, number).map_err(throw)? {
+            layout.push(crate::number(fragment.head.len() as u64));
+            layout.push(crate::number(fragment.extents.len() as u64));
+            layout.extend(fragment.extents.iter().flat_map(|extent| [extent.start, extent.end]).map(crate::number));
+            heads.extend(fragment.head);
+        }
+        Ok(Segment { heads, layout })
+    }
+
+    /// Segment `number`, from 1, of a rendition of text, as HLS has it: WebVTT.
+    ///
+    /// # Errors
+    ///
+    /// There is no such rendition or segment, or HLS has it as it is.
+    pub fn webvtt(&self, rendition: &str, number: u32) -> JsResult<String> {
+        self.vod.webvtt_segment(rendition, number).map_err(throw)
+    }
+}
+
+/// A segment: fragments one behind the other, each a head that is made and then ranges of the file.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Segment {
+    heads: Vec<u8>,
+    layout: Vec<f64>,
+}
+
+#[wasm_bindgen]
+impl Segment {
+    /// The heads of all fragments, one behind the other.
+    pub fn heads(&self) -> Vec<u8> {
+        self.heads.clone()
+    }
+
+    /// For each fragment the bytes of its head, the number of its ranges, and these: the first byte, and that behind the last. The
+    /// segment is used up.
+    pub fn layout(self) -> Vec<f64> {
+        self.layout
     }
 }

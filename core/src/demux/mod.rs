@@ -143,7 +143,11 @@ impl Demuxer {
             let length = usize::try_from(required.end.saturating_sub(required.start)).ok();
             let needed = from.zip(length).and_then(|(from, length)| bytes.get(from..)?.get(..length));
             let Some(needed) = needed else {
-                return if progress { Ok(()) } else { Err(Error::misuse(format!("bytes {required:?} are required")).at(position)) };
+                return if progress {
+                    Ok(())
+                } else {
+                    Err(Error::misuse(format!("bytes {} to {} are required", required.start, required.end)).at(position))
+                };
             };
             progress = true;
             if let Some(text) = &mut self.text {

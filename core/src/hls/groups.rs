@@ -5,6 +5,7 @@ use alloc::{format, string::String, vec::Vec};
 use crate::{
     boxes::user_data::Role,
     codec::Media,
+    order,
     presentation::{Presentation, Rendition},
 };
 
@@ -62,7 +63,7 @@ pub fn groups(presentation: &Presentation) -> (Vec<Member<'_>>, Vec<Group<'_>>) 
         }
     }
     for group in &mut groups {
-        group.sounds.sort_by_key(|(member, _)| *member);
+        order::by_key(&mut group.sounds, |(member, _)| *member as u64);
     }
     describe(presentation, &mut members);
     (members, groups)

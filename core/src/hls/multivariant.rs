@@ -10,6 +10,7 @@ use super::{
     subtitles,
 };
 use crate::{
+    order,
     presentation::{Bandwidth, Presentation, Rendition},
     protection::{KeyInfo, Scheme},
     time::FrameRate,
@@ -59,7 +60,7 @@ pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Ren
     }
     // The ladder from the bottom up: what plays soonest stands first, where players begin.
     let mut videos: Vec<&Rendition> = presentation.videos().collect();
-    videos.sort_by_key(|video| video.bandwidth.peak);
+    order::by_key(&mut videos, |video| video.bandwidth.peak);
     for video in &videos {
         if groups.is_empty() {
             write_variant(&mut text, video, None, &texts);

@@ -3,6 +3,8 @@
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::ops::Range;
 
+use crate::order;
+
 /// A cue (WebVTT 3.1): text that is shown for a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cue {
@@ -109,7 +111,7 @@ impl Cues {
     /// either end.
     pub fn new(mut list: Vec<Cue>, blocks: String) -> Self {
         list.retain(|cue| cue.end > cue.start && !cue.is_empty());
-        list.sort_by_key(|cue| cue.start);
+        order::by_key(&mut list, |cue| cue.start);
         list.shrink_to_fit();
         let ends = list.iter().scan(0, |latest: &mut u64, cue| {
             *latest = cue.end.max(*latest);

@@ -2,6 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+/** Bytes that the module may come to, compressed as a server would: it is to be smaller, not larger. */
+const MOST = 136_000;
 
 const folder = process.argv[2];
 const bytes = await readFile(join(folder, 'reelway_wasm_bg.wasm'));
@@ -12,4 +16,9 @@ if (foreign.length > 0) {
 }
 const core = await import(pathToFileURL(join(folder, 'reelway_wasm.js')).href);
 core.initSync({ module: bytes });
-console.log(`reelway_wasm: ${bytes.length} bytes, exports ${Object.keys(core).join(', ')}`);
+const compressed = gzipSync(bytes, { level: 9 }).length;
+if (compressed > MOST) {
+  console.error(`the module is ${compressed} bytes by gzip, more than ${MOST}`);
+  process.exit(1);
+}
+console.log(`reelway_wasm: ${bytes.length} bytes, ${compressed} by gzip, exports ${Object.keys(core).join(', ')}`);

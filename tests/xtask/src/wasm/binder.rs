@@ -50,7 +50,7 @@ impl Binder {
         let name = module.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let bound = package.join(format!("{name}_bg.wasm"));
         let small = package.join(".optimised.wasm");
-        Step::new("wasm: optimise", &self.wasm_opt).arg("-O3").arg(&bound).arg("-o").arg(&small).hidden()?;
+        Step::new("wasm: optimise", &self.wasm_opt).arg("-Oz").arg(&bound).arg("-o").arg(&small).hidden()?;
         // wasm-opt has been seen to end well without its work done.
         if !small.is_file() {
             bail!("wasm-opt wrote no {}", small.display());

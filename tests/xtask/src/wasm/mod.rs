@@ -91,6 +91,7 @@ fn compile(toolchain: &Toolchain) -> Result<PathBuf> {
         .args(["build", "--release", "--package", "reelway-wasm", "--target", TARGET, "--target-dir"])
         .arg(target_folder())
         // Small first: one unit, optimised as a whole. Panics trap in wasm whatever the profile says.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "z")
         .env("CARGO_PROFILE_RELEASE_LTO", "fat")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
         // Panic messages name source files: without the folders of the machine that built them.

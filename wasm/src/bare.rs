@@ -1,0 +1,14 @@
+//! What stands in for the standard library in a browser: memory, and the end of a program that has a fault. With the library come the
+//! texts and places of all panics, a sixth of the module; here a panic is a trap, which JavaScript gets as a `RuntimeError`.
+
+use core::{arch::wasm32::unreachable, panic::PanicInfo};
+
+use dlmalloc::GlobalDlmalloc;
+
+#[global_allocator]
+static MEMORY: GlobalDlmalloc = GlobalDlmalloc;
+
+#[panic_handler]
+fn trap(_: &PanicInfo<'_>) -> ! {
+    unreachable()
+}
