@@ -7,6 +7,10 @@ export interface PlayerState {
   startupMs: number | null;
   /** Seconds buffered ahead of the playhead. */
   buffer: number;
+  /** Seconds behind the source of a live stream. */
+  latency: number | null;
+  /** How often playing had to wait for more. */
+  stalls: number;
   rendition: string | null;
   ended: boolean;
   error: string | null;
@@ -23,6 +27,8 @@ const IDLE: PlayerState = {
   protocol: null,
   startupMs: null,
   buffer: 0,
+  latency: null,
+  stalls: 0,
   rendition: null,
   ended: false,
   error: null,

@@ -79,6 +79,17 @@ export function codecName(codec: string): string {
   return CODECS.find(([prefix]) => lower.startsWith(prefix))?.[1] ?? codec;
 }
 
+const names = new Intl.DisplayNames(["en"], { type: "language", fallback: "none" });
+
+/** "de" -> "German"; nothing for what is no language. */
+export function languageName(tag: string): string | undefined {
+  try {
+    return tag === "" || tag === "und" ? undefined : names.of(tag);
+  } catch {
+    return undefined;
+  }
+}
+
 /** ALPN names as people know them: "h3" -> "HTTP/3". */
 export function protocolName(alpn: string): string {
   return { h3: "HTTP/3", h2: "HTTP/2", h2c: "HTTP/2", "http/1.1": "HTTP/1.1", "http/1.0": "HTTP/1.0" }[alpn] ?? alpn;
@@ -98,6 +109,12 @@ export function hueOf(text: string): number {
   for (const char of text) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 16777619);
   // The low bits of FNV differ little between similar names.
   return ((hash ^ (hash >>> 15)) >>> 0) % 360;
+}
+
+/** "HTTP/3 (h3)": the name people know and the one that logs and tools show. */
+export function protocolText(alpn: string): string {
+  const name = protocolName(alpn);
+  return name.toLowerCase() === alpn ? name : `${name} (${alpn})`;
 }
 
 /** Seconds that can play on from `time` without another byte. */

@@ -214,16 +214,15 @@ function videoCard(video: Video): HTMLLIElement {
   poster.style.setProperty("--hue", String(hueOf(video.id)));
 
   const facts = [picture ? `${picture.width}×${picture.height}` : "Audio only", formatBytes(video.size), folderOf(video.id)].filter(Boolean);
-  // Said in an order that makes sense without the picture: the name first.
-  const label = [video.name, formatDuration(video.durationMs), ...facts, ...codecs.map(([name]) => name)].join(", ");
   return h(
     "li",
     { class: "card" },
     h(
       "a",
-      { class: "card-link", href: watchHref(video.id), "aria-label": label },
-      poster,
+      { class: "card-link", href: watchHref(video.id) },
+      // The name is read first, and stands below the poster.
       heading(video),
+      poster,
       h("p", { class: "facts" }, ...facts.map((fact) => h("span", {}, fact))),
       h("p", { class: "codecs" }, ...codecs.map(([name, codec]) => h("span", { class: "chip", title: codec }, name))),
     ),

@@ -52,8 +52,9 @@ impl From<std::io::Error> for Fault {
     }
 }
 
-/// What the web app may do (CSP 3): play what players put together, and nothing that does not come from here.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; \
+/// What the web app may do (CSP 3): play what players put together (they begin a track of subtitles with an empty one in a `data:` address),
+/// and nothing that does not come from here.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob: data:; \
                            connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Serves a folder of media and the web app.

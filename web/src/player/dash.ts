@@ -1,5 +1,5 @@
-import { MediaPlayer, type ErrorEvent, type QualityChangeRenderedEvent, type Representation } from "dashjs";
-import type { Engine, EngineOptions, Failure, Rendition } from "./engine.ts";
+import { MediaPlayer, type ErrorEvent, type MediaInfo, type QualityChangeRenderedEvent, type Representation } from "dashjs";
+import { type Engine, type EngineOptions, type Failure, type Language, type Languages, NO_LANGUAGES, type Rendition } from "./engine.ts";
 
 // dash.js tells errors apart by number only; its index.d.ts names them.
 
@@ -9,9 +9,18 @@ const MANIFEST: ReadonlySet<number> = new Set([10, 11, 25, 31]);
 const DOWNLOAD: ReadonlySet<number> = new Set([11, 15, 17, 25, 26, 27, 28]);
 const NO_DECODER: ReadonlySet<number> = new Set([23, 32, 35]);
 
-export function openDash({ video, url, startAt, host }: EngineOptions): Engine {
+export function openDash({ video, url, startAt, live, host }: EngineOptions): Engine {
   const player = MediaPlayer().create();
-  player.updateSettings({ debug: { logLevel: 0 } });
+  player.updateSettings({
+    debug: { logLevel: 0 },
+    streaming: {
+      // Subtitles are shown when they are asked for, and the language of another video is not that of this one.
+      text: { defaultEnabled: false },
+      lastMediaSettingsCachingInfo: { enabled: false },
+      // Late in a live stream, it plays faster until it is not.
+      liveCatchup: { enabled: live },
+    },
+  });
 
   /** What there is to choose: pictures, or sound where there is no picture. */
   let kind: "video" | "audio" = "video";
@@ -19,13 +28,24 @@ export function openDash({ video, url, startAt, host }: EngineOptions): Engine {
   let shown: Rendition | undefined;
   /** dash.js leaves a listener on the element when it is destroyed; what the next engine sets off there must not reach it. */
   let alive = true;
+  let ready = false;
+
+  const languages = (type: "audio" | "text", current: () => number): Languages => {
+    if (!ready) return NO_LANGUAGES;
+    const index = current();
+    return { list: player.getTracksFor(type).map(language), current: index < 0 ? undefined : String(index) };
+  };
 
   player.on("streamInitialized", () => {
     if (!alive) return;
     kind = player.getRepresentationsByType("video").length > 0 ? "video" : "audio";
     renditions = player.getRepresentationsByType(kind).map(rendition);
+    ready = true;
     host.changed();
   });
+  for (const event of ["currentTrackChanged", "textTracksAdded", "textTrackAdded"]) {
+    player.on(event, () => alive && host.changed());
+  }
   player.on("qualityChangeRendered", (event: QualityChangeRenderedEvent) => {
     if (event.mediaType !== kind || !event.newRepresentation) return;
     shown = rendition(event.newRepresentation);
@@ -62,6 +82,31 @@ export function openDash({ video, url, startAt, host }: EngineOptions): Engine {
       // Forced, or what is buffered already would play out in the old quality first.
       if (id !== undefined) player.setRepresentationForTypeById(kind, id, true);
     },
+    sounds: () =>
+      languages("audio", () => {
+        const current = player.getCurrentTrackFor("audio");
+        return player.getTracksFor("audio").findIndex(({ index }) => index === current?.index);
+      }),
+    selectSound(id) {
+      const track = player.getTracksFor("audio")[Number(id)];
+      if (track) player.setCurrentTrack(track);
+    },
+    subtitles: () => languages("text", () => (player.isTextEnabled() ? player.getCurrentTextTrackIndex() : -1)),
+    selectSubtitles(id) {
+      player.enableText(id !== undefined);
+      player.setTextTrack(id === undefined ? -1 : Number(id));
+      host.changed();
+    },
+    throughput() {
+      const kilobits = ready ? player.getAverageThroughput(kind) : 0;
+      return kilobits > 0 ? kilobits * 1000 : undefined;
+    },
+    live() {
+      if (!ready || !player.isDynamic()) return undefined;
+      const { start, end } = player.getDvrWindow();
+      const latency = player.getCurrentLiveLatency();
+      return { start, end, edge: Math.max(start, end - player.getTargetLiveDelay()), latency: Number.isFinite(latency) ? latency : undefined };
+    },
     destroy() {
       alive = false;
       player.destroy();
@@ -73,6 +118,10 @@ function rendition({ id, width, height, bandwidth, codecs }: Representation): Re
   // dash.js gives the whole MIME type here in places.
   const codec = /codecs="([^"]+)"/.exec(codecs ?? "")?.[1] ?? codecs ?? "";
   return { id, width, height, bitrate: bandwidth, codec };
+}
+
+function language({ lang, labels }: MediaInfo, index: number): Language {
+  return { id: String(index), language: lang ?? "", name: labels?.[0]?.text ?? "" };
 }
 
 function describe(code: number, message: string, data: unknown): Failure {

@@ -14,6 +14,34 @@ export interface Rendition {
   codec: string;
 }
 
+/** A language of the sound or of the subtitles. */
+export interface Language {
+  id: string;
+  /** BCP 47, empty where the manifest says nothing. */
+  language: string;
+  /** What the manifest calls it. */
+  name: string;
+}
+
+/** What there is to choose from, and what is chosen. */
+export interface Languages {
+  list: readonly Language[];
+  current: string | undefined;
+}
+
+export const NO_LANGUAGES: Languages = { list: [], current: undefined };
+
+/** Where in a live stream one can go, in seconds of the video element. */
+export interface LiveWindow {
+  start: number;
+  /** The newest moment; what plays is a little before it. */
+  end: number;
+  /** Where the engine plays when it is said to be live. */
+  edge: number;
+  /** Seconds from the moment on the screen to now, by the clock of the source; unknown until the manifest tells of it. */
+  latency: number | undefined;
+}
+
 /** Why playing ended, with what a bug report would want to quote. */
 export interface Failure extends Problem {
   note: string;
@@ -39,14 +67,24 @@ export interface Engine {
   current(): Rendition | undefined;
   /** Stays with one rendition; undefined adapts to the network again. */
   select(id: string | undefined): void;
+  sounds(): Languages;
+  selectSound(id: string): void;
+  subtitles(): Languages;
+  /** Undefined shows none. */
+  selectSubtitles(id: string | undefined): void;
+  /** What the network was found to carry, in bit/s. */
+  throughput(): number | undefined;
+  /** Undefined for what has an end. */
+  live(): LiveWindow | undefined;
   destroy(): void;
 }
 
 export interface EngineOptions {
   video: HTMLVideoElement;
   url: string;
-  /** Seconds. */
-  startAt: number;
+  /** Seconds; of a live stream undefined, which is its newest. */
+  startAt: number | undefined;
+  live: boolean;
   host: EngineHost;
 }
 

@@ -1,4 +1,4 @@
-import type { Engine, EngineOptions } from "./engine.ts";
+import { type Engine, type EngineOptions, NO_LANGUAGES } from "./engine.ts";
 
 const WORDS: Record<number, string> = {
   [MediaError.MEDIA_ERR_NETWORK]: "The connection broke while the video was loading.",
@@ -13,7 +13,7 @@ export function openNative({ video, url, startAt, host }: EngineOptions): Engine
   video.addEventListener(
     "loadedmetadata",
     () => {
-      if (startAt > 0) video.currentTime = startAt;
+      if (startAt) video.currentTime = startAt;
       host.changed();
       // A media request is measured when it ends, which for a long file is hours away. One byte
       // asked for beside it takes the same connection and tells the protocol now.
@@ -41,6 +41,12 @@ export function openNative({ video, url, startAt, host }: EngineOptions): Engine
     renditions: () => [],
     current: () => undefined,
     select() {},
+    sounds: () => NO_LANGUAGES,
+    selectSound() {},
+    subtitles: () => NO_LANGUAGES,
+    selectSubtitles() {},
+    throughput: () => undefined,
+    live: () => undefined,
     destroy() {
       ending.abort();
       video.removeAttribute("src");

@@ -1,13 +1,20 @@
-import { problemOf, type Video } from "../api.ts";
+import { problemOf, type Track } from "../api.ts";
 import type { PlayerState } from "../debug.ts";
 import { bufferAhead, codecName, formatBitrate } from "../format.ts";
-import { canPlay, type Engine, type Failure, loadEngine, type Rendition, type Way, WAYS } from "./engine.ts";
+import { canPlay, type Engine, type Failure, type Languages, type LiveWindow, loadEngine, NO_LANGUAGES, type Rendition, type Way, WAYS } from "./engine.ts";
 import { ProtocolWatch } from "./protocol.ts";
+
+/** What is played: a video of the library, or a live stream. */
+export interface Source extends Partial<Record<Way, string>> {
+  name: string;
+  tracks: readonly Track[];
+  live?: boolean;
+}
 
 /** One opening of one source; everything it starts ends with it. */
 interface Session {
   way: Way;
-  startAt: number;
+  startAt: number | undefined;
   openedAt: number;
   ending: AbortController;
   protocol: ProtocolWatch;
@@ -16,6 +23,10 @@ interface Session {
   ready: boolean;
   canPlayAfter?: number;
   startupMs?: number;
+  /** How often it had to wait for more once it played. */
+  stalls: number;
+  /** Of what the language that is wanted has been asked for. */
+  restored: Set<"sound" | "subtitles">;
   failure?: Failure;
 }
 
@@ -28,20 +39,21 @@ export class Player {
   limit: AutoplayLimit | undefined;
   private session: Session | undefined;
   private wantsToPlay = true;
-  private muting = false;
+  /** The languages that were chosen; they hold for every way of playing. */
+  private readonly wanted: { sound?: string; subtitles?: string } = {};
 
   constructor(
-    private readonly asset: Video,
+    private readonly source: Source,
     private readonly changed: () => void,
   ) {
     this.video.playsInline = true;
     this.video.preload = "auto";
-    for (const type of ["playing", "pause", "waiting", "ended", "timeupdate"]) this.video.addEventListener(type, changed);
+    for (const type of ["playing", "pause", "waiting", "ended", "timeupdate", "durationchange", "progress", "ratechange"]) this.video.addEventListener(type, changed);
     this.video.addEventListener("playing", () => {
       if (this.limit === "stopped") this.limit = undefined;
     });
     this.video.addEventListener("volumechange", () => {
-      if (this.limit === "silent" && !this.video.muted && !this.muting) this.limit = undefined;
+      if (this.limit === "silent" && !this.video.muted) this.limit = undefined;
       changed();
     });
   }
@@ -52,7 +64,7 @@ export class Player {
   }
 
   private url(way: Way): string | undefined {
-    return this.asset[way];
+    return this.source[way];
   }
 
   /** Plays by another way (or the same afresh) from where the video is now. */
@@ -68,9 +80,10 @@ export class Player {
       // The renditions lie beside the manifest.
       protocol: new ProtocolWatch(way === "file" ? url : url.slice(0, url.lastIndexOf("/") + 1)),
       ready: false,
+      stalls: 0,
+      restored: new Set(),
     };
     this.session = session;
-    this.video.controls = true;
     this.follow(session);
     this.changed();
     try {
@@ -80,9 +93,14 @@ export class Player {
         video: this.video,
         url,
         startAt,
+        live: this.source.live === true,
         host: {
           failed: (failure) => void this.fail(session, failure),
-          changed: this.changed,
+          changed: () => {
+            // After the engine has made its own choice, which it may not have yet.
+            queueMicrotask(() => this.restore(session));
+            this.changed();
+          },
         },
       });
     } catch (error) {
@@ -128,6 +146,53 @@ export class Player {
     this.session?.engine?.select(id);
   }
 
+  sounds(): Languages {
+    return this.session?.engine?.sounds() ?? NO_LANGUAGES;
+  }
+
+  selectSound(id: string): void {
+    this.remember("sound", this.sounds(), id);
+    this.session?.engine?.selectSound(id);
+    this.changed();
+  }
+
+  subtitles(): Languages {
+    return this.session?.engine?.subtitles() ?? NO_LANGUAGES;
+  }
+
+  selectSubtitles(id: string | undefined): void {
+    this.remember("subtitles", this.subtitles(), id);
+    this.session?.engine?.selectSubtitles(id);
+    this.changed();
+  }
+
+  /** The element goes back to its default whenever it is loaded. */
+  setRate(rate: number): void {
+    this.video.defaultPlaybackRate = rate;
+    this.video.playbackRate = rate;
+  }
+
+  /** Whether there is something to see. */
+  get hasPicture(): boolean {
+    return this.isLive || this.source.tracks.some(({ kind }) => kind === "video");
+  }
+
+  get isLive(): boolean {
+    return this.source.live === true;
+  }
+
+  live(): LiveWindow | undefined {
+    return this.session?.engine?.live();
+  }
+
+  throughput(): number | undefined {
+    return this.session?.engine?.throughput();
+  }
+
+  get stalls(): number {
+    return this.session?.stalls ?? 0;
+  }
+
   state(): PlayerState {
     const { session, video } = this;
     return {
@@ -135,6 +200,8 @@ export class Player {
       protocol: session?.protocol.latest ?? null,
       startupMs: session?.startupMs ?? null,
       buffer: Math.round(bufferAhead(video.buffered, video.currentTime) * 10) / 10,
+      latency: this.live()?.latency ?? null,
+      stalls: this.stalls,
       rendition: this.renditionText()?.replaceAll("\u00a0", " ") ?? null,
       ended: video.ended,
       error: session?.failure ? `${session.failure.title}: ${session.failure.detail} ${session.failure.note}` : null,
@@ -145,14 +212,14 @@ export class Player {
     this.leave();
   }
 
-  /** Ends the session and tells where the next one begins, in seconds. */
-  private leave(): number {
+  /** Ends the session and tells where the next one begins, in seconds; undefined: where it begins by itself. */
+  private leave(): number | undefined {
     const { session, video } = this;
-    if (!session) return 0;
+    if (!session) return undefined;
     let position = session.startAt;
     if (session.ready) {
       // From the end there is nothing to go on with, so it begins again.
-      position = video.ended ? 0 : video.currentTime;
+      position = video.ended || this.isLive ? undefined : video.currentTime;
       if (this.limit !== "stopped" && !session.failure) this.wantsToPlay = !video.paused || video.ended;
     }
     session.ending.abort();
@@ -192,12 +259,13 @@ export class Player {
       once,
     );
     this.video.addEventListener("playing", () => (session.startupMs ??= since()), once);
+    this.video.addEventListener("waiting", () => (session.stalls += session.startupMs !== undefined && !this.video.seeking ? 1 : 0), { signal });
     this.video.addEventListener("loadeddata", () => this.checkPicture(session), once);
   }
 
   /** Where the picture has no decoder, browsers and dash.js play the sound alone, over black, and call that a success. */
   private checkPicture(session: Session): void {
-    const picture = this.asset.tracks.find(({ kind }) => kind === "video");
+    const picture = this.source.tracks.find(({ kind }) => kind === "video");
     if (!picture || this.video.videoWidth > 0) return;
     // Nothing worth keeping has begun.
     session.ready = false;
@@ -210,6 +278,27 @@ export class Player {
     if (session.canPlayAfter === undefined || (this.wantsToPlay && this.limit !== "stopped")) return;
     session.startupMs ??= session.canPlayAfter;
     this.changed();
+  }
+
+  private remember(kind: "sound" | "subtitles", { list }: Languages, id: string | undefined): void {
+    const chosen = list.find((each) => each.id === id);
+    if (chosen) this.wanted[kind] = chosen.language;
+    else delete this.wanted[kind];
+  }
+
+  /** Asks a new engine for the languages that were chosen before, once it knows what there is. */
+  private restore({ engine, restored }: Session): void {
+    if (!engine) return;
+    const find = (kind: "sound" | "subtitles", { list, current }: Languages): string | undefined => {
+      if (restored.has(kind) || list.length === 0) return undefined;
+      restored.add(kind);
+      const found = list.find(({ language }) => language === this.wanted[kind])?.id;
+      return found === current ? undefined : found;
+    };
+    const sound = find("sound", engine.sounds());
+    if (sound !== undefined) engine.selectSound(sound);
+    const subtitles = find("subtitles", engine.subtitles());
+    if (subtitles !== undefined) engine.selectSubtitles(subtitles);
   }
 
   private async autoplay(session: Session): Promise<void> {
@@ -248,7 +337,6 @@ export class Player {
     // What is buffered may still play out, but an engine that has shown nothing would spin for ever.
     if (!session.ready) {
       this.stop(session);
-      this.video.controls = false;
     }
     this.changed();
   }
@@ -258,7 +346,7 @@ export class Player {
     const current = this.session?.engine?.current();
     if (current) return describe(current);
     if (this.session?.way !== "file" || !this.session.ready) return undefined;
-    const track = this.asset.tracks.find(({ kind }) => kind === "video") ?? this.asset.tracks[0];
+    const track = this.source.tracks.find(({ kind }) => kind === "video") ?? this.source.tracks[0];
     return track && describe({ bitrate: 0, width: 0, height: 0, ...track });
   }
 }

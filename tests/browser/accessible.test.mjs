@@ -1,0 +1,68 @@
+/** The pages for everybody: what axe-core finds against WCAG 2.2 AA on each of them, and what the first one weighs. */
+
+import { strict as assert } from "node:assert";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { PATIENCE, useSite } from "./browser.mjs";
+import { watch } from "./player.mjs";
+
+/** @typedef {import("playwright-core").Page} Page */
+
+/** Bytes on the wire, without a player. */
+const FIRST_PAGE = 150_000;
+const AXE = `${readFileSync(fileURLToPath(new URL("node_modules/axe-core/axe.min.js", import.meta.url)), "utf8")}\n;undefined`;
+
+/** @param {Page} page */
+async function accessible(page) {
+  await page.evaluate(AXE);
+  const faults = await page.evaluate(async () => {
+    const { violations } = await /** @type {any} */ (window).axe.run(document, {
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    });
+    return violations.map((/** @type {any} */ { id, help, nodes }) => `${id}: ${help}: ${nodes.map((/** @type {any} */ { html }) => html).join(" ")}`);
+  });
+  assert.deepEqual(faults, []);
+}
+
+describe("the pages for everybody", () => {
+  const site = useSite("forced", "spoken.mp4", "broken.mp4");
+
+  for (const scheme of /** @type {const} */ (["light", "dark"])) {
+    for (const width of [1280, 360]) {
+      test(`${scheme}, ${width} pixels wide`, { timeout: PATIENCE }, async () => {
+        await site.inPage(async (page) => {
+          await page.emulateMedia({ colorScheme: scheme });
+          await page.setViewportSize({ width, height: 800 });
+          for (const [place, ready] of [["#/", ".card-link"], ["#/watch/broken.mp4", ".notice h1"], ["#/watch/nothing", ".notice h1"]]) {
+            await page.goto(site.secure() + place);
+            await page.locator(ready ?? "").first().waitFor();
+            await accessible(page);
+          }
+          await watch(page, site.secure(), "spoken.mp4", "hls");
+          await page.keyboard.press("k");
+          await page.keyboard.press("i");
+          await page.getByText("Keyboard").click();
+          await accessible(page);
+          await page.getByRole("button", { name: /^Subtitles/ }).click();
+          await accessible(page);
+          const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+          assert.equal(over, 0);
+        });
+      });
+    }
+  }
+
+  test("the first page is light", { timeout: PATIENCE }, async () => {
+    await site.inPage(async (page) => {
+      await page.goto(site.secure());
+      await page.locator(".card-link").first().waitFor();
+      const sizes = await page.evaluate(() => {
+        const all = /** @type {PerformanceResourceTiming[]} */ ([...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]);
+        return all.map(({ name, encodedBodySize }) => [new URL(name).pathname, encodedBodySize]);
+      });
+      const total = sizes.reduce((sum, [, size]) => sum + Number(size), 0);
+      assert.ok(sizes.length >= 4 && total > 0 && total < FIRST_PAGE, JSON.stringify(sizes));
+    });
+  });
+});

@@ -1,0 +1,97 @@
+import { h } from "../dom.ts";
+import { formatDuration } from "../format.ts";
+import type { Player } from "../player/player.ts";
+
+/** Seconds; nearer to the newest moment than this counts as live. */
+const AT_EDGE = 2;
+
+/** Where the video is, how far it is buffered, and the way to go elsewhere; of a live stream within the window that the server keeps. */
+export class Scrubber {
+  readonly range = h("input", { type: "range", class: "scrubber", min: 0, max: 0, step: "any", value: 0, "aria-label": "Position" });
+  readonly time = h("span", { class: "time" });
+  readonly toLive = h("button", { type: "button", class: "control to-live", hidden: true }, h("span", { class: "dot", "aria-hidden": "true" }), "Live");
+  private held = false;
+
+  constructor(private readonly player: Player) {
+    this.range.addEventListener("input", () => {
+      this.held = true;
+      player.video.currentTime = this.range.valueAsNumber;
+      this.describe();
+    });
+    this.range.addEventListener("change", () => (this.held = false));
+    this.toLive.addEventListener("click", () => this.goLive());
+  }
+
+  /** Seconds from where it is; negative goes back. */
+  step(seconds: number): void {
+    const { start, end } = this.span();
+    this.player.video.currentTime = Math.min(Math.max(this.player.video.currentTime + seconds, start), end);
+  }
+
+  /** A fraction of the whole, from 0 to 1. */
+  jump(fraction: number): void {
+    const { start, end } = this.span();
+    this.player.video.currentTime = start + (end - start) * fraction;
+  }
+
+  goLive(): void {
+    const { video } = this.player;
+    video.currentTime = this.span().end;
+    void video.play().catch(() => undefined);
+  }
+
+  show(): void {
+    const { video } = this.player;
+    const { start, end } = this.span();
+    const bounded = end > start;
+    this.range.disabled = !bounded;
+    this.toLive.hidden = !this.player.isLive;
+    if (bounded) {
+      this.range.min = String(start);
+      this.range.max = String(end);
+      if (!this.held) this.range.value = String(Math.min(Math.max(video.currentTime, start), end));
+      const part = (time: number): string => `${Math.min(100, Math.max(0, ((time - start) / (end - start)) * 100))}%`;
+      this.range.style.setProperty("--played", part(this.held ? this.range.valueAsNumber : video.currentTime));
+      this.range.style.setProperty("--buffered", part(bufferedTo(video)));
+    }
+    this.toLive.classList.toggle("at-edge", this.behind() < AT_EDGE);
+    this.describe();
+  }
+
+  private span(): { start: number; end: number } {
+    const live = this.player.live();
+    if (live) return { start: live.start, end: Math.max(live.start, live.edge) };
+    const { duration } = this.player.video;
+    return { start: 0, end: Number.isFinite(duration) && !this.player.isLive ? duration : 0 };
+  }
+
+  private behind(): number {
+    return this.player.live() ? Math.max(0, this.span().end - this.player.video.currentTime) : 0;
+  }
+
+  private describe(): void {
+    const at = this.held ? this.range.valueAsNumber : this.player.video.currentTime;
+    const { end } = this.span();
+    if (this.player.isLive) {
+      const behind = Math.max(0, end - at);
+      const late = behind >= AT_EDGE && this.player.live() !== undefined;
+      put(this.time, late ? `−${formatDuration(behind * 1000)}` : "");
+      this.range.setAttribute("aria-valuetext", late ? `${formatDuration(behind * 1000)} behind live` : "live");
+    } else {
+      put(this.time, `${formatDuration(at * 1000)} / ${formatDuration(end * 1000)}`);
+      this.range.setAttribute("aria-valuetext", `${formatDuration(at * 1000)} of ${formatDuration(end * 1000)}`);
+    }
+  }
+}
+
+function put(element: HTMLElement, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** The end of the stretch that the playhead is in. */
+function bufferedTo({ buffered, currentTime }: HTMLVideoElement): number {
+  for (let i = 0; i < buffered.length; i += 1) {
+    if (buffered.start(i) <= currentTime + 0.1 && currentTime <= buffered.end(i)) return buffered.end(i);
+  }
+  return currentTime;
+}
