@@ -28,7 +28,7 @@
 //! ```
 //!
 //! A module uses only those above it in this list: [`error`], [`time`], [`language`], [`coding`]; [`boxes`]; [`codec`], [`sample`], [`text`],
-//! [`track`]; [`demux`], [`segment`], [`timeline`]; [`i_frames`], [`presentation`], [`alignment`], [`selection`]; [`hls`], [`dash`]; [`vod`].
+//! [`track`]; [`demux`], [`segment`], [`timeline`], [`window`]; [`i_frames`], [`presentation`], [`alignment`], [`selection`]; [`hls`], [`dash`]; [`vod`], [`live`].
 
 #![no_std]
 #![deny(
@@ -57,6 +57,7 @@ pub mod error;
 pub mod hls;
 pub mod i_frames;
 pub mod language;
+pub mod live;
 mod notation;
 mod order;
 pub mod presentation;
@@ -71,9 +72,11 @@ pub mod time;
 pub mod timeline;
 pub mod track;
 pub mod vod;
+pub mod window;
 
 pub use demux::{Demuxer, Movie};
 pub use error::{Error, ErrorKind, Result};
+pub use live::Live;
 pub use presentation::Presentation;
 pub use segment::chunk::Fragment;
 pub use vod::{Options, Vod};

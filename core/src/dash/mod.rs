@@ -1,5 +1,6 @@
-//! The DASH manifest (ISO/IEC 23009-1): a static MPD with one period.
+//! The DASH manifest (ISO/IEC 23009-1): a static MPD with one period, and one that grows.
 
+mod live;
 mod protection;
 mod representation;
 mod sets;
@@ -8,12 +9,25 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 
 use crate::{
-    presentation::{Layout, Presentation},
+    presentation::{Layout, Presentation, Rendition},
     time::{Seconds, Timescale, rescale_length},
 };
+pub use live::{LiveMpd, LivePeriod};
 
-/// The MPD of a complete `presentation`.
-pub fn mpd(presentation: &Presentation) -> String {
+/// How segments are told.
+trait Tell {
+    /// What stands in a set of renditions before what it is for.
+    fn tell_times(&self, _text: &mut String, _renditions: &[&Rendition]) {}
+
+    /// What the renditions of a set have in common.
+    fn tell_set(&self, _text: &mut String, _renditions: &[&Rendition]) {}
+
+    /// What is of one rendition alone.
+    fn tell_rendition(&self, text: &mut String, rendition: &Rendition);
+}
+
+/// Begins an MPD of `presentation`, as far as the names of its attributes.
+fn start(presentation: &Presentation) -> String {
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"");
     if presentation.videos().any(|video| video.supplemental_codec().is_some()) {
         text.push_str(" xmlns:scte214=\"urn:scte:dash:scte214-extensions\"");
@@ -21,6 +35,12 @@ pub fn mpd(presentation: &Presentation) -> String {
     if presentation.renditions.iter().any(|rendition| rendition.protection.is_some()) {
         text.push_str(protection::NAMESPACES);
     }
+    text
+}
+
+/// The MPD of a complete `presentation`.
+pub fn mpd(presentation: &Presentation) -> String {
+    let mut text = start(presentation);
     let longest = presentation.renditions.iter().flat_map(|rendition| {
         let scale = rendition.timeline.timescale;
         rendition.timeline.segments.iter().map(move |segment| rescale_length(segment.duration, scale, Timescale::MILLIS))
@@ -42,7 +62,7 @@ pub fn mpd(presentation: &Presentation) -> String {
     );
     let sets = sets::adaptation_sets(presentation);
     for set in &sets {
-        sets::write(&mut text, presentation, &sets, set);
+        sets::write(&mut text, presentation, &sets, set, presentation);
     }
     text.push_str("  </Period>\n</MPD>\n");
     text

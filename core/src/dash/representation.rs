@@ -3,7 +3,7 @@
 use alloc::{format, string::String};
 use core::fmt::Write;
 
-use super::Escaped;
+use super::{Escaped, Tell};
 use crate::{
     codec::{Audio, Media, Video},
     presentation::{Addressing, Layout, Presentation, Rendition},
@@ -31,7 +31,7 @@ fn lowest(a: u32, b: u32) -> (u32, u32) {
     (a / common, b / common)
 }
 
-pub fn write(text: &mut String, presentation: &Presentation, rendition: &Rendition) {
+pub fn write(text: &mut String, rendition: &Rendition, tell: &dyn Tell) {
     let _ = write!(
         text,
         "      <Representation id=\"{}\" codecs=\"{}\" bandwidth=\"{}\"",
@@ -62,11 +62,17 @@ pub fn write(text: &mut String, presentation: &Presentation, rendition: &Renditi
             write_channels(text, audio);
         }
     }
-    match (presentation.layout, presentation.addressing) {
-        (Layout::SingleFile, _) => write_file(text, presentation, rendition),
-        (Layout::Segments, addressing) => write_template(text, presentation, &rendition.timeline, addressing),
-    }
+    tell.tell_rendition(text, rendition);
     text.push_str("      </Representation>\n");
+}
+
+impl Tell for Presentation {
+    fn tell_rendition(&self, text: &mut String, rendition: &Rendition) {
+        match (self.layout, self.addressing) {
+            (Layout::SingleFile, _) => write_file(text, self, rendition),
+            (Layout::Segments, addressing) => write_template(text, self, &rendition.timeline, addressing),
+        }
+    }
 }
 
 /// Where the sound is heard: of AC-3 and Enhanced AC-3 as Dolby tells it (DASH-IF IOP 5.3.4.4), of all else by the layouts of ISO/IEC
@@ -138,7 +144,7 @@ fn write_template(text: &mut String, presentation: &Presentation, timeline: &Tim
         }
         None => {
             text.push_str(">\n          <SegmentTimeline>\n");
-            write_timeline(text, timeline);
+            write_timeline(text, timeline.segments.iter().map(|segment| (segment.start, segment.duration)));
             text.push_str("          </SegmentTimeline>\n        </SegmentTemplate>\n");
         }
     }
@@ -163,22 +169,22 @@ fn constant_duration(timeline: &Timeline, presentation: &Presentation) -> Option
     (duration > 0 && near && end.div_ceil(duration) == count).then_some(duration)
 }
 
-/// `S` elements (5.3.9.6), equal neighbours as one.
-fn write_timeline(text: &mut String, timeline: &Timeline) {
+/// `S` elements (5.3.9.6) of segments by start and duration, equal neighbours as one.
+pub fn write_timeline(text: &mut String, segments: impl Iterator<Item = (u64, u64)>) {
     let mut next = None;
-    let mut segments = timeline.segments.iter().peekable();
-    while let Some(segment) = segments.next() {
+    let mut segments = segments.peekable();
+    while let Some((start, duration)) = segments.next() {
         text.push_str("            <S");
-        if next != Some(segment.start) {
-            let _ = write!(text, " t=\"{}\"", segment.start);
+        if next != Some(start) {
+            let _ = write!(text, " t=\"{start}\"");
         }
         let mut repeats = 0;
-        let mut end = segment.end();
-        while segments.next_if(|same| same.start == end && same.duration == segment.duration).is_some() {
+        let mut end = start.saturating_add(duration);
+        while segments.next_if(|same| *same == (end, duration)).is_some() {
             repeats += 1;
-            end = end.saturating_add(segment.duration);
+            end = end.saturating_add(duration);
         }
-        let _ = write!(text, " d=\"{}\"", segment.duration);
+        let _ = write!(text, " d=\"{duration}\"");
         if repeats > 0 {
             let _ = write!(text, " r=\"{repeats}\"");
         }

@@ -4,7 +4,7 @@ use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
 
 use super::{
-    Escaped,
+    Escaped, Tell,
     protection::write_content_protection,
     representation::{self, picture_aspect},
 };
@@ -66,8 +66,8 @@ fn aligned<'a>(mut renditions: impl Iterator<Item = &'a Rendition>) -> bool {
     })
 }
 
-/// Writes set `set`, one of `sets`.
-pub fn write(text: &mut String, presentation: &Presentation, sets: &[Set<'_>], set: &Set<'_>) {
+/// Writes set `set`, one of `sets`, whose segments are told by `tell`.
+pub fn write(text: &mut String, presentation: &Presentation, sets: &[Set<'_>], set: &Set<'_>, tell: &dyn Tell) {
     let Some(first) = set.renditions.first() else { return };
     let (kind, media_type) = (first.kind().name(), first.kind().media_type());
     let _ = write!(text, "    <AdaptationSet id=\"{}\" contentType=\"{kind}\" mimeType=\"{media_type}\"", set.id);
@@ -103,9 +103,11 @@ pub fn write(text: &mut String, presentation: &Presentation, sets: &[Set<'_>], s
     if let Some(label) = &first.label {
         let _ = writeln!(text, "      <Label>{}</Label>", Escaped(label));
     }
+    tell.tell_times(text, &set.renditions);
     write_roles(text, presentation, first);
+    tell.tell_set(text, &set.renditions);
     for rendition in &set.renditions {
-        representation::write(text, presentation, rendition);
+        representation::write(text, rendition, tell);
     }
     text.push_str("    </AdaptationSet>\n");
 }

@@ -3,13 +3,17 @@
 mod groups;
 mod i_frames;
 mod key;
+mod live;
 mod media;
 mod multivariant;
+mod reload;
 mod subtitles;
 
 pub use i_frames::i_frame_playlist;
+pub use live::{Lines, LivePlaylist, Report};
 pub use media::media_playlist;
 pub use multivariant::multivariant_playlist;
+pub use reload::{Decision, Directives, Edge};
 
 use alloc::string::String;
 use core::{

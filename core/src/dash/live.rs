@@ -1,0 +1,247 @@
+//! The MPD of a live stream (ISO/IEC 23009-1 5.3.1; DASH-IF IOP, low latency), and of one that is over, at the same URLs.
+
+use alloc::{format, string::String, vec::Vec};
+use core::fmt::Write;
+
+use super::{Duration, Escaped, Tell, representation::write_timeline, sets, start};
+use crate::{
+    presentation::{Presentation, Rendition},
+    time::{Moment, Seconds, Timescale, rescale_length},
+    window::{Promise, Segment, Window},
+};
+
+/// A live stream to be told of.
+#[derive(Debug)]
+pub struct LiveMpd<'a> {
+    /// Its renditions, in the order of a presentation; without segments.
+    pub presentation: &'a Presentation,
+    /// What is listed of each.
+    pub windows: &'a [&'a Window],
+    /// What it promises.
+    pub promise: &'a Promise,
+    /// The periods of which anything is listed.
+    pub periods: &'a [LivePeriod],
+    /// When its time line begins by the clock.
+    pub epoch: Moment,
+    /// By how many microseconds segments are there later than their times by the clock.
+    pub delay: i64,
+    /// When what is told here last changed.
+    pub published: Moment,
+    /// Milliseconds: how much is listed, how long a segment is to be, and how far behind players are to be.
+    pub lengths: (u32, u32, u32),
+    /// Where players ask for the time.
+    pub utc_timing: Option<&'a str>,
+    /// Whether nothing follows.
+    pub ended: bool,
+}
+
+/// A period (5.3.2): segments between two discontinuities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LivePeriod {
+    /// Its number, from 1.
+    pub number: u32,
+    /// The first of its segments.
+    pub first: u32,
+    /// When that begins, in ticks of the scale beside it.
+    pub start: (u64, Timescale),
+    /// The same by the clock.
+    pub clock: Moment,
+    /// Ticks of each of its segments, if all are told by their number alone.
+    pub duration: Option<u64>,
+}
+
+/// What is told of a period.
+struct Telling<'a> {
+    mpd: &'a LiveMpd<'a>,
+    period: &'a LivePeriod,
+    /// Whether its segments are there before they are whole, and told by their number alone.
+    by_number: Option<u64>,
+}
+
+impl LiveMpd<'_> {
+    /// The MPD.
+    pub fn write(&self) -> String {
+        let (window, target, latency) = self.lengths;
+        let mut text = start(self.presentation);
+        let longest = self.windows.iter().map(|window| window.longest_millis()).max().unwrap_or(0);
+        let longest = longest.max(u64::from(self.promise.target_duration).saturating_mul(1000));
+        let buffer = self.promise.part_micros().div_ceil(1000).saturating_mul(3);
+        // A stream that is over begins with what is listed of it.
+        let periods: Vec<(LivePeriod, i64)> = self.periods.iter().filter_map(|period| self.listed(period)).collect();
+        let first = periods.first().map_or(self.epoch, |(period, _)| period.clock);
+        let millis = |from: Moment, to: Moment| u64::try_from(to.since(from)).unwrap_or(0).div_ceil(1000);
+        let begin = if self.ended { first } else { self.epoch };
+        let kind = if self.ended { "static" } else { "dynamic" };
+        let _ = write!(
+            text,
+            " type=\"{kind}\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019\" maxSegmentDuration=\"{}\" \
+             minBufferTime=\"{}\"",
+            Duration(longest),
+            Duration(buffer)
+        );
+        if self.ended {
+            let end = periods.iter().map(|(period, length)| period.clock.after(*length)).max().unwrap_or(first);
+            let _ = writeln!(text, " mediaPresentationDuration=\"{}\">", Duration(millis(begin, end)));
+        } else {
+            let by_number = self.periods.last().is_some_and(|period| period.duration.is_some());
+            // Where numbers tell all, nothing has to be asked for but what is exceptional.
+            let update = if by_number { u64::from(self.promise.target_duration).saturating_mul(2000) } else { target.into() };
+            let _ = writeln!(
+                text,
+                " availabilityStartTime=\"{}\" publishTime=\"{}\" minimumUpdatePeriod=\"{}\" timeShiftBufferDepth=\"{}\" \
+                 suggestedPresentationDelay=\"{}\">",
+                self.epoch.after(self.delay).date(),
+                self.published.date(),
+                Duration(update),
+                Duration(window.into()),
+                Duration(latency.into()),
+            );
+            let latency = u64::from(latency);
+            let _ = writeln!(
+                text,
+                "  <ServiceDescription id=\"0\">\n    <Latency target=\"{latency}\" min=\"{}\" max=\"{}\" referenceId=\"0\"/>\n    \
+                 <PlaybackRate min=\"0.96\" max=\"1.04\"/>\n  </ServiceDescription>",
+                latency * 3 / 4,
+                latency * 2
+            );
+        }
+        for (period, length) in &periods {
+            let _ = write!(text, "  <Period id=\"{}\" start=\"{}\"", period.number, Duration(millis(begin, period.clock)));
+            if self.ended {
+                let _ = write!(text, " duration=\"{}\"", Duration(u64::try_from(*length).unwrap_or(0).div_ceil(1000)));
+            }
+            text.push_str(">\n");
+            let by_number = period.duration.filter(|_| !self.ended);
+            let telling = Telling { mpd: self, period, by_number };
+            let sets = sets::adaptation_sets(self.presentation);
+            for set in &sets {
+                let renditions = set.renditions.iter().copied().filter(|rendition| telling.has(rendition)).collect();
+                let there = sets::Set { id: set.id, renditions };
+                sets::write(&mut text, self.presentation, &sets, &there, &telling);
+            }
+            text.push_str("  </Period>\n");
+        }
+        if let Some(url) = self.utc_timing.filter(|_| !self.ended) {
+            let _ = writeln!(text, "  <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"{}\"/>", Escaped(url));
+        }
+        text.push_str("</MPD>\n");
+        text
+    }
+
+    /// A period as far as it is listed, with how many microseconds that lasts; `None`: nothing is.
+    fn listed(&self, period: &LivePeriod) -> Option<(LivePeriod, i64)> {
+        let in_micros =
+            |ticks: u64, window: &Window| i64::try_from(rescale_length(ticks, window.timescale, Timescale::MICROS)).unwrap_or(0);
+        let all = || self.windows.iter().flat_map(|window| segments(window, period.number).map(move |segment| (*window, segment)));
+        let grows = |window: &&&Window| window.open.as_ref().is_some_and(|open| open.period == period.number && !open.parts.is_empty());
+        let growing = !self.ended && period.duration.is_some() && self.windows.iter().any(|window| grows(&window));
+        if all().next().is_none() && !growing {
+            return None;
+        }
+        if !self.ended {
+            return Some((*period, 0));
+        }
+        let (window, first) = all().min_by_key(|(window, segment)| in_micros(segment.start, window))?;
+        let start = in_micros(first.start, window);
+        let end = all().map(|(window, segment)| in_micros(segment.end(), window)).max()?;
+        let listed = LivePeriod { first: first.number, start: (first.start, window.timescale), clock: first.clock, ..*period };
+        Some((listed, end.saturating_sub(start)))
+    }
+}
+
+/// The segments of a period that are there, whole.
+fn segments(window: &Window, period: u32) -> impl Iterator<Item = &Segment> {
+    window
+        .segments
+        .iter()
+        .skip_while(move |segment| segment.period < period || segment.gap)
+        .take_while(move |segment| segment.period == period)
+}
+
+impl Telling<'_> {
+    fn window(&self, rendition: &Rendition) -> Option<&Window> {
+        let index = self.mpd.presentation.renditions.iter().position(|found| found.name == rendition.name)?;
+        self.mpd.windows.get(index).copied()
+    }
+
+    /// Whether anything of it is in the period.
+    fn has(&self, rendition: &Rendition) -> bool {
+        let Some(window) = self.window(rendition) else { return false };
+        let grows = window.open.as_ref().is_some_and(|open| open.period == self.period.number);
+        segments(window, self.period.number).next().is_some() || (self.by_number.is_some() && grows)
+    }
+
+    fn header(&self, window: &Window) -> u32 {
+        let open = window.open.as_ref().filter(|open| open.period == self.period.number);
+        segments(window, self.period.number).next().or(open).map_or(1, |segment| segment.header)
+    }
+
+    /// `SegmentTemplate` (5.3.9.4).
+    fn template(&self, rendition: &Rendition) -> String {
+        let Some(window) = self.window(rendition) else { return String::new() };
+        let (start, scale) = self.period.start;
+        let names =
+            format!("initialization=\"$RepresentationID$/init-{}.mp4\" media=\"$RepresentationID$/$Number$.m4s\"", self.header(window));
+        let Some(duration) = self.by_number else {
+            let first = segments(window, self.period.number).next().map_or(self.period.first, |segment| segment.number);
+            let offset = rescale_length(start, scale, window.timescale);
+            let mut text = format!(
+                "<SegmentTemplate timescale=\"{}\" presentationTimeOffset=\"{offset}\" {names} startNumber=\"{first}\">\n          \
+                 <SegmentTimeline>\n",
+                window.timescale.get()
+            );
+            write_timeline(&mut text, segments(window, self.period.number).map(|segment| (segment.start, segment.duration)));
+            text.push_str("          </SegmentTimeline>\n        </SegmentTemplate>\n");
+            return text;
+        };
+        // All count in the ticks of the pictures that lead, in which segments are exactly as long as each other. A segment is there from
+        // its first chunk on.
+        let whole = rescale_length(duration, scale, Timescale::MICROS);
+        let early = Seconds { ticks: whole.saturating_sub(self.mpd.promise.part_micros()) / 1000, timescale: Timescale::MILLIS, places: 3 };
+        format!(
+            "<SegmentTemplate timescale=\"{}\" presentationTimeOffset=\"{start}\" duration=\"{duration}\" startNumber=\"{}\" \
+             availabilityTimeOffset=\"{early}\" availabilityTimeComplete=\"false\" {names}/>\n",
+            scale.get(),
+            self.period.first
+        )
+    }
+
+    /// The template that all of a set have, if it is one.
+    fn common(&self, renditions: &[&Rendition]) -> Option<String> {
+        let mut templates = renditions.iter().map(|rendition| self.template(rendition));
+        let first = templates.next()?;
+        templates.all(|other| other == first).then_some(first)
+    }
+}
+
+impl Tell for Telling<'_> {
+    /// `ProducerReferenceTime` (5.12): a time of the media and the same by the clock.
+    fn tell_times(&self, text: &mut String, renditions: &[&Rendition]) {
+        let Some(first) = renditions.first().filter(|_| !self.mpd.ended) else { return };
+        let (start, scale) = self.period.start;
+        let Some(window) = self.window(first) else { return };
+        // It counts in ticks of the template.
+        let ticks = if self.by_number.is_some() { start } else { rescale_length(start, scale, window.timescale) };
+        let _ = writeln!(
+            text,
+            "      <ProducerReferenceTime id=\"0\" inband=\"true\" type=\"encoder\" wallClockTime=\"{}\" presentationTime=\"{ticks}\"/>",
+            self.period.clock.date()
+        );
+    }
+
+    fn tell_set(&self, text: &mut String, renditions: &[&Rendition]) {
+        if let Some(template) = self.common(renditions) {
+            let _ = write!(text, "      {template}");
+        }
+    }
+
+    fn tell_rendition(&self, text: &mut String, rendition: &Rendition) {
+        let set = sets::adaptation_sets(self.mpd.presentation);
+        let set = set.iter().find(|set| set.renditions.iter().any(|found| found.name == rendition.name));
+        let renditions: Vec<&Rendition> =
+            set.map_or(Vec::new(), |set| set.renditions.iter().copied().filter(|found| self.has(found)).collect());
+        if self.common(&renditions).is_none() {
+            let _ = write!(text, "        {}", self.template(rendition));
+        }
+    }
+}

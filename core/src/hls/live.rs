@@ -1,0 +1,170 @@
+//! The media playlist of a live rendition, with parts (RFC 8216bis 4.4.3, 4.4.4, 6.2.2, 6.2.5).
+
+use alloc::{collections::VecDeque, format, string::String};
+use core::fmt::Write;
+
+use super::Quoted;
+use crate::{
+    time::{Seconds, Timescale},
+    window::{PartAddressing, Promise, Segment, Window},
+};
+
+/// Millionths of a second.
+const MICROS: Timescale = Timescale::MICROS;
+
+/// How playlists list a whole segment: written once, for it does not change.
+#[derive(Clone, Debug)]
+pub struct Lines {
+    text: String,
+    /// Where the lines begin that stand behind those of parts.
+    behind: usize,
+}
+
+impl Lines {
+    /// Of `segment`, whose ticks are of scale `timescale`.
+    pub fn new(segment: &Segment, timescale: Timescale) -> Self {
+        let mut text = String::with_capacity(96);
+        let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", segment.clock.date());
+        let behind = text.len();
+        if segment.gap {
+            text.push_str("#EXT-X-GAP\n");
+        }
+        let _ = writeln!(text, "#EXTINF:{},\n{}.m4s", Seconds { ticks: segment.duration, timescale, places: 6 }, segment.number);
+        Self { text, behind }
+    }
+}
+
+/// Where another rendition is (4.4.5.4).
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Its name.
+    pub name: String,
+    /// The last segment that is listed, whole or by its parts.
+    pub segment: u32,
+    /// The last of its parts that is listed, if any is.
+    pub part: Option<u32>,
+}
+
+/// A live rendition to be told of.
+#[derive(Debug)]
+pub struct LivePlaylist<'a> {
+    /// What all playlists of the stream promise.
+    pub promise: &'a Promise,
+    /// Its segments.
+    pub window: &'a Window,
+    /// How those that are whole are listed.
+    pub lines: &'a VecDeque<Lines>,
+    /// The other renditions.
+    pub reports: &'a [Report],
+    /// The header that what comes next needs, where it is another.
+    pub next_header: Option<u32>,
+    /// Number of the next part, by segment and part.
+    pub next_part: (u32, u32),
+    /// Whether nothing follows.
+    pub ended: bool,
+}
+
+impl LivePlaylist<'_> {
+    /// The playlist; `skip`: without what a player has that asks for that, where there is enough to leave out.
+    pub fn write(&self, skip: bool) -> String {
+        let Self { promise, window, .. } = self;
+        let target = promise.target_duration;
+        let mut text = String::with_capacity(window.segments.len() * 96 + 1024);
+        let _ = writeln!(text, "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:{target}");
+        let seconds = |micros: u64| Seconds { ticks: micros, timescale: MICROS, places: 6 };
+        // Three parts: the least that is advised (4.4.3.8).
+        let (part, hold_back) = (promise.part_micros(), promise.part_micros().saturating_mul(3));
+        let _ = write!(text, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={},HOLD-BACK={}", seconds(hold_back), 3 * target);
+        if promise.delta_updates {
+            let _ = write!(text, ",CAN-SKIP-UNTIL={}", 6 * target);
+        }
+        let first = window.segments.front().or(window.open.as_ref());
+        let sequence = first.map_or(0, |first| first.discontinuities.saturating_sub(first.discontinuity.into()));
+        let _ = writeln!(
+            text,
+            "\n#EXT-X-PART-INF:PART-TARGET={}\n#EXT-X-MEDIA-SEQUENCE:{}\n#EXT-X-DISCONTINUITY-SEQUENCE:{sequence}\n#EXT-X-INDEPENDENT-SEGMENTS",
+            seconds(part),
+            first.map_or(0, |first| first.number),
+        );
+        let skipped = if skip { self.skipped() } else { 0 };
+        if skipped > 0 {
+            let _ = writeln!(text, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
+        }
+        // Parts are for players near the end (6.2.2).
+        let near = window.end().saturating_sub(Promise::ticks(3 * u64::from(target), window.timescale));
+        let mut header = None;
+        for (segment, lines) in window.segments.iter().zip(self.lines).skip(skipped) {
+            Self::write_changes(&mut text, segment, &mut header);
+            if segment.end() > near && !self.ended && !segment.parts.is_empty() {
+                text.push_str(lines.text.get(..lines.behind).unwrap_or_default());
+                self.write_parts(&mut text, segment);
+                text.push_str(lines.text.get(lines.behind..).unwrap_or_default());
+            } else {
+                text.push_str(&lines.text);
+            }
+        }
+        if self.ended {
+            text.push_str("#EXT-X-ENDLIST\n");
+            return text;
+        }
+        if let Some(open) = window.open.as_ref().filter(|open| !open.parts.is_empty()) {
+            Self::write_changes(&mut text, open, &mut header);
+            let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", open.clock.date());
+            self.write_parts(&mut text, open);
+        }
+        if let Some(number) = self.next_header {
+            let _ = writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=MAP,URI=\"init-{number}.mp4\"");
+        }
+        let (segment, part) = self.next_part;
+        let _ = match promise.part_addressing {
+            PartAddressing::Files => writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{segment}.{part}.m4s\""),
+            PartAddressing::Ranges => {
+                let start = window.open.as_ref().filter(|open| open.number == segment).map_or(0, |open| open.bytes);
+                writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{segment}.m4s\",BYTERANGE-START={start}")
+            }
+        };
+        for report in self.reports {
+            let uri = format!("../{}/media.m3u8", report.name);
+            let _ = write!(text, "#EXT-X-RENDITION-REPORT:URI={},LAST-MSN={}", Quoted(&uri), report.segment);
+            if let Some(part) = report.part {
+                let _ = write!(text, ",LAST-PART={part}");
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// How many segments a player has that has asked in time (4.4.5.2): those that are further from the end than the skip boundary.
+    fn skipped(&self) -> usize {
+        if self.ended || !self.promise.delta_updates {
+            return 0;
+        }
+        let until = Promise::ticks(6 * u64::from(self.promise.target_duration), self.window.timescale);
+        let boundary = self.window.end().saturating_sub(until);
+        self.window.segments.partition_point(|segment| segment.end() <= boundary)
+    }
+
+    /// What stands before the first part of a segment where it is new: all of it is written again behind what is left out.
+    fn write_changes(text: &mut String, segment: &Segment, header: &mut Option<u32>) {
+        if segment.discontinuity {
+            text.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        if *header != Some(segment.header) {
+            *header = Some(segment.header);
+            let _ = writeln!(text, "#EXT-X-MAP:URI=\"init-{}.mp4\"", segment.header);
+        }
+    }
+
+    fn write_parts(&self, text: &mut String, segment: &Segment) {
+        let mut start = 0u64;
+        for (number, part) in segment.parts.iter().enumerate() {
+            let _ = write!(text, "#EXT-X-PART:DURATION={},", self.window.seconds(part.duration));
+            let _ = match self.promise.part_addressing {
+                PartAddressing::Files => write!(text, "URI=\"{}.{number}.m4s\"", segment.number),
+                PartAddressing::Ranges => write!(text, "URI=\"{}.m4s\",BYTERANGE=\"{}@{start}\"", segment.number, part.bytes),
+            };
+            text.push_str(if part.independent { ",INDEPENDENT=YES\n" } else { "\n" });
+            start = start.saturating_add(part.bytes);
+        }
+    }
+}

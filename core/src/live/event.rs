@@ -1,0 +1,60 @@
+//! What happens in a live stream, in order: all that a log, a recorder or a cache needs.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::window::Segment;
+
+/// A rendition of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RenditionId(pub usize);
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A rendition has a header: its first, or another. What needs it follows.
+    Header {
+        /// Of which rendition.
+        rendition: RenditionId,
+        /// Its number, which segments name.
+        number: u32,
+        /// The CMAF header.
+        bytes: Bytes,
+    },
+    /// A part is there: a CMAF chunk.
+    Part {
+        /// Of which rendition.
+        rendition: RenditionId,
+        /// Number of its segment.
+        segment: u32,
+        /// Its number in the segment, from 0.
+        part: u32,
+        /// What is made: `moof` and the header of `mdat`; before them `prft` and, in the first of a segment, `styp`.
+        head: Bytes,
+        /// The payload that follows, in the pieces in which it came.
+        payload: Vec<Bytes>,
+        /// Ticks of the time line at which its first sample is decoded.
+        start: u64,
+        /// Ticks that its samples last.
+        duration: u64,
+        /// Whether decoding can begin in it.
+        independent: bool,
+    },
+    /// A segment is whole: all of its parts were told, or it is a gap and has none.
+    Segment {
+        /// Of which rendition.
+        rendition: RenditionId,
+        /// All that is to be known of it; its parts too.
+        segment: Segment,
+    },
+    /// Nobody may ask for a segment any more.
+    Removed {
+        /// Of which rendition.
+        rendition: RenditionId,
+        /// Its number.
+        segment: u32,
+    },
+    /// The stream is over: nothing follows.
+    Ended,
+}

@@ -1,0 +1,403 @@
+//! A rendition while it grows: samples wait until it is known in which segment they are, then make up parts.
+
+use alloc::{collections::VecDeque, format, string::String, vec::Vec};
+use core::mem;
+
+use bytes::Bytes;
+
+use super::{
+    Config,
+    clock::{Clock, Place},
+    cuts::{Cut, Time},
+    event::{Event, RenditionId},
+};
+use crate::{
+    coding::Writer,
+    error::{Error, Result},
+    hls::Lines,
+    sample::{LiveSample, Sample, SampleTableBuilder},
+    segment::{
+        chunk::{self, Additions},
+        header::{TRACK_ID, cmaf_header},
+    },
+    time::{Moment, Timescale, rescale, rescale_length},
+    track::Track,
+    window::{Part, Promise, Segment, Window},
+};
+
+/// The most samples that wait.
+const MOST_WAITING: usize = 8192;
+/// The most bytes of the samples that wait, and of a part.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// A sample on the time line.
+#[derive(Debug)]
+pub struct Placed {
+    pub sample: LiveSample,
+    /// When it is decoded, in ticks of the time line.
+    pub time: i64,
+    /// What it needs to have begun.
+    pub generation: u32,
+    /// Number of its header.
+    header: u32,
+}
+
+impl Placed {
+    /// When it is presented.
+    pub fn shown(&self) -> i64 {
+        self.time.saturating_add(self.sample.composition_offset.into())
+    }
+
+    /// The middle of the time for which it is presented: where that is, it belongs.
+    pub fn middle(&self) -> i64 {
+        self.shown().saturating_add(i64::from(self.sample.duration / 2))
+    }
+}
+
+/// What is needed to publish.
+pub struct Desk<'a> {
+    pub config: &'a Config,
+    pub promise: &'a Promise,
+    pub clock: &'a Clock,
+    pub events: &'a mut VecDeque<Event>,
+}
+
+/// A rendition.
+#[derive(Debug)]
+pub struct Rendition {
+    pub id: RenditionId,
+    pub name: String,
+    /// As its source describes it.
+    pub track: Track,
+    /// Number and bytes of its header.
+    pub header: (u32, Bytes),
+    pub place: Place,
+    /// Whether its source was lost, so that another may go on with it.
+    pub free: bool,
+    /// A sample that does not say how long it lasts: the next one tells.
+    held: Option<LiveSample>,
+    pub waiting: VecDeque<Placed>,
+    waiting_bytes: u64,
+    /// The segment that is next, if none is open.
+    pub next: u32,
+    /// The part that grows.
+    part: Vec<Placed>,
+    part_duration: u64,
+    part_bytes: u64,
+    /// The end of what is in parts, by decoding and by presentation.
+    decoded: i64,
+    shown: i64,
+    /// How long the last sample lasts.
+    step: i64,
+    pub window: Window,
+    /// How playlists list the whole segments of the window, each written once.
+    pub lines: VecDeque<Lines>,
+    /// Fragments so far.
+    fragments: u32,
+    /// The most and all bits, and for how many ticks.
+    pub rate: Rate,
+}
+
+/// Bytes of whole segments that are not gaps.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rate {
+    pub peak: u64,
+    pub bytes: u64,
+    pub ticks: u64,
+}
+
+impl Rendition {
+    /// Of a track; its first segment is to be `next`.
+    pub fn new(id: RenditionId, name: String, track: &Track, next: u32, config: &Config) -> Self {
+        let mut track = track.clone();
+        let shift = mem::take(&mut track.shift);
+        let bytes = Bytes::from(cmaf_header(&track));
+        track.shift = shift;
+        Self {
+            id,
+            name,
+            header: (config.first_number, bytes),
+            place: Place::new(track.timescale),
+            free: false,
+            held: None,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            next,
+            part: Vec::new(),
+            part_duration: 0,
+            part_bytes: 0,
+            decoded: 0,
+            shown: 0,
+            step: 0,
+            window: Window::new(track.timescale),
+            lines: VecDeque::new(),
+            fragments: 0,
+            rate: Rate::default(),
+            track,
+        }
+    }
+
+    /// Another header; `false`: it is the same.
+    pub fn change(&mut self, track: &Track) -> bool {
+        let mut plain = track.clone();
+        plain.shift = 0;
+        let bytes = Bytes::from(cmaf_header(&plain));
+        let same = bytes == self.header.1;
+        if !same {
+            self.header = (self.header.0.saturating_add(1), bytes);
+        }
+        self.track = track.clone();
+        !same
+    }
+
+    /// Takes a sample as it came; returns those that can be placed.
+    pub fn take(&mut self, sample: LiveSample) -> impl Iterator<Item = LiveSample> + use<> {
+        let held = self.held.take().map(|mut held| {
+            held.duration = sample.decode_time.checked_sub(held.decode_time).and_then(|step| u32::try_from(step).ok()).unwrap_or(1).max(1);
+            held
+        });
+        let now = if sample.duration == 0 {
+            self.held = Some(sample);
+            None
+        } else {
+            Some(sample)
+        };
+        held.into_iter().chain(now)
+    }
+
+    /// A sample waits until its segment is known.
+    pub fn wait(&mut self, sample: LiveSample, time: i64) -> Result<()> {
+        self.waiting_bytes = self.waiting_bytes.saturating_add(sample.len());
+        if self.waiting.len() >= MOST_WAITING || self.waiting_bytes > MOST_BYTES {
+            let message = format!(
+                "{} runs ahead: {} samples of {} bytes wait for the pictures that they belong to; send all tracks at the same pace",
+                self.name,
+                self.waiting.len(),
+                self.waiting_bytes
+            );
+            return Err(Error::unsupported(message));
+        }
+        let (generation, header) = (self.place.generation, self.header.0);
+        self.waiting.push_back(Placed { sample, time, generation, header });
+        Ok(())
+    }
+
+    /// The first that waits.
+    pub fn unwait(&mut self) -> Option<Placed> {
+        let placed = self.waiting.pop_front()?;
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(placed.sample.len());
+        Some(placed)
+    }
+
+    /// The end of what is in parts and, up to `generation`, of what waits, by presentation.
+    pub fn end(&self, generation: u32) -> Time {
+        let last = self.waiting.iter().rfind(|placed| placed.generation <= generation);
+        let waits = last.map_or(0, |placed| placed.shown().saturating_add(placed.sample.duration.into()));
+        Time { ticks: self.shown.max(waits), scale: self.window.timescale }
+    }
+
+    /// The end of what is in parts, by decoding: no key frame is presented before that.
+    pub fn decoded(&self) -> Time {
+        Time { ticks: self.decoded, scale: self.window.timescale }
+    }
+
+    /// The end of what is in parts, by presentation.
+    pub fn shown(&self) -> i64 {
+        self.shown
+    }
+
+    /// How long its last sample lasts.
+    pub fn step(&self) -> i64 {
+        self.step
+    }
+
+    /// Whether a part grows.
+    pub fn has_part(&self) -> bool {
+        !self.part.is_empty()
+    }
+
+    /// Whether something is in the segment that grows.
+    pub fn has_content(&self) -> bool {
+        !self.part.is_empty() || self.window.open.as_ref().is_some_and(|open| !open.parts.is_empty())
+    }
+
+    /// Begins a segment.
+    pub fn open(&mut self, cut: &Cut) {
+        if self.window.timescale != self.track.timescale {
+            self.rescale();
+        }
+        let start = cut.start.in_scale(self.window.timescale);
+        let last = self.window.segments.back().map_or(0, |last| i64::try_from(last.end()).unwrap_or(i64::MAX));
+        // Sound begins where it ended, no further than a sample from the pictures.
+        let start = if !cut.discontinuity && start.saturating_sub(last).saturating_abs() <= self.step { last } else { start };
+        let shift = Time { ticks: start.saturating_sub(cut.start.in_scale(self.window.timescale)), scale: self.window.timescale };
+        let known = self.window.segments.back().map(|last| last.header);
+        self.window.open = Some(Segment {
+            number: cut.number,
+            start: u64::try_from(start).unwrap_or(0),
+            duration: 0,
+            bytes: 0,
+            header: known.unwrap_or(self.header.0),
+            clock: cut.clock.after(shift.micros()),
+            discontinuity: cut.discontinuity,
+            discontinuities: cut.discontinuities,
+            period: cut.period,
+            gap: false,
+            parts: Vec::new(),
+        });
+        self.next = cut.number.saturating_add(1);
+    }
+
+    /// Another scale of time: what is listed is told in it.
+    fn rescale(&mut self) {
+        let (from, to) = (self.window.timescale, self.track.timescale);
+        let ticks = |ticks: u64| rescale_length(ticks, from, to);
+        for segment in &mut self.window.segments {
+            (segment.start, segment.duration) = (ticks(segment.start), ticks(segment.end()).saturating_sub(ticks(segment.start)));
+            segment.parts.iter_mut().for_each(|part| part.duration = ticks(part.duration));
+        }
+        self.window.set_timescale(to);
+        self.rate.ticks = ticks(self.rate.ticks);
+        (self.decoded, self.shown) = (rescale(self.decoded, from, to), rescale(self.shown, from, to));
+    }
+
+    /// Adds a sample to the segment that is open.
+    pub fn add(&mut self, placed: Placed, desk: &mut Desk<'_>) -> Result<()> {
+        let scale = self.window.timescale;
+        let duration = u64::from(placed.sample.duration);
+        let Some(open) = self.window.open.as_mut() else { return Ok(()) };
+        if self.part.is_empty() && open.parts.is_empty() {
+            open.header = placed.header;
+        }
+        let other = self.part.first().is_some_and(|first| first.sample.description != placed.sample.description);
+        let long = !desk.promise.fits_part(self.part_duration.saturating_add(duration), scale);
+        if !self.part.is_empty() && (other || long || self.part_bytes.saturating_add(placed.sample.len()) > MOST_BYTES) {
+            self.close_part(desk)?;
+        }
+        if !desk.promise.fits_part(duration, scale) {
+            let limit = desk.promise.part_micros() / 1000;
+            let message = format!(
+                "{}: a sample lasts {duration} ticks of {} a second, longer than the parts of {limit} ms that are promised to players; \
+                 send frames at a constant rate (ffmpeg: -r 25 -vsync cfr), or promise longer parts",
+                self.name,
+                scale.get()
+            );
+            return Err(Error::unsupported(message).by("RFC 8216bis 4.4.3.7"));
+        }
+        self.decoded = placed.time.saturating_add(placed.sample.duration.into());
+        self.shown = self.shown.max(placed.shown().saturating_add(placed.sample.duration.into()));
+        self.step = placed.sample.duration.into();
+        self.part_duration = self.part_duration.saturating_add(duration);
+        self.part_bytes = self.part_bytes.saturating_add(placed.sample.len());
+        self.part.push(placed);
+        // One more that lasts as long would not fit: it is whole, and nothing is waited for.
+        if !desk.promise.fits_part(self.part_duration.saturating_add(duration), scale) {
+            self.close_part(desk)?;
+        }
+        Ok(())
+    }
+
+    /// The part that grows is whole.
+    fn close_part(&mut self, desk: &mut Desk<'_>) -> Result<()> {
+        let samples = mem::take(&mut self.part);
+        (self.part_duration, self.part_bytes) = (0, 0);
+        let (Some(first), Some(open)) = (samples.first(), self.window.open.as_mut()) else { return Ok(()) };
+        let start = u64::try_from(first.time).unwrap_or(0);
+        let mut table = SampleTableBuilder::default();
+        table.description_run(0, first.sample.description);
+        let (mut offset, mut independent) = (0u64, false);
+        for placed in &samples {
+            let LiveSample { duration, composition_offset, sync, .. } = placed.sample;
+            let size = u32::try_from(placed.sample.len()).unwrap_or(u32::MAX);
+            let decode_time = u64::try_from(placed.time).unwrap_or(0);
+            table.push(&Sample { decode_time, duration, composition_offset, sync, offset, size })?;
+            offset = offset.saturating_add(size.into());
+            independent |= sync;
+        }
+        let table = table.finish();
+        self.fragments = self.fragments.wrapping_add(1);
+        let begins = open.parts.is_empty();
+        let before = if begins { reference_time(desk.clock, start, self.window.timescale) } else { Vec::new() };
+        let additions = Additions { before, ..Additions::default() };
+        let head = Bytes::from(chunk::head_of(&table, &(0..table.len()), (0, self.fragments), begins, &additions));
+        let part = Part { duration: table.duration(), bytes: offset.saturating_add(head.len() as u64), independent };
+        let number = u32::try_from(open.parts.len()).unwrap_or(u32::MAX);
+        open.parts.push(part);
+        open.bytes = open.bytes.saturating_add(part.bytes);
+        open.duration = open.duration.saturating_add(part.duration);
+        desk.events.push_back(Event::Part {
+            rendition: self.id,
+            segment: open.number,
+            part: number,
+            head,
+            payload: samples.into_iter().flat_map(|placed| placed.sample.payload).collect(),
+            start,
+            duration: part.duration,
+            independent,
+        });
+        Ok(())
+    }
+
+    /// The segment that is open ends at `end`.
+    pub fn close(&mut self, end: Time, video: bool, desk: &mut Desk<'_>) -> Result<()> {
+        self.close_part(desk)?;
+        let Some(mut segment) = self.window.open.take() else { return Ok(()) };
+        let mut end = end.in_scale(self.window.timescale);
+        segment.gap = segment.parts.is_empty();
+        if !segment.gap && !video && self.shown.saturating_sub(end).saturating_abs() <= self.step {
+            end = self.shown;
+        }
+        segment.duration = u64::try_from(end).unwrap_or(0).saturating_sub(segment.start).max(1);
+        if segment.gap {
+            self.shown = self.shown.max(end);
+        } else {
+            self.rate.note(&segment, self.window.timescale);
+        }
+        let length = u64::from(desk.config.window).div_ceil(1000);
+        self.lines.push_back(Lines::new(&segment, self.window.timescale));
+        desk.events.push_back(Event::Segment { rendition: self.id, segment: segment.clone() });
+        let gone = self.window.close(segment, length, desk.config.most_segments(), desk.promise);
+        while self.lines.len() > self.window.segments.len() {
+            self.lines.pop_front();
+        }
+        desk.events.extend(gone.into_iter().map(|segment| Event::Removed { rendition: self.id, segment }));
+        Ok(())
+    }
+}
+
+impl Rate {
+    fn note(&mut self, segment: &Segment, scale: Timescale) {
+        self.bytes = self.bytes.saturating_add(segment.bytes);
+        self.ticks = self.ticks.saturating_add(segment.duration);
+        // What a segment of half a second and longer needs.
+        if segment.duration.saturating_mul(2) >= u64::from(scale.get()) {
+            self.peak = self.peak.max(bits(segment.bytes, segment.duration, scale));
+        }
+    }
+
+    /// Bits a second of all.
+    pub fn average(&self, scale: Timescale) -> u64 {
+        bits(self.bytes, self.ticks, scale)
+    }
+}
+
+/// Bits a second.
+pub fn bits(bytes: u64, ticks: u64, scale: Timescale) -> u64 {
+    let bits = u128::from(bytes) * 8 * u128::from(scale.get());
+    u64::try_from(bits.div_ceil(u128::from(ticks).max(1))).unwrap_or(u64::MAX)
+}
+
+/// `prft` (ISO/IEC 14496-12 8.16.5): when the sample that is decoded at `time` was captured, as far as that is known.
+fn reference_time(clock: &Clock, time: u64, scale: Timescale) -> Vec<u8> {
+    /// The times belong together in a way that is consistent, but arbitrary.
+    const ARBITRARY: u32 = 8;
+    let at = Time { ticks: i64::try_from(time).unwrap_or(i64::MAX), scale };
+    let moment: Moment = clock.zero().after(at.micros());
+    let mut w = Writer::with_capacity(32);
+    w.full_box(b"prft", 1, ARBITRARY, |w| {
+        w.u32(TRACK_ID);
+        w.u64(moment.ntp());
+        w.u64(time);
+    });
+    w.into_bytes()
+}
