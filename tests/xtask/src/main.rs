@@ -25,7 +25,7 @@ usage: cargo xtask COMMAND
   test [FILTER]                 set up and run all checks and tests; with FILTER only the Rust tests whose name contains it
   setup                         install what `test` needs, build nothing of the project
   web                           build the web app into web/dist
-  wasm                          build the core for JavaScript into wasm/pkg
+  wasm                          build the npm package into wasm/dist, the core for JavaScript into wasm/pkg
   bench [ARGS]                  build and run the benchmarks
 ";
 
@@ -58,10 +58,17 @@ fn dispatch(command: &str, args: &[String]) -> Option<Result<()>> {
         ("test", [filter]) if !filter.starts_with('-') => Some(test::matching(filter)),
         ("setup", []) => Some(test::set_up().map(drop)),
         ("web", []) => Some(needs::ensure(&[needs::NODE]).and_then(|()| web::build())),
-        ("wasm", []) => Some(wasm::ensure_tools(&[needs::NODE]).and_then(|tools| wasm::build(&tools)).map(drop)),
+        ("wasm", []) => Some(wasm_package()),
         ("bench", args) => Some(bench(args)),
         _ => None,
     }
+}
+
+/// The core for JavaScript, and the npm package around it.
+fn wasm_package() -> Result<()> {
+    let tools = wasm::ensure_tools(&[needs::NODE])?;
+    wasm::build(&tools)?;
+    wasm::build_package()
 }
 
 /// Runs the benchmark program on the release build, with the arguments as they are.

@@ -7,15 +7,13 @@ use crate::node::Package;
 use crate::run::{Step, answer, cargo_program, on_ci};
 use crate::{place, wasm, web};
 
-/// The core's package for JavaScript.
-const CORE_FOR_JS: Package = Package { name: "wasm" };
 /// The browser tests.
 const BROWSER: Package = Package { name: "tests/browser" };
 
 /// Makes sure of every tool and module the tests use.
 pub fn set_up() -> Result<wasm::Tools> {
     let tools = wasm::ensure_tools(&[NODE, FFMPEG, CHROMIUM, XMLLINT, RUSTFMT, CLIPPY])?;
-    for package in [CORE_FOR_JS, web::WEB, BROWSER] {
+    for package in [wasm::PACKAGE, web::WEB, BROWSER] {
         if package.exists() {
             package.install()?;
         }
@@ -28,17 +26,18 @@ pub fn all() -> Result<()> {
     let tools = set_up()?;
     cargo("format").args(["fmt", "--all", "--check"]).shown()?;
     let core_for_js = wasm::build(&tools)?;
+    wasm::build_package()?;
     web::build()?;
     cargo("lints").args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).shown()?;
     cargo("documentation").args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").shown()?;
-    scripts("check", &[CORE_FOR_JS, web::WEB, BROWSER])?;
+    scripts("check", &[wasm::PACKAGE, web::WEB, BROWSER])?;
     // All at once, with the server that the browser tests talk to: built one by one, they would differ in the features of what they share.
     cargo("build").args(["build", "--workspace", "--bins", "--tests"]).shown()?;
     rust_tests(&[])?;
     if let Some(package) = core_for_js {
         wasm::smoke_test(&package)?;
     }
-    scripts("test", &[CORE_FOR_JS, BROWSER])?;
+    scripts("test", &[wasm::PACKAGE, BROWSER])?;
     println!("all checks and tests passed");
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::needs::{self, Need};
+use crate::node::Package;
 use crate::run::Step;
 use crate::stamp::Stamp;
 use crate::{place, wasm::toolchain::Toolchain};
@@ -72,6 +73,15 @@ pub fn build(tools: &Tools) -> Result<Option<PathBuf>> {
         stamp.keep()?;
     }
     Ok(Some(package))
+}
+
+/// The npm package: its TypeScript beside the core, in wasm/dist.
+pub const PACKAGE: Package = Package { name: "wasm" };
+
+/// Builds the npm package from the core in wasm/pkg.
+pub fn build_package() -> Result<()> {
+    PACKAGE.install()?;
+    PACKAGE.script("build").hidden()
 }
 
 /// Loads the package in Node.js as a page would, and checks that it asks nothing of its host but what wasm-bindgen gives.

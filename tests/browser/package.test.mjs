@@ -1,0 +1,177 @@
+/** The npm package in Chromium: in its worker, with worker and core inside, in the thread of the page; the bytes that the native program
+ * makes; what a Content-Security-Policy lets it do; a preview of the local file. */
+
+import { strict as assert } from "node:assert";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+import { native } from "../../wasm/tests/support.mjs";
+import { PATIENCE, program } from "./browser.mjs";
+import { makeMedia } from "./media.mjs";
+
+const DIST = fileURLToPath(new URL("../../wasm/dist/", import.meta.url));
+const CLIPS = ["counter.mp4", "fragmented.mp4", "quicktime.mov", "late-audio.mp4", "sound.m4a"];
+const TYPES = /** @type {Record<string, string>} */ ({ js: "text/javascript", wasm: "application/wasm", html: "text/html" });
+
+/** Serves the package, the clips and an empty page, each page and script with the policy that its path begins with.
+ * @param {string} media */
+function serve(media) {
+  const policies = /** @type {Record<string, { page?: string, script?: string }>} */ ({
+    free: {},
+    // What a careful site has: the page may not compile, the script of the worker has a policy of its own, which is none.
+    page: { page: "default-src 'self'; script-src 'self'; worker-src 'self'" },
+    all: { page: "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'", script: "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" },
+    none: { page: "default-src 'self'; script-src 'self'", script: "default-src 'self'; script-src 'self'" },
+    blob: { page: "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:" },
+  });
+  return createServer(async (request, response) => {
+    const [, kind = "", ...rest] = decodeURIComponent(new URL(request.url ?? "", "http://x").pathname).split("/");
+    const path = rest.join("/");
+    const policy = path === "" ? policies[kind]?.page : policies[kind]?.script;
+    const headers = policy ? { "content-security-policy": policy } : {};
+    try {
+      const body = path === "" ? "<!doctype html><title>page</title>" : await readFile(path.startsWith("media/") ? join(media, path.slice(6)) : join(DIST, path));
+      const type = path === "" ? "text/html" : (TYPES[path.split(".").at(-1) ?? ""] ?? "video/mp4");
+      response.writeHead(200, { ...headers, "content-type": type }).end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+}
+
+/** Digests of all that the package makes of a clip, as `wasm/tests/support.mjs` has them; runs in the page.
+ * @param {{ clip: string, entry: string, options?: object, own?: boolean }} how */
+async function madeInPage({ clip, entry, options, own }) {
+  const load = (/** @type {string} */ path) => /** @type {Promise<typeof import("../../wasm/dist/index.js")>} */ (import(path));
+  const { open } = await load(new URL(`${entry}.js`, location.href).href);
+  const blob = await (await fetch(`media/${clip}`)).blob();
+  const read = async (/** @type {number} */ start, /** @type {number} */ end) => new Uint8Array(await blob.slice(start, end).arrayBuffer());
+  const plan = await open(own ? { size: blob.size, read } : new File([blob], clip), options);
+  const digest = async (/** @type {BufferSource | string} */ bytes) => {
+    const hash = await crypto.subtle.digest("SHA-256", typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
+    return [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  };
+  /** @type {[string, string][]} */
+  const files = [["manifest.mpd", await digest(await plan.dash())]];
+  for (const [path, text] of Object.entries(await plan.hls())) files.push([path, await digest(text)]);
+  for (const { id } of plan.tracks) files.push([`${id}/init.mp4`, await digest(/** @type {Uint8Array<ArrayBuffer>} */ (await plan.header(id)))]);
+  for await (const { track, number, bytes, blob } of plan.segments()) {
+    files.push([`${track}/${number}.m4s`, await digest(bytes ?? (await blob.arrayBuffer()))]);
+  }
+  plan.close();
+  return Object.fromEntries(files.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+describe("the package in a page", () => {
+  /** @type {ReturnType<typeof makeMedia>} */
+  let media;
+  /** @type {import("node:http").Server} */
+  let server;
+  /** @type {import("playwright-core").Browser} */
+  let browser;
+  let origin = "";
+  before(
+    async () => {
+      media = makeMedia(...CLIPS);
+      server = serve(media.folder);
+      await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+      const address = server.address();
+      origin = typeof address === "object" ? `http://127.0.0.1:${address?.port}` : "";
+      browser = await chromium.launch({ executablePath: program(), headless: true, args: ["--disable-gpu"] });
+    },
+    { timeout: PATIENCE },
+  );
+  after(async () => {
+    await browser?.close();
+    server?.close();
+    media?.remove();
+  });
+
+  /** @template T @param {string} policy @param {(page: import("playwright-core").Page) => Promise<T>} visit */
+  async function inPage(policy, visit) {
+    const page = await browser.newPage();
+    try {
+      await page.goto(`${origin}/${policy}/`);
+      return await visit(page);
+    } finally {
+      await page.close();
+    }
+  }
+
+  for (const clip of CLIPS) {
+    test(`makes the bytes that the native program makes: ${clip}`, { timeout: PATIENCE }, async () => {
+      const { files } = native(join(media.folder, clip));
+      const made = await inPage("free", (page) => page.evaluate(madeInPage, { clip, entry: "index" }));
+      assert.deepEqual(made, files);
+    });
+  }
+
+  for (const [name, how] of /** @type {const} */ ([
+    ["with worker and core inside", { entry: "inline" }],
+    ["in the thread of the page", { entry: "index", options: { worker: false } }],
+    ["by `reelway/core`", { entry: "core" }],
+    ["of a file that the page reads for the worker", { entry: "index", own: true }],
+  ])) {
+    test(`the same ${name}`, { timeout: PATIENCE }, async () => {
+      const clip = "counter.mp4";
+      const { files } = native(join(media.folder, clip));
+      assert.deepEqual(await inPage("free", (page) => page.evaluate(madeInPage, { clip, ...how })), files);
+    });
+  }
+
+  for (const { policy, entry, works } of [
+    { policy: "page", entry: "index", works: true },
+    { policy: "all", entry: "index", works: true },
+    { policy: "none", entry: "index", works: false },
+    { policy: "blob", entry: "inline", works: true },
+    { policy: "page", entry: "inline", works: false },
+  ]) {
+    test(`${entry} under the policy '${policy}': ${works ? "works" : "an error"}`, { timeout: PATIENCE }, async () => {
+      const made = inPage(policy, (page) => page.evaluate(madeInPage, { clip: "sound.m4a", entry }));
+      if (works) assert.ok(Object.keys(await made).length > 0);
+      else await assert.rejects(made, /WebAssembly|wasm|worker/i);
+    });
+  }
+
+  test("errors are of the same classes through the worker", { timeout: PATIENCE }, async () => {
+    const error = await inPage("free", (page) =>
+      page.evaluate(async () => {
+        const load = (/** @type {string} */ path) => /** @type {Promise<typeof import("../../wasm/dist/index.js")>} */ (import(path));
+        const { open, UnsupportedError } = await load(new URL("index.js", location.href).href);
+        return open(new Blob(["no video at all."])).catch((error) => (JSON.parse(JSON.stringify({ ...error, message: error.message, is: error instanceof UnsupportedError }))));
+      }),
+    );
+    assert.deepEqual(error, { name: "UnsupportedError", kind: "unsupported", message: error.message, offset: 0, is: true });
+    assert.match(error.message, /not an MP4 or MOV file/);
+  });
+
+  test("the local file plays from its own segments, seeks, ends; its key frames are pictures", { timeout: PATIENCE }, async () => {
+    const told = await inPage("free", (page) =>
+      page.evaluate(async () => {
+        const load = (/** @type {string} */ path) => /** @type {Promise<typeof import("../../wasm/dist/index.js")>} */ (import(path));
+        const { open, preview, thumbnails } = await load(new URL("index.js", location.href).href);
+        const plan = await open(await (await fetch("media/counter.mp4")).blob());
+        const video = document.createElement("video");
+        document.body.append(video);
+        video.muted = true;
+        const happens = (/** @type {string} */ event) => new Promise((resolve) => video.addEventListener(event, resolve, { once: true }));
+        const shown = preview(plan, video);
+        await happens("loadeddata");
+        const { videoWidth, duration } = video;
+        video.currentTime = 9;
+        await happens("seeked");
+        const ended = happens("ended");
+        await video.play();
+        await ended;
+        const pictures = [];
+        for await (const { time, image } of thumbnails(plan, [0, 5, 11])) pictures.push([time, image.width]);
+        shown.close();
+        return { playable: plan.tracks.map(({ playable }) => playable), videoWidth, duration: Math.round(duration), at: Math.round(video.currentTime), pictures };
+      }),
+    );
+    assert.deepEqual(told, { playable: [true, true], videoWidth: 640, duration: 12, at: told.at, pictures: [[0, 160], [4, 160], [8, 160]] });
+  });
+});

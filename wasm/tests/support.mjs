@@ -1,0 +1,89 @@
+/** Media, the native program, and a comparison of all that both sides make of a file. */
+
+import { strict as assert } from "node:assert";
+import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, openAsBlob, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** @typedef {import("../dist/core.js").Plan} Plan */
+
+/** A folder that is removed when the tests have ended. */
+export function folder() {
+  const path = mkdtempSync(join(tmpdir(), "reelway-package-"));
+  process.once("exit", () => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** What ffmpeg makes of these arguments, which end without the name of the file.
+ * @param {string} path @param {string[]} args */
+export function ffmpeg(path, ...args) {
+  execFileSync("ffmpeg", ["-hide_banner", "-loglevel", "error", "-nostdin", "-y", ...args, path], { stdio: ["ignore", "ignore", "inherit"] });
+  return path;
+}
+
+/** Pictures and sound, a key frame every `gop` frames at 25 a second.
+ * @param {number} seconds @param {number} [gop] */
+export const picture = (seconds, gop = 50) => [
+  ...["-f", "lavfi", "-i", `testsrc2=size=320x180:rate=25:duration=${seconds}`],
+  ...["-f", "lavfi", "-i", `sine=frequency=440:sample_rate=48000:duration=${seconds}`],
+  ...["-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", `${gop}`, "-keyint_min", `${gop}`, "-sc_threshold", "0", "-pix_fmt", "yuv420p"],
+  ...["-c:a", "aac"],
+];
+
+/** The native program, which tells what it makes of the same file. */
+export function program() {
+  const named = process.env["REELWAY_BIN"];
+  const built = ["release", "debug"].map((profile) => join(import.meta.dirname, `../../target/${profile}/reelway`));
+  const found = [...(named ? [named] : built)].find(existsSync);
+  if (found === undefined) throw new Error("no reelway binary: build it with `cargo build --bin reelway`, or name one in REELWAY_BIN");
+  return found;
+}
+
+/** @param {Uint8Array | string} bytes */
+const digest = (bytes) => createHash("sha256").update(bytes).digest("hex");
+
+/** Files by path, each by its digest: what `reelway package` writes for a file, or what it says against it.
+ * @param {string} file */
+export function native(file) {
+  const out = folder();
+  const run = spawnSync(program(), ["package", file, "-o", out], { encoding: "utf8" });
+  if (run.status !== 0) {
+    rmSync(out, { recursive: true, force: true });
+    return { error: run.stderr.trim() };
+  }
+  const paths = /** @type {string[]} */ (readdirSync(out, { recursive: true, encoding: "utf8" })).filter((path) => /\.\w+$/.test(path));
+  const files = Object.fromEntries(paths.sort().map((path) => [path, digest(readFileSync(join(out, path)))]));
+  rmSync(out, { recursive: true, force: true });
+  return { files };
+}
+
+/** The same by this package.
+ * @param {Plan} plan */
+export async function made(plan) {
+  /** @type {[string, string][]} */
+  const files = Object.entries(await plan.hls()).map(([path, text]) => [path, digest(text)]);
+  files.push(["manifest.mpd", digest(await plan.dash())]);
+  for (const { id, segments, webvtt } of plan.tracks) {
+    files.push([`${id}/init.mp4`, digest(await plan.header(id))]);
+    for (let number = 1; webvtt && number <= segments; number++) files.push([`${id}/${number}.vtt`, digest(await plan.webvtt(id, number))]);
+  }
+  for await (const { track, number, size, bytes, blob } of plan.segments()) {
+    const whole = bytes ?? new Uint8Array(await blob.arrayBuffer());
+    assert.equal(whole.byteLength, size, `${track}/${number}`);
+    files.push([`${track}/${number}.m4s`, digest(whole)]);
+  }
+  return Object.fromEntries(files.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** An error as the native program prints it.
+ * @param {import("../dist/error.js").ReelwayError} error */
+export function printed({ message, path, offset, clause }) {
+  const place = [path ? `in ${path}` : "", offset === undefined ? "" : `at byte ${offset}`].filter(Boolean).join(", ");
+  const told = [place, clause].filter(Boolean).join("; ");
+  return told ? `${message} (${told})` : message;
+}
+
+/** @param {string} path */
+export const blob = (path) => openAsBlob(path);

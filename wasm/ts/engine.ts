@@ -1,0 +1,237 @@
+/** Plans a file in this thread: the core makes heads, bytes of media go around it. */
+
+import { MisuseError, thrown } from "./error.js";
+import { type Wasm, core } from "./module.js";
+import type { Plan as CorePlan } from "./segmenter.js";
+import { type Source } from "./source.js";
+import { Window } from "./window.js";
+
+/** What the core tells of a file, and when its segments begin. */
+export interface Description {
+  /** Bytes of the file. */
+  size: number;
+  /** Aimed at for segments, in milliseconds. */
+  target: number;
+  /** Of the presentation, in milliseconds. */
+  duration: number;
+  tracks: (TrackFacts & { timeline: Float64Array })[];
+  problems: Problem[];
+}
+
+/** A track, as the manifests have it. */
+export interface TrackFacts {
+  /** Its name in URLs: `v1`, `a1`, `t1`, ... */
+  id: string;
+  kind: "video" | "audio" | "text";
+  /** RFC 6381 codecs string. */
+  codec: string;
+  /** BCP 47 tag, the shortest there is. */
+  language?: string;
+  /** What people call it. */
+  label?: string;
+  /** What it is for: roles of DASH. */
+  roles: string[];
+  /** Coded width in pixels. */
+  width?: number;
+  /** Coded height in pixels. */
+  height?: number;
+  /** Frames a second, as a fraction such as `30000/1001`. */
+  frameRate?: string;
+  channels?: number;
+  /** In Hz. */
+  sampleRate?: number;
+  /** Bits a second on average. */
+  bitrate: number;
+  /** Ticks a second. */
+  timescale: number;
+  samples: number;
+  segments: number;
+  /** Whether HLS has its segments as WebVTT. */
+  webvtt?: true;
+}
+
+/** Something that whoever publishes the file should know; it can be published all the same. */
+export interface Problem {
+  /** Faults of the file, key frames too far apart, or a remark on the presentation. */
+  kind: "malformed" | "unsupported" | "truncated" | "sparse-key-frames" | "remark";
+  /** A sentence for a person. */
+  message: string;
+  /** The boxes around it, as `moov/trak`. */
+  path?: string;
+  /** The byte of the file. */
+  offset?: number;
+  /** The clause that is broken. */
+  clause?: string;
+  /** Number of the track in the file, where it is left out for this. */
+  leftOut?: number;
+  /** The track that it is about. */
+  rendition?: string;
+  /** The longest segment in milliseconds, where key frames are too far apart. */
+  longest?: number;
+}
+
+/** A segment as it leaves: a `Blob` of ranges of the file, or bytes. */
+export type Form = "blob" | "bytes";
+/** Bytes of the file that the plan was made from, and where they stand in it. */
+export interface IndexRange {
+  at: number;
+  bytes: Uint8Array;
+}
+
+/** A planned file, in this thread or in a worker. */
+export interface Engine {
+  description: Description;
+  /** A manifest by its path, as `master.m3u8`, `v1/media.m3u8`, `manifest.mpd`, or a segment of WebVTT, as `t1/1.vtt`. */
+  text(path: string): Promise<string>;
+  header(track: string): Promise<Uint8Array>;
+  /** A segment; in no `form`, in the one that costs less. */
+  segment(track: string, number: number, form?: Form): Promise<Blob | Uint8Array>;
+  index(): Promise<IndexRange[]>;
+  close(): void;
+}
+
+/** How a file is opened. */
+export interface EngineOptions {
+  /** Aimed at for segments, in milliseconds. */
+  target: number;
+  wasm?: Wasm | undefined;
+  /** Milliseconds until a read counts as lost. */
+  patience?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** At least this much is read at a time, as most boxes are small and reads are not cheap. */
+const LEAST = 1 << 16;
+/** The most ranges of a file in one `Blob`: each costs as much as a quarter of a megabyte copied. */
+const MOST_SLICES = 48;
+
+/** Reads the index of `file`, and plans it. */
+export async function plan(file: Blob | Source, { target, wasm, patience, signal }: EngineOptions): Promise<Engine> {
+  const Opener = await core(wasm);
+  const window = new Window(file, patience);
+  const opener = new Opener(file.size);
+  const ranges: [number, number][] = [];
+  let planned: CorePlan;
+  try {
+    for (let range; (range = opener.required()) !== undefined; ) {
+      signal?.throwIfAborted();
+      const [start = 0, needed = 0] = range;
+      const end = Math.min(file.size, Math.max(needed, start + LEAST));
+      await window.with(start, end, (bytes) => opener.handle(start, bytes));
+      ranges.push([start, end]);
+    }
+    planned = opener.finish(target);
+  } catch (error) {
+    window.close();
+    throw thrown(error);
+  }
+  return new Local(file, window, planned, ranges, target);
+}
+
+class Local implements Engine {
+  readonly description: Description;
+
+  constructor(
+    private readonly file: Blob | Source,
+    private readonly window: Window,
+    private readonly plan: CorePlan,
+    private readonly ranges: [number, number][],
+    target: number,
+  ) {
+    const told = JSON.parse(plan.describe()) as { duration: number; tracks: TrackFacts[]; problems: Problem[] };
+    const tracks = told.tracks.map((track) => ({ ...track, timeline: plan.timeline(track.id) }));
+    this.description = { size: file.size, target, duration: told.duration, tracks, problems: told.problems };
+  }
+
+  async text(path: string): Promise<string> {
+    const [track = "", name = ""] = path.split("/");
+    return this.ask(() => {
+      if (path === "master.m3u8") return this.plan.multivariant();
+      if (path === "manifest.mpd") return this.plan.mpd();
+      if (name === "media.m3u8") return this.plan.playlist(track);
+      if (name === "iframes.m3u8") return this.plan.iFrames(track);
+      const number = /^([1-9]\d*)\.vtt$/.exec(name)?.[1];
+      if (number === undefined) throw new MisuseError({ kind: "misuse", message: `there is no ${path}` });
+      return this.plan.webvtt(track, Number(number));
+    });
+  }
+
+  async header(track: string): Promise<Uint8Array> {
+    return this.ask(() => this.plan.header(track));
+  }
+
+  async segment(track: string, number: number, form?: Form): Promise<Blob | Uint8Array> {
+    const pieces = this.pieces(track, number);
+    const ranges = pieces.filter((piece): piece is Range => "start" in piece);
+    if (this.file instanceof Blob && (form === "blob" || (form === undefined && ranges.length <= MOST_SLICES))) {
+      const { file } = this;
+      return new Blob(pieces.map((piece) => ("start" in piece ? file.slice(piece.start, piece.end) : (piece as Uint8Array<ArrayBuffer>))));
+    }
+    const bytes = await this.gather(pieces, ranges);
+    return form === "blob" ? new Blob([bytes]) : bytes;
+  }
+
+  /** The heads of a segment and the ranges of the file between them. */
+  private pieces(track: string, number: number): (Range | Uint8Array)[] {
+    const segment = this.ask(() => this.plan.segment(track, number));
+    const heads = segment.heads();
+    const layout = segment.layout();
+    const pieces: (Range | Uint8Array)[] = [];
+    for (let at = 0, head = 0; at < layout.length; ) {
+      const length = layout[at++] ?? 0;
+      let count = layout[at++] ?? 0;
+      pieces.push(heads.subarray(head, (head += length)));
+      for (; count > 0; count--) pieces.push({ start: layout[at++] ?? 0, end: layout[at++] ?? 0 });
+    }
+    return pieces;
+  }
+
+  private async gather(pieces: (Range | Uint8Array)[], ranges: Range[]): Promise<Uint8Array<ArrayBuffer>> {
+    const length = (piece: Range | Uint8Array) => ("start" in piece ? piece.end - piece.start : piece.byteLength);
+    const out = new Uint8Array(pieces.reduce((sum, piece) => sum + length(piece), 0));
+    const start = ranges.reduce((least, range) => Math.min(least, range.start), Infinity);
+    const end = ranges.reduce((most, range) => Math.max(most, range.end), 0);
+    // Samples that lie far from each other are read one by one, not with all that is between them.
+    const near = end - start <= 4 * out.byteLength + LEAST;
+    let at = 0;
+    const place = (bytes: Uint8Array) => {
+      out.set(bytes, at);
+      at += bytes.byteLength;
+    };
+    const fill = (window: Uint8Array) => {
+      for (const piece of pieces) place("start" in piece ? window.subarray(piece.start - start, piece.end - start) : piece);
+    };
+    if (near && ranges.length > 0) await this.window.with(start, end, fill);
+    else {
+      for (const piece of pieces) {
+        if ("start" in piece) await this.window.with(piece.start, piece.end, place);
+        else place(piece);
+      }
+    }
+    return out;
+  }
+
+  async index(): Promise<IndexRange[]> {
+    const index: IndexRange[] = [];
+    for (const [at, end] of this.ranges) index.push({ at, bytes: await this.window.with(at, end, (bytes) => bytes.slice()) });
+    return index;
+  }
+
+  close(): void {
+    this.window.close();
+    this.plan.free();
+  }
+
+  private ask<T>(question: () => T): T {
+    try {
+      return question();
+    } catch (error) {
+      throw thrown(error);
+    }
+  }
+}
+
+interface Range {
+  start: number;
+  end: number;
+}

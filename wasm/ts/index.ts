@@ -1,0 +1,51 @@
+/** `reelway`: plans files in a worker where there are workers, and in the thread that calls where there are none.
+ *
+ * ```js
+ * import { open } from "reelway";
+ * const plan = await open(file, { segment: 4 });
+ * ```
+ */
+
+import { type OpenOptions as CoreOptions, millis } from "./options.js";
+import { Plan } from "./plan.js";
+import { planIn } from "./remote.js";
+import { type Input, resolve } from "./source.js";
+
+export * from "./error.js";
+export { WorkerError } from "./remote.js";
+export { type Preview, preview, thumbnails } from "./preview.js";
+export { Plan, type Segment, type SegmentFacts, type SegmentsOptions, type Track } from "./plan.js";
+export type { Form, IndexRange, Problem, TrackFacts, Input, Source, Wasm } from "./core.js";
+
+/** How a file is opened. */
+export interface OpenOptions extends CoreOptions {
+  /** The worker, or where its script is (`reelway/worker`), if not beside this package; `false`: none, it is done here. A worker that is
+   * given belongs to the plan, and ends with it. */
+  worker?: Worker | URL | string | false;
+}
+
+/** Plans a file from its index alone.
+ *
+ * @throws {ReelwayError} The file cannot be read, or holds nothing that can be played: the class says which. */
+export async function open(input: Input, options: OpenOptions = {}): Promise<Plan> {
+  const { worker, segment, ...rest } = options;
+  if (worker === false || (worker === undefined && !hasWorkers())) {
+    // Apart, so that a page that has a worker does not load it.
+    const { open: openHere } = await import("./core.js");
+    return openHere(input, options);
+  }
+  const file = await resolve(input, options.signal);
+  return new Plan(await planIn(start(worker), file, { ...rest, target: millis(segment) }));
+}
+
+/** Node.js has no workers of this kind; in those of Deno and Bun the package is not found by its URL. */
+function hasWorkers(): boolean {
+  return typeof Worker === "function" && globalThis.process?.versions?.node === undefined;
+}
+
+function start(worker: Worker | URL | string | undefined): Worker {
+  if (worker instanceof Worker) return worker;
+  if (worker !== undefined) return new Worker(worker, { type: "module" });
+  // Bundlers know this form, and put the script where it is then found.
+  return new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+}

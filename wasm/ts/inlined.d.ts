@@ -1,0 +1,2 @@
+/** The script of a worker that has the core inside; made by the build. */
+export const worker: string;

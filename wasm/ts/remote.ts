@@ -1,0 +1,132 @@
+/** Plans a file in a worker. Messages go both ways: questions to the engine there, and, of a file that only this thread can read, reads here. */
+
+import type { Description, Engine, EngineOptions, Form, IndexRange } from "./engine.js";
+import { type ErrorFacts, ReadError, ReelwayError, errorOf } from "./error.js";
+import type { Source } from "./source.js";
+
+/** To the worker. */
+export type Question =
+  | { id: number; open: { file: Blob | { size: number }; target: number; wasm?: unknown; patience?: number | undefined } }
+  | { id: number; text: string }
+  | { id: number; header: string }
+  | { id: number; segment: [string, number, Form | undefined] }
+  | { id: number; index: true }
+  | { id: number; read: Uint8Array | undefined; fault?: ErrorFacts }
+  | { id: number; close: true };
+
+/** From the worker. */
+export type Answer = { id: number; ok: unknown } | { id: number; fault: ErrorFacts } | { id: number; read: [number, number] };
+
+/** Ids are told apart by thread: questions count up, reads are asked for by negative ids. */
+export async function planIn(worker: Worker, file: Blob | Source, options: EngineOptions): Promise<Engine> {
+  const { target, wasm, patience, signal } = options;
+  const line = new Line(worker, file);
+  const abort = () => line.close(signal?.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    signal?.throwIfAborted();
+    const open = { file: file instanceof Blob ? file : { size: file.size }, target, wasm, patience };
+    const description = (await line.ask({ open })) as Description;
+    return new Remote(line, description);
+  } catch (error) {
+    line.close(error);
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+class Remote implements Engine {
+  constructor(
+    private readonly line: Line,
+    readonly description: Description,
+  ) {}
+
+  text(path: string): Promise<string> {
+    return this.line.ask({ text: path }) as Promise<string>;
+  }
+  header(track: string): Promise<Uint8Array> {
+    return this.line.ask({ header: track }) as Promise<Uint8Array>;
+  }
+  segment(track: string, number: number, form?: Form): Promise<Blob | Uint8Array> {
+    return this.line.ask({ segment: [track, number, form] }) as Promise<Blob | Uint8Array>;
+  }
+  index(): Promise<IndexRange[]> {
+    return this.line.ask({ index: true }) as Promise<IndexRange[]>;
+  }
+  close(): void {
+    this.line.close(new ReadError({ kind: "read", message: "the plan is closed" }));
+  }
+}
+
+type Without<Q> = Q extends unknown ? Omit<Q, "id"> : never;
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** The messages between this thread and a worker. */
+class Line {
+  private readonly waiting = new Map<number, Waiting>();
+  private last = 0;
+  private closed: { reason: unknown } | undefined;
+
+  constructor(
+    private readonly worker: Worker,
+    private readonly file: Blob | Source,
+  ) {
+    worker.onmessage = ({ data }: MessageEvent<Answer>) => this.take(data);
+    // A script that cannot be loaded tells nothing more than that.
+    worker.onerror = (event) => this.close(event.message ? new Error(event.message) : new WorkerError());
+  }
+
+  ask(question: Without<Question>): Promise<unknown> {
+    if (this.closed) return Promise.reject(this.closed.reason);
+    const id = (this.last += 1);
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.worker.postMessage({ id, ...question });
+    });
+  }
+
+  private take(answer: Answer): void {
+    if ("read" in answer) return void this.read(answer.id, ...answer.read);
+    const waiting = this.waiting.get(answer.id);
+    this.waiting.delete(answer.id);
+    if ("fault" in answer) waiting?.reject(errorOf(answer.fault));
+    else waiting?.resolve(answer.ok);
+  }
+
+  private async read(id: number, start: number, end: number): Promise<void> {
+    try {
+      this.worker.postMessage({ id, read: await (this.file as Source).read(start, end) });
+    } catch (error) {
+      this.worker.postMessage({ id, read: undefined, fault: factsOf(error) });
+    }
+  }
+
+  close(reason: unknown): void {
+    if (this.closed) return;
+    this.closed = { reason };
+    this.worker.terminate();
+    for (const { reject } of this.waiting.values()) reject(reason);
+    this.waiting.clear();
+  }
+}
+
+/** The worker did not start: its script is not where it should be, or a Content-Security-Policy forbids it. */
+export class WorkerError extends Error {
+  constructor() {
+    super("the worker of reelway does not start: serve its script, or allow it by `worker-src`; or use `reelway/inline` or `worker: false`");
+    this.name = "WorkerError";
+  }
+}
+
+/** What crosses of an error. */
+export function factsOf(error: unknown): ErrorFacts {
+  if (!(error instanceof ReelwayError)) return { kind: "read", message: error instanceof Error ? error.message : String(error) };
+  const { kind, message, path, offset, clause, status } = error;
+  const facts = { path, offset, clause, status };
+  const known = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
+  return { kind, message, ...known };
+}

@@ -1,0 +1,28 @@
+/** What wasm-bindgen makes of the core; see wasm/src. */
+export class Opener {
+  constructor(size: number);
+  required(): Float64Array | undefined;
+  handle(position: number, bytes: Uint8Array): void;
+  finish(millis: number): Plan;
+  free(): void;
+}
+export class Plan {
+  private constructor();
+  describe(): string;
+  timeline(rendition: string): Float64Array;
+  multivariant(): string;
+  playlist(rendition: string): string;
+  iFrames(rendition: string): string;
+  mpd(): string;
+  header(rendition: string): Uint8Array;
+  segment(rendition: string, number: number): Segment;
+  webvtt(rendition: string, number: number): string;
+  free(): void;
+}
+export class Segment {
+  private constructor();
+  heads(): Uint8Array;
+  layout(): Float64Array;
+  free(): void;
+}
+export default function start(from: { module_or_path: URL | string | Response | BufferSource | WebAssembly.Module }): Promise<unknown>;
