@@ -26,6 +26,7 @@ usage: cargo xtask COMMAND
   setup                         install what `test` needs, build nothing of the project
   web                           build the web app into web/dist
   wasm                          build the npm package into wasm/dist, the core for JavaScript into wasm/pkg
+  bundlers                      build a page that uses the npm package with each bundler, and run it in Chromium
   bench [ARGS]                  build and run the benchmarks
 ";
 
@@ -59,6 +60,7 @@ fn dispatch(command: &str, args: &[String]) -> Option<Result<()>> {
         ("setup", []) => Some(test::set_up().map(drop)),
         ("web", []) => Some(needs::ensure(&[needs::NODE]).and_then(|()| web::build())),
         ("wasm", []) => Some(wasm_package()),
+        ("bundlers", []) => Some(bundlers()),
         ("bench", args) => Some(bench(args)),
         _ => None,
     }
@@ -69,6 +71,15 @@ fn wasm_package() -> Result<()> {
     let tools = wasm::ensure_tools(&[needs::NODE])?;
     wasm::build(&tools)?;
     wasm::build_package()
+}
+
+/// The bundlers are large: they are installed for this alone.
+fn bundlers() -> Result<()> {
+    const BUNDLERS: node::Package = node::Package { name: "tests/bundlers" };
+    needs::ensure(&[needs::NODE, needs::FFMPEG, needs::CHROMIUM])?;
+    wasm_package()?;
+    BUNDLERS.install()?;
+    BUNDLERS.script("test").shown()
 }
 
 /// Runs the benchmark program on the release build, with the arguments as they are.
