@@ -52,7 +52,7 @@ const BUNDLERS = {
   parcel: {
     entry: "reelway",
     build(folder) {
-      run(folder, "parcel", "build", "index.html", "--no-cache", "--no-source-maps", "--log-level", "error");
+      run(folder, "parcel", "build", "index.html", "--no-cache", "--cache-dir", "cache", "--no-source-maps", "--log-level", "error");
       return "dist";
     },
   },
