@@ -12,7 +12,7 @@
 //!
 //! Bytes of media never come here: a segment is its head and the ranges of the file that follow it. Sizes and positions are numbers of
 //! JavaScript, exact up to 2^53. What has more than one field crosses as JSON or as an array of numbers: each class and each field of one
-//! would cost bytes on both sides. What is thrown is JSON too, see [`error`].
+//! would cost bytes on both sides. What is thrown is JSON too, see `error.rs`.
 
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
