@@ -40,6 +40,9 @@ fn package(source: &Path, folder: &Path, scheme: &str, json: &str, more: &[&str]
 
 /// The file of a rendition, header and segments together.
 fn together(folder: &Path) -> Result<Vec<u8>> {
+    if let Ok(whole) = fs::read(folder.join("media.mp4")) {
+        return Ok(whole);
+    }
     let mut bytes = fs::read(folder.join("init.mp4"))?;
     for number in 1.. {
         match fs::read(folder.join(format!("{number}.m4s"))) {
@@ -193,6 +196,54 @@ fn decrypted_it_is_the_source() -> Result<()> {
     results.into_iter().collect()
 }
 
+/// All of a rendition in one file: what an index and byte ranges lead to decrypts to the source, in both manifests, with keys that change.
+#[test]
+fn single_files_are_encrypted() -> Result<()> {
+    let Some(source) = sources()?.into_iter().find(|path| files::name(path) == "irregular_gop.mp4") else { return Ok(()) };
+    // Vectors are random where none are given.
+    const IV: &str = r#","iv":"00112233445566778899aabbccddeeff""#;
+    let of = |kind: &str| format!(r#"{IV},"for":"{kind}""#);
+    let (of_video, of_sound) = (of("video"), of("audio"));
+    for (scheme, list, more) in [
+        ("cenc", vec![(0, IV)], ""),
+        ("cbcs", vec![(0, IV)], ""),
+        ("cenc", vec![(0, of_video.as_str()), (1, of_video.as_str()), (2, of_sound.as_str())], r#","period":2"#),
+    ] {
+        let folder = tempfile::tempdir()?;
+        let single = ["--layout", "single-file", "--segment", "1s"];
+        let out = package(&source, folder.path(), scheme, &json(&list, more), &single)?;
+        compare(&source, &out)?;
+        let ran = run(&["verify", &out.display().to_string()], folder.path())?;
+        ensure!(ran.code == Some(0), "{scheme}: {ran:?}");
+        if let Some(schema) = Schema::open(folder.path())? {
+            schema.check(&out.join("manifest.mpd"))?;
+        }
+        // Header and segments as the playlist tells them are what the layout of segments has.
+        let apart = folder.path().join("apart");
+        fs::create_dir(&apart)?;
+        let apart = package(&source, &apart, scheme, &json(&list, more), &["--segment", "1s"])?;
+        for name in ["v1", "a1"] {
+            let file = fs::read(out.join(name).join("media.mp4"))?;
+            let playlist = fs::read_to_string(out.join(name).join("media.m3u8"))?;
+            let ranges = playlist.lines().filter_map(|line| {
+                let range = line.strip_prefix("#EXT-X-BYTERANGE:").or_else(|| line.split_once("BYTERANGE=\"")?.1.strip_suffix('"'))?;
+                let (length, start) = range.split_once('@')?;
+                Some((start.parse::<usize>().ok()?, length.parse::<usize>().ok()?))
+            });
+            let ranges: Vec<(usize, usize)> = ranges.collect();
+            let told: Vec<u8> =
+                ranges.iter().flat_map(|(start, length)| file.get(*start..start + length).unwrap_or_default()).copied().collect();
+            ensure!(ranges.len() > 4 && told == together(&apart.join(name))?, "{scheme}: {name}: not what the playlist says");
+            let mpd = fs::read_to_string(out.join("manifest.mpd"))?;
+            let header = fs::read(apart.join(name).join("init.mp4"))?.len();
+            let first = ranges.get(1).context("no segment")?.0;
+            let index = format!("indexRange=\"{header}-{}\"", first - 1);
+            ensure!(mpd.contains(&index) && file.get(header + 4..header + 8) == Some(b"sidx"), "{scheme}: {name}: {index}");
+        }
+    }
+    Ok(())
+}
+
 /// Video and sound with keys of their own, each another after two segments, and the first again.
 #[test]
 fn keys_change() -> Result<()> {
@@ -339,6 +390,7 @@ fn what_cannot_be_encrypted_is_refused() -> Result<()> {
         (&["--encrypt", "aes-128", "--keys", "keys.json"], 1, "--no-dash"),
         (&["--encrypt", "aes-128", "--no-dash", "--keys", "keys.json"], 1, "URI"),
         (&["--encrypt", "cenc", "--keys", "none.json"], 1, "none.json"),
+        (&["--encrypt", "aes-128", "--no-dash", "--layout", "single-file", "--keys", "keys.json"], 1, "segments"),
         (&["--encrypt", "cenc", "--keys", "two.json"], 1, "several keys for video"),
     ] {
         let ran = run(&[&["package", "none.mp4", "-o", "out"], arguments].concat(), folder.path())?;

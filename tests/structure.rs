@@ -1,7 +1,12 @@
 //! Files that are put together in odd ways: what is in them is published exactly, or the reason why not is told. One row, one way.
 
 use anyhow::{Context, Result, ensure};
-use reelway_core::{Demuxer, Error, Movie as Found, sample::Sample};
+use reelway_core::{
+    Demuxer, Error, Movie as Found, Options, Vod,
+    boxes::event::{EventMessage, EventTime, MAX_EVENT},
+    sample::Sample,
+    time::Timescale,
+};
 use reelway_tests::{
     movie::Movie,
     surgery::{boxed, change, fields, remove, set},
@@ -137,7 +142,7 @@ const LOSES: &[(&str, Done, usize, &str)] = &[
     ("stco is cut off", |f| change(f, &format!("{SOUND}/stco"), |b| b.truncate(8 + 4 * 2)), 19, "entries need"),
     ("stbl is missing", |f| remove(f, SOUND), 0, "box 'stbl' is missing"),
     ("esds is missing", |f| change(f, &format!("{SOUND}/stsd"), |b| b.truncate(8)), 0, "box 'stsd' is missing"),
-    ("the codec is not carried", |f| rename(f, SOUND, *b"samr"), 0, "sample entry 'samr': this codec is not carried"),
+    ("the codec is not carried", |f| rename(f, SOUND, *b"QDM2"), 0, "sample entry 'QDM2': this codec is not carried"),
     ("all is encrypted", |f| rename(f, SOUND, *b"enca"), 0, "the track is encrypted"),
     (
         "a chunk is behind the end",
@@ -269,7 +274,7 @@ fn samples_keep_their_descriptions() -> Result<()> {
     let movie = demux(&source)?;
     let plain = samples(&demux(&file())?);
     ensure!(samples(&movie) == plain && movie.left_out.is_empty(), "other samples: {:?}", movie.left_out);
-    let vod = reelway_core::Vod::new(vec![movie], &reelway_core::Options::default())?;
+    let vod = Vod::new(vec![movie], &Options::default())?;
     let (rendition, track) = vod.renditions().next().context("no rendition")?;
     ensure!(track.codec.string == "avc1.4D400D", "the codec of the first: {}", track.codec.string);
     let entries: Vec<&[u8]> = track.sample_entries.iter().map(|entry| entry.get(4..8).unwrap_or_default()).collect();
@@ -353,9 +358,14 @@ fn sync_samples_that_no_table_tells_are_found_in_the_pictures() -> Result<()> {
 /// The video in fragments: `moof` and `mdat` for each of the key frames, and for what follows them.
 fn fragmented() -> Result<Vec<u8>> {
     let source = file();
-    let vod = reelway_core::Vod::new(vec![demux(&source)?], &reelway_core::Options::default())?;
-    let mut written = vod.header("v1")?;
-    for fragment in vod.segment("v1", 1)? {
+    let vod = Vod::new(vec![demux(&source)?], &Options::default())?;
+    Ok([vod.header("v1")?, segment(&vod, 1, &source)?].concat())
+}
+
+/// The bytes of segment `number` of the video.
+fn segment(vod: &Vod, number: u32, source: &[u8]) -> Result<Vec<u8>> {
+    let mut written = Vec::new();
+    for fragment in vod.segment("v1", number)? {
         written.extend(&fragment.head);
         for extent in fragment.extents {
             let index = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
@@ -402,5 +412,67 @@ fn fragments_that_are_odd_are_read() -> Result<()> {
         ensure!(faults.len() == usize::from(told.is_some()), "{name}: {faults:?}");
         ensure!(faults.iter().zip(told.iter()).all(|(fault, told)| fault.contains(*told)), "{name}: {faults:?}");
     }
+    Ok(())
+}
+
+fn message<'a>(scheme: &'a str, time: EventTime, data: &'a [u8]) -> EventMessage<'a> {
+    let timescale = Timescale::MILLIS;
+    EventMessage { scheme, value: "1", timescale, time, duration: 500, id: 7, data }
+}
+
+/// Puts boxes in front of `moof` number `number` of [`fragmented`].
+fn before_moof(file: &mut Vec<u8>, number: usize, boxes: &[u8]) -> Result<()> {
+    let mut moofs = file.windows(4).enumerate().filter(|(_, name)| name == b"moof").map(|(place, _)| place - 4);
+    let place = moofs.nth(number - 1).context("no such moof")?;
+    file.splice(place..place, boxes.iter().copied());
+    Ok(())
+}
+
+/// ISO/IEC 23009-1 5.10.3.3, ISO/IEC 23000-19 7.4.5: events stand in front of the samples that they stood in front of, with times of the
+/// track; manifests tell of them.
+#[test]
+fn events_are_carried() -> Result<()> {
+    const CUE: &str = "urn:scte:scte35:2013:bin";
+    let relative = message(CUE, EventTime::InSegment(250), &[0xfc]);
+    let absolute = message("https://aomedia.org/emsg/ID3", EventTime::Absolute(3000), b"ID3");
+    let mut source = fragmented()?;
+    // From the last on, so that the numbers of those before stay. The third fragment is presented from one second on.
+    before_moof(&mut source, 4, &absolute.to_bytes())?;
+    before_moof(&mut source, 3, &[relative.to_bytes(), boxed("free", &[]), absolute.to_bytes()].concat())?;
+    before_moof(&mut source, 2, &[boxed("emsg", &[9; 12]), boxed("emsg", &vec![0; MAX_EVENT as usize])].concat())?;
+    let movie = demux(&source)?;
+    let faults: Vec<String> = movie.faults.iter().map(ToString::to_string).collect();
+    ensure!(matches!(faults.as_slice(), [long, other] if long.contains("box 'emsg' of") && other.contains("version 9")), "{faults:?}");
+    ensure!(movie.tracks.iter().map(|track| track.samples.len()).collect::<Vec<_>>() == [100], "other samples");
+    let options = Options { date: Some(reelway_core::time::Date(0)), ..Options::segments_of(1000) };
+    let vod = Vod::new(vec![movie], &options)?;
+    // 12,800 ticks a second and 1,000: 64,000.
+    let scale = Timescale::new(64_000).context("zero")?;
+    let rewritten = EventMessage { timescale: scale, time: EventTime::Absolute(80_000), duration: 32_000, ..relative };
+    let found: Vec<Vec<u8>> = (1..=4).map(|number| segment(&vod, number, &source)).collect::<Result<_>>()?;
+    let expected = [rewritten.to_bytes(), absolute.to_bytes()].concat();
+    let second = found.get(1).context("one segment")?;
+    ensure!(second.get(24..24 + expected.len()) == Some(&expected), "not in front of its segment");
+    ensure!(second.get(24 + expected.len() + 4..).is_some_and(|rest| rest.starts_with(b"moof")), "no fragment behind it");
+    let count = |bytes: &[u8]| bytes.windows(5).filter(|name| name == b"emsg\x01").count();
+    let counts: Vec<usize> = found.iter().map(|bytes| count(bytes)).collect();
+    ensure!(counts == [0, 3, 0, 0], "in other segments: {counts:?}");
+    for (bytes, told) in found.iter().zip(vod.renditions().next().into_iter().flat_map(|(rendition, _)| &rendition.timeline.segments)) {
+        ensure!(bytes.len() as u64 == told.bytes, "{} bytes, told {}", bytes.len(), told.bytes);
+    }
+    for told in [
+        "<InbandEventStream schemeIdUri=\"urn:scte:scte35:2013:bin\" value=\"1\"/>",
+        "<InbandEventStream schemeIdUri=\"https://aomedia.org/emsg/ID3\" value=\"1\"/>",
+    ] {
+        ensure!(vod.mpd().matches(told).count() == 1, "{told}");
+    }
+    let range = "#EXT-X-DATERANGE:ID=\"scte35-7-1\",START-DATE=\"1970-01-01T00:00:01.250Z\",DURATION=0.500,SCTE35-CMD=0xFC\n";
+    ensure!(vod.media_playlist("v1")?.contains(range), "{}", vod.media_playlist("v1")?);
+    // I-frames are the pictures alone.
+    ensure!(vod.i_frame_playlist("v1")?.matches("#EXT-X-BYTERANGE").count() == 4, "{}", vod.i_frame_playlist("v1")?);
+    // What is written is read in the same way.
+    let again = demux(&[vod.header("v1")?, found.concat()].concat())?;
+    let events = |movie: &Found| movie.tracks.first().map(|track| track.events.clone());
+    ensure!(events(&again).is_some_and(|again| vod.inputs().first().and_then(events) == Some(again)), "other events");
     Ok(())
 }

@@ -39,7 +39,8 @@ pub fn i_frames(track: &Track, timeline: &Timeline, start: (u64, Timescale), len
         chunk::places(track, segment.samples.clone()).enumerate().map(move |(chunk, mut place)| {
             if let Some(length) = lengths.and_then(|lengths| lengths.get(chunk)) {
                 // The first has the bytes before the first chunk too.
-                place.bytes.start = end.max(chunk::STYP_LENGTH);
+                let lead = chunk::events_length(track, &place.samples);
+                place.bytes.start = end.max(chunk::STYP_LENGTH).saturating_add(lead);
                 end = end.saturating_add(*length);
                 place.bytes.end = end;
             }

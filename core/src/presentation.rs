@@ -11,7 +11,7 @@ use crate::{
     segment::{header, index},
     time::{Date, FrameRate, Timescale},
     timeline::Timeline,
-    track::Track,
+    track::{Event, Track},
 };
 
 /// A rendition: a CMAF track with its segments (HLS: a rendition or variant; DASH: a Representation).
@@ -44,6 +44,8 @@ pub struct Rendition {
     pub buffer_millis: u64,
     /// Bytes of its header.
     pub header_length: u64,
+    /// The kinds of events that its segments hold: `scheme_id_uri` and `value` of each.
+    pub event_streams: Vec<(String, String)>,
     /// Whether HLS has it as segments of WebVTT instead of fragmented MP4.
     pub webvtt: bool,
     /// How its segments are encrypted, if they are.
@@ -129,6 +131,7 @@ impl Rendition {
             header_length: header::cmaf_header(track).len() as u64,
             timeline,
             bandwidth,
+            event_streams: event_streams(track),
             webvtt: track.cues.is_some(),
             protection: None,
         }
@@ -192,6 +195,20 @@ impl Rendition {
     pub fn is(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
+}
+
+/// The kinds of events of `track`, each once.
+fn event_streams(track: &Track) -> Vec<(String, String)> {
+    /// More kinds than any programme has; a file can hold one a message.
+    const MOST: usize = 32;
+    let mut streams: Vec<(String, String)> = Vec::new();
+    for message in track.events.iter().filter_map(Event::message) {
+        let known = streams.iter().any(|(scheme, value)| scheme == message.scheme && value == message.value);
+        if !known && streams.len() < MOST {
+            streams.push((message.scheme.into(), message.value.into()));
+        }
+    }
+    streams
 }
 
 /// How long bytes have to come at `rate` bits a second before the first that are needed have all come when they are needed, wherever play

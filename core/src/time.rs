@@ -28,6 +28,12 @@ impl Timescale {
     pub fn get(self) -> u32 {
         self.0.get()
     }
+
+    /// The coarsest scale in which ticks of both are whole; `None` where it does not fit into 32 bits.
+    pub fn common(self, other: Self) -> Option<Self> {
+        let divisor = greatest_common_divisor(self.get(), other.get());
+        self.get().checked_mul(other.get().checked_div(divisor)?).and_then(Self::new)
+    }
 }
 
 /// `ticks` of the scale `from` in ticks of the scale `to`: the nearest one, halves upward; saturates at the ends of `i64`.

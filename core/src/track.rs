@@ -1,10 +1,12 @@
 //! A track: what it carries, how its times map to the presentation, and its samples.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::ops::Range;
 
 use crate::{
-    boxes::user_data::UserData,
+    boxes::{BoxHeader, event::EventMessage, user_data::UserData},
     codec::{Codec, Kind},
+    coding::Reader,
     sample::{Sample, SampleTable},
     text::Cues,
     time::{FrameRate, Timescale},
@@ -41,8 +43,27 @@ pub struct Track {
     pub samples: SampleTable,
     /// What a track of text shows, where it was read: not of `stpp`. Of text that is not in samples of its own yet `samples` is empty.
     pub cues: Option<Cues>,
+    /// What happens in the programme, in the order of the samples.
+    pub events: Vec<Event>,
     /// The bytes of the samples, where they were made here: positions of samples are those in it, not in the input.
     pub payload: Option<Vec<u8>>,
+}
+
+/// An event message that came with a track.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The first sample of the fragment that it stands in front of.
+    pub sample: u32,
+    /// The `emsg`, whole, with a time on the timeline of the track.
+    pub bytes: Box<[u8]>,
+}
+
+impl Event {
+    /// What it says.
+    pub fn message(&self) -> Option<EventMessage<'_>> {
+        let mut reader = Reader::new(&self.bytes, 0);
+        BoxHeader::read(&mut reader).and_then(|_| EventMessage::read(reader)).ok()
+    }
 }
 
 impl Track {
@@ -68,8 +89,15 @@ impl Track {
         self.samples.memory()
             + self.cues.as_ref().map_or(0, Cues::memory)
             + self.payload.as_ref().map_or(0, Vec::len)
+            + self.events.iter().map(|event| event.bytes.len() + size_of::<Event>()).sum::<usize>()
             + self.sample_entries.iter().map(|entry| entry.len() + size_of::<Vec<u8>>()).sum::<usize>()
             + size_of::<Self>()
+    }
+
+    /// The events that come with the samples in `numbers`.
+    pub fn events_in(&self, numbers: Range<u32>) -> &[Event] {
+        let place = |number| self.events.partition_point(|event| event.sample < number);
+        self.events.get(place(numbers.start)..place(numbers.end)).unwrap_or_default()
     }
 
     /// The rate of the frame duration that most samples have, if nine in ten have it; else the average.
@@ -107,6 +135,7 @@ pub(crate) fn test_track(timescale: u32, count: u32, delta: u32, sync: impl Fn(u
         shift: 0,
         samples: samples.finish(),
         cues: None,
+        events: Vec::new(),
         payload: None,
     }
 }

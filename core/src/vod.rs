@@ -173,7 +173,7 @@ impl Vod {
 
     /// The HLS media playlist of a rendition.
     pub fn media_playlist(&self, rendition: &str) -> Result<String> {
-        self.rendition(rendition).map(|(rendition, _)| hls::media_playlist(&self.presentation, rendition))
+        self.rendition(rendition).map(|(rendition, track)| hls::media_playlist(&self.presentation, rendition, &track.events))
     }
 
     /// The HLS playlist of the I-frames of a rendition of video.
@@ -295,9 +295,9 @@ impl Vod {
     #[cfg(feature = "encryption")]
     fn encrypted(mut self, encryption: Option<Encryption>) -> Result<Self> {
         if let Some(encryption) = &encryption {
-            if self.presentation.layout == Layout::SingleFile {
+            if self.presentation.layout == Layout::SingleFile && encryption.scheme() == Scheme::Aes128 {
                 let message =
-                    "an encrypted presentation in single files: the index in front needs sizes that encryption makes; keep segments";
+                    "encryption by AES-128 in single files: it is of whole segments, which are files of no format then; keep segments";
                 return Err(Error::unsupported(message));
             }
             // Text is read by more than players: it stays clear.
@@ -305,6 +305,7 @@ impl Vod {
                 let Source { input, track } = rendition.source;
                 if let Some(track) = self.inputs.get(input).and_then(|movie| movie.tracks.get(track)) {
                     encrypt::check(track, encryption)?;
+                    rendition.header_length = encrypt::header(track, encryption).len() as u64;
                 }
                 let segments = u32::try_from(rendition.timeline.segments.len()).unwrap_or(u32::MAX);
                 rendition.protection = Some(encryption.protection(rendition.kind(), segments));

@@ -82,6 +82,9 @@ pub fn package(
         let made = encrypted::segments(&inputs(vod, sources), vod, folder, manifests, &mut progress)?;
         for (rendition, lengths) in made {
             vod.measured(&rendition, lengths)?;
+            if layout == Layout::SingleFile {
+                write_start(vod, folder, &rendition)?;
+            }
         }
     } else {
         write_segments(&inputs(vod, sources), vod, folder, manifests, &mut progress)?;
@@ -186,6 +189,14 @@ fn single_file(vod: &Vod, folder: &Path, rendition: &str) -> Result<SingleFile, 
         Ok(file) => Ok(SingleFile { path, file: Arc::new(file), end: start.len() as u64 }),
         Err(source) => Err(PackageError::Write { path, source }),
     }
+}
+
+/// Writes header and index into the place that the file of a rendition has for them.
+fn write_start(vod: &Vod, folder: &Path, rendition: &str) -> Result<(), PackageError> {
+    let path = folder.join(rendition).join("media.mp4");
+    let start = [vod.header(rendition)?, vod.index(rendition)?].concat();
+    let written = File::options().write(true).open(&path).and_then(|file| file.write_all_at(&start, 0));
+    written.map_err(|source| PackageError::Write { path, source })
 }
 
 /// A segment being written.

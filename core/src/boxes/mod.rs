@@ -1,8 +1,10 @@
 //! ISO BMFF boxes (ISO/IEC 14496-12): one frame for all of them, then one file a family.
 
+pub mod event;
 pub mod fragment;
 pub mod movie;
 pub mod protection;
+pub mod quicktime;
 pub mod sample_entry;
 pub mod sample_table;
 pub mod user_data;

@@ -4,7 +4,7 @@ use alloc::{format, vec::Vec};
 
 use super::{BoxHeader, FourCc, children};
 use crate::{
-    coding::{Reader, Writer},
+    coding::Reader,
     error::{Error, Result},
 };
 
@@ -101,69 +101,35 @@ impl<'a> SampleEntry<'a> {
         self.read_audio().map_err(|e| e.within(self.name))
     }
 
-    /// The entry as ISO files have it, where the source is QuickTime's version 1 or 2: the same fields without the extension, and the
-    /// boxes that describe the codec out of their `wave`; and `mp4a` for [QuickTime's MP3](Self::is_quicktime_mp3). Browsers refuse the
-    /// QuickTime form. `None`: it is in the ISO form already.
-    pub fn iso_audio(&self, channels: u32, sample_rate: u32) -> Result<Option<Vec<u8>>> {
-        let audio = self.audio()?;
-        let mp3 = self.is_quicktime_mp3();
-        if audio.version == 0 && find(audio.boxes, *b"wave").is_none() && !mp3 {
-            return Ok(None);
-        }
-        let mut w = Writer::with_capacity(self.bytes.len());
-        w.boxed(if mp3 { b"mp4a" } else { &self.name.0 }, |w| {
-            w.zeros(6);
-            w.u16(1); // data_reference_index
-            w.zeros(8);
-            w.u16(u16::try_from(channels).unwrap_or(u16::MAX));
-            w.u16(16); // samplesize, a template field
-            w.zeros(4);
-            w.u32(u16::try_from(sample_rate).map_or(0, |rate| u32::from(rate) << 16));
-            let inner = find(audio.boxes, *b"wave").into_iter().flat_map(children);
-            for (name, content) in inner.chain(children(audio.boxes)).filter_map(Result::ok) {
-                // QuickTime's own: the nested container, a repetition of the coding name, its terminator, channel layout, a nested dummy.
-                if !matches!(&name.0, b"wave" | b"frma" | b"\0\0\0\0" | b"chan" | b"mp4a") {
-                    w.boxed(&name.0, |w| w.bytes(content.rest()));
-                }
-            }
-            if mp3 {
-                // Elementary stream, its decoder (a sound stream of unknown rate), its synchronization layer (ISO/IEC 14496-1 7.2.6).
-                w.full_box(b"esds", 0, 0, |w| {
-                    w.bytes(&[3, 21, 0, 0, 0, 4, 13, mp3_object_type(sample_rate), 0x15, 0, 0, 0]);
-                    w.zeros(8);
-                    w.bytes(&[6, 1, 2]);
-                });
-            }
-        });
-        Ok(Some(w.into_bytes()))
-    }
-
-    /// Whether it is MP3 under a name of QuickTime: `.mp3`, or `ms` and the number that it has in WAVE files.
-    pub fn is_quicktime_mp3(&self) -> bool {
-        matches!(&self.name.0, b".mp3" | b"ms\0\x55")
-    }
-
     fn read_audio(&self) -> Result<AudioEntry<'a>> {
         let mut reader = self.content;
         reader.skip(8)?;
         let version = reader.u16()?;
         reader.skip(6)?;
         let mut channels = u32::from(reader.u16()?);
-        reader.skip(6)?;
+        let mut sample_size = u32::from(reader.u16()?);
+        let mut format = 0;
+        reader.skip(4)?;
         let mut sample_rate = reader.u32()? >> 16;
         match version {
+            // That of ISO (12.2.3.2) adds nothing but boxes; QuickTime's four numbers are no head of one.
+            1 if BoxHeader::read(&mut reader.clone()).is_ok_and(|header| header.name.0.iter().all(u8::is_ascii_graphic)) => {
+                let rate = find(reader, *b"srat").and_then(|mut rate| rate.full_box().and_then(|_| rate.u32()).ok());
+                sample_rate = rate.unwrap_or(sample_rate);
+            }
             1 => reader.skip(16)?,
             2 => {
                 reader.skip(4)?;
-                // QuickTime's version 2 holds the rate as a 64-bit float: its value stands in the codec configuration too.
-                reader.skip(8)?;
-                sample_rate = 0;
+                sample_rate = whole(reader.u64()?);
                 channels = reader.u32()?;
-                reader.skip(20)?;
+                reader.skip(4)?;
+                sample_size = reader.u32()?;
+                format = reader.u32()?;
+                reader.skip(8)?;
             }
             _ => {}
         }
-        Ok(AudioEntry { version, channels, sample_rate, boxes: reader })
+        Ok(AudioEntry { version, channels, sample_size, sample_rate, format, boxes: reader })
     }
 }
 
@@ -181,9 +147,14 @@ pub struct AudioEntry<'a> {
     pub version: u16,
     /// `channelcount`.
     pub channels: u32,
+    /// `samplesize`, in bits.
+    pub sample_size: u32,
     /// `samplerate` in Hz; 0 where the entry does not hold it.
     pub sample_rate: u32,
-    boxes: Reader<'a>,
+    /// `formatSpecificFlags` of QuickTime's version 2; else 0.
+    pub format: u32,
+    /// The boxes of the entry.
+    pub(super) boxes: Reader<'a>,
 }
 
 impl<'a> AudioEntry<'a> {
@@ -193,13 +164,15 @@ impl<'a> AudioEntry<'a> {
     }
 }
 
-fn find(boxes: Reader<'_>, name: [u8; 4]) -> Option<Reader<'_>> {
+pub(super) fn find(boxes: Reader<'_>, name: [u8; 4]) -> Option<Reader<'_>> {
     children(boxes).filter_map(Result::ok).find(|(found, _)| found.0 == name).map(|(_, content)| content)
 }
 
-/// `objectTypeIndication` of MP3: MPEG-1 audio, or the lower rates that MPEG-2 added.
-pub fn mp3_object_type(sample_rate: u32) -> u8 {
-    if sample_rate < 32_000 { 0x69 } else { 0x6b }
+/// A 64-bit float of IEEE 754 that holds a whole number; 0 for what does not.
+fn whole(float: u64) -> u32 {
+    let exponent = (float >> 52).checked_sub(1023).filter(|exponent| *exponent < 32);
+    let fraction = float & ((1 << 52) - 1) | 1 << 52;
+    exponent.and_then(|exponent| u32::try_from(fraction >> (52 - exponent)).ok()).unwrap_or(0)
 }
 
 /// `nclx` of ISO, and `nclc` of QuickTime, which has no range flag.
@@ -216,73 +189,12 @@ fn read_colour(mut reader: Reader<'_>) -> Option<Colour> {
 mod tests {
     use super::*;
 
-    fn fields(w: &mut Writer, version: u16, rate: u32) {
-        w.zeros(6);
-        w.u16(1);
-        w.u16(version);
-        w.zeros(6);
-        w.u16(2);
-        w.u16(16);
-        w.zeros(4);
-        w.u32(rate << 16);
-    }
-
-    fn iso_form(bytes: &[u8]) -> Option<Vec<u8>> {
-        let mut descriptions = Writer::default();
-        descriptions.u32(0);
-        descriptions.u32(1);
-        descriptions.bytes(bytes);
-        let descriptions = descriptions.into_bytes();
-        let entries = read_descriptions(Reader::new(&descriptions, 0)).unwrap();
-        entries[0].iso_audio(2, 48_000).unwrap()
-    }
-
     #[test]
-    fn quicktime_sound_is_brought_into_the_iso_form() {
-        let mut expected = Writer::default();
-        expected.boxed(b"mp4a", |w| {
-            fields(w, 0, 48_000);
-            w.boxed(b"esds", |w| w.bytes(&[1, 2, 3]));
-            w.boxed(b"btrt", |w| w.zeros(12));
-        });
-        let expected = expected.into_bytes();
-        assert_eq!(iso_form(&expected), None, "nothing to be done");
-        let mut version_1 = Writer::default();
-        version_1.boxed(b"mp4a", |w| {
-            fields(w, 1, 48_000);
-            w.zeros(16);
-            w.boxed(b"wave", |w| {
-                w.boxed(b"frma", |w| w.bytes(b"mp4a"));
-                w.boxed(b"mp4a", |w| w.zeros(4));
-                w.boxed(b"esds", |w| w.bytes(&[1, 2, 3]));
-                w.boxed(&[0; 4], |_| {});
-            });
-            w.boxed(b"chan", |w| w.zeros(16));
-            w.boxed(b"btrt", |w| w.zeros(12));
-        });
-        assert_eq!(iso_form(&version_1.into_bytes()), Some(expected.clone()));
-        let mut version_2 = Writer::default();
-        version_2.boxed(b"mp4a", |w| {
-            fields(w, 2, 1);
-            w.zeros(4 + 8);
-            w.u32(2);
-            w.zeros(20);
-            w.boxed(b"esds", |w| w.bytes(&[1, 2, 3]));
-            w.boxed(b"btrt", |w| w.zeros(12));
-        });
-        assert_eq!(iso_form(&version_2.into_bytes()), Some(expected));
-        let mut mp3 = Writer::default();
-        mp3.boxed(b".mp3", |w| {
-            fields(w, 1, 48_000);
-            w.zeros(16);
-        });
-        let mut expected = Writer::default();
-        expected.boxed(b"mp4a", |w| {
-            fields(w, 0, 48_000);
-            w.full_box(b"esds", 0, 0, |w| w.bytes(&[3, 21, 0, 0, 0, 4, 13, 0x6b, 0x15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 1, 2]));
-        });
-        let expected = expected.into_bytes();
-        assert_eq!(iso_form(&mp3.into_bytes()).as_ref(), Some(&expected));
-        assert_eq!(iso_form(&expected), None);
+    fn rates_of_version_2() {
+        for (float, expected) in
+            [(0x40e5_8880_0000_0000, 44_100), (0x4107_7000_0000_0000, 192_000), (0x3ff0_0000_0000_0000, 1), (0, 0), (u64::MAX, 0)]
+        {
+            assert_eq!(whole(float), expected, "{float:x}");
+        }
     }
 }

@@ -2,22 +2,18 @@
 
 use alloc::format;
 
-use super::{Codec, bits::Bits, required, sound};
+use super::{Codec, bits::Bits, esds::decoder_config, required, sound};
 use crate::{
-    boxes::sample_entry::{SampleEntry, mp3_object_type},
+    boxes::{quicktime::mp3_object_type, sample_entry::SampleEntry},
     coding::Reader,
     error::{Error, Result},
 };
 
-const ES_DESCRIPTOR: u8 = 3;
-const DECODER_CONFIG: u8 = 4;
-const DECODER_SPECIFIC: u8 = 5;
-
 /// `objectTypeIndication` of MPEG-4 audio.
 const MPEG4_AUDIO: u8 = 0x40;
 /// Of what is carried with no configuration, so that the sample entry alone tells channels and rate: the profiles of MPEG-2 AAC, MPEG-2
-/// and MPEG-1 audio (MP3 among them), AC-3, Enhanced AC-3.
-const WITHOUT_CONFIG: [u8; 7] = [0x66, 0x67, 0x68, 0x69, 0x6b, 0xa5, 0xa6];
+/// and MPEG-1 audio (MP3 among them), two voice codecs of 3GPP2, AC-3, Enhanced AC-3, the four of DTS, Vorbis, and QCELP.
+const WITHOUT_CONFIG: [u8; 15] = [0x66, 0x67, 0x68, 0x69, 0x6b, 0xa0, 0xa1, 0xa5, 0xa6, 0xa9, 0xaa, 0xab, 0xac, 0xdd, 0xe1];
 
 /// Describes a sample entry `mp4a`.
 pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
@@ -48,58 +44,6 @@ pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
 pub fn describe_mp3(entry: &SampleEntry<'_>) -> Result<Codec> {
     let audio = entry.audio()?;
     Ok(sound(format!("mp4a.{:02X}", mp3_object_type(audio.sample_rate)), audio.channels, audio.sample_rate))
-}
-
-struct DecoderConfig<'a> {
-    object_type: u8,
-    specific: Option<Reader<'a>>,
-}
-
-fn decoder_config<'a>(esds: &mut Reader<'a>) -> Result<DecoderConfig<'a>> {
-    const CLAUSE: &str = "ISO/IEC 14496-1 7.2.6";
-    esds.full_box()?;
-    let (tag, mut stream) = descriptor(esds)?;
-    if tag != ES_DESCRIPTOR {
-        return Err(Error::malformed(format!("descriptor {tag} where the elementary stream's (3) must be"))
-            .at(stream.position())
-            .by(CLAUSE));
-    }
-    stream.skip(2)?;
-    let flags = stream.u8()?;
-    if flags & 0x80 != 0 {
-        stream.skip(2)?;
-    }
-    if flags & 0x40 != 0 {
-        let length = stream.u8()?;
-        stream.skip(length.into())?;
-    }
-    if flags & 0x20 != 0 {
-        stream.skip(2)?;
-    }
-    while !stream.is_empty() {
-        let (tag, mut config) = descriptor(&mut stream)?;
-        if tag == DECODER_CONFIG {
-            let object_type = config.u8()?;
-            config.skip(12)?;
-            let specific = descriptor(&mut config).ok().filter(|(tag, _)| *tag == DECODER_SPECIFIC).map(|(_, specific)| specific);
-            return Ok(DecoderConfig { object_type, specific });
-        }
-    }
-    Err(Error::malformed("no decoder configuration in the elementary stream descriptor").at(stream.position()).by(CLAUSE))
-}
-
-/// A descriptor: tag, then a length of up to four bytes of seven bits. A length past the end means up to the end, as some writers pad none.
-fn descriptor<'a>(reader: &mut Reader<'a>) -> Result<(u8, Reader<'a>)> {
-    let tag = reader.u8()?;
-    let mut length = 0usize;
-    for _ in 0..4 {
-        let byte = reader.u8()?;
-        length = (length << 7) | usize::from(byte & 0x7f);
-        if byte & 0x80 == 0 {
-            break;
-        }
-    }
-    Ok((tag, reader.sub(length.min(reader.remaining()))?))
 }
 
 /// The part of AudioSpecificConfig that names the codec.
@@ -201,11 +145,11 @@ mod tests {
             describe(&read_descriptions(Reader::new(&bytes, 0)).unwrap()[0])
         };
         for (object_type, expected) in
-            [(0x66, "mp4a.66"), (0x67, "mp4a.67"), (0x69, "mp4a.69"), (0x6b, "mp4a.6B"), (0xa5, "mp4a.A5"), (0xa6, "mp4a.A6")]
+            [(0x66, "mp4a.66"), (0x67, "mp4a.67"), (0x69, "mp4a.69"), (0x6b, "mp4a.6B"), (0xa5, "mp4a.A5"), (0xa9, "mp4a.A9")]
         {
             assert_eq!(describe(object_type).unwrap(), sound(expected, 2, 44_100));
         }
         assert!(describe(0x40).unwrap_err().message().contains("AudioSpecificConfig is missing"));
-        assert_eq!(describe(0xa9).unwrap_err().message(), "sample entry 'mp4a': object type 0xA9 is not carried");
+        assert_eq!(describe(0x6c).unwrap_err().message(), "sample entry 'mp4a': object type 0x6C is not carried");
     }
 }

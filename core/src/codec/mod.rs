@@ -7,13 +7,19 @@ pub mod alac;
 pub mod av1;
 pub mod avc;
 pub(crate) mod bits;
+pub mod copied;
 pub mod dolby_vision;
+pub mod esds;
 pub mod flac;
 pub mod hevc;
+pub mod iamf;
+pub mod mpeg4_visual;
+pub mod mpegh;
 pub mod nal;
 pub mod opus;
 pub mod stpp;
 pub mod vpx;
+pub mod vvc;
 
 use alloc::{format, string::String};
 
@@ -131,6 +137,9 @@ pub fn describe(entry: &SampleEntry<'_>, handler: FourCc) -> Result<Codec> {
         (b"vide", b"av01") => av1::describe(entry),
         (b"vide", b"vp08" | b"vp09") => vpx::describe(entry),
         (b"vide", b"dvh1" | b"dvhe" | b"dav1" | b"dva1" | b"dvav") => dolby_vision::describe(entry),
+        (b"vide", b"vvc1" | b"vvi1") => vvc::describe(entry),
+        (b"vide", b"mp4v") => mpeg4_visual::describe(entry),
+        (b"vide", b"s263") => copied::describe_video(entry),
         (b"soun", b"mp4a") => aac::describe(entry),
         (b"soun", _) if entry.is_quicktime_mp3() => aac::describe_mp3(entry),
         (b"soun", b"Opus") => opus::describe(entry),
@@ -139,6 +148,12 @@ pub fn describe(entry: &SampleEntry<'_>, handler: FourCc) -> Result<Codec> {
         (b"soun", b"ac-3") => ac3::describe(entry),
         (b"soun", b"ec-3") => ac3::describe_enhanced(entry),
         (b"soun", b"ac-4") => ac4::describe(entry),
+        (b"soun", b"mha1" | b"mha2" | b"mhm1" | b"mhm2") => mpegh::describe(entry),
+        (b"soun", b"iamf") => iamf::describe(entry),
+        (b"soun", b"mlpa") => copied::describe_true_hd(entry),
+        (b"soun", b"ipcm" | b"fpcm") => copied::describe_pcm(entry),
+        (b"soun", name) if copied::is_sound(*name) => copied::describe_sound(entry),
+        (b"soun", _) if let Some(pcm) = entry.quicktime_pcm() => copied::describe_quicktime_pcm(entry, pcm),
         (b"text" | b"sbtl" | b"subt", b"wvtt" | b"tx3g") => Ok(Codec { string: format!("{}", entry.name), media: Media::Text }),
         (b"text" | b"sbtl" | b"subt", b"stpp") => stpp::describe(entry),
         (_, b"encv" | b"enca") => {

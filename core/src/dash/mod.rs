@@ -77,7 +77,7 @@ impl fmt::Display for Duration {
     }
 }
 
-/// Text inside an attribute value.
+/// Text inside an attribute value. What XML has no form for (XML 1.0 2.2) is left out.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -87,6 +87,7 @@ impl fmt::Display for Escaped<'_> {
                 '&' => f.write_str("&amp;")?,
                 '<' => f.write_str("&lt;")?,
                 '"' => f.write_str("&quot;")?,
+                '\0'..' ' | '\u{fffe}' | '\u{ffff}' => {}
                 letter => f.write_char(letter)?,
             }
         }
@@ -232,6 +233,19 @@ mod tests {
         );
     }
 
+    /// 5.10.3.3: what a player has to look for in the segments.
+    #[test]
+    fn event_streams() {
+        let mut presentation = test_presentation();
+        presentation.renditions.first_mut().unwrap().event_streams =
+            [("urn:x&y".into(), String::new()), ("urn:z".into(), "7".into())].into();
+        says(
+            &mpd(&presentation),
+            &[" sar=\"2:1\">\n        <InbandEventStream schemeIdUri=\"urn:x&amp;y\" value=\"\"/>\n        \
+               <InbandEventStream schemeIdUri=\"urn:z\" value=\"7\"/>\n        <SegmentTemplate "],
+        );
+    }
+
     /// 5.3.9.2: header, index, segments.
     #[test]
     fn one_file() {
@@ -258,6 +272,6 @@ mod tests {
 
     #[test]
     fn attribute_values_are_escaped() {
-        assert_eq!(Escaped("a<b&\"c\"").to_string(), "a&lt;b&amp;&quot;c&quot;");
+        assert_eq!(Escaped("a<b&\"c\"\u{1}\n").to_string(), "a&lt;b&amp;&quot;c&quot;");
     }
 }

@@ -62,6 +62,10 @@ pub fn write(text: &mut String, rendition: &Rendition, tell: &dyn Tell) {
             write_channels(text, audio);
         }
     }
+    for (scheme, value) in &rendition.event_streams {
+        // An event is told by scheme and value (5.10.2.1); no value is an empty one.
+        let _ = writeln!(text, "        <InbandEventStream schemeIdUri=\"{}\" value=\"{}\"/>", Escaped(scheme), Escaped(value));
+    }
     tell.tell_rendition(text, rendition);
     text.push_str("      </Representation>\n");
 }

@@ -1,11 +1,12 @@
 //! A track while its samples are gathered, from `moov`, from fragments or from both.
 
-use alloc::{format, vec::Vec};
+use alloc::{boxed::Box, format, vec::Vec};
 
 use super::edits::Edits;
 use crate::{
     boxes::{
         FourCc,
+        event::EventMessage,
         movie::TrackBox,
         sample_entry::{SampleEntry, read_descriptions},
     },
@@ -13,7 +14,7 @@ use crate::{
     error::{Error, Result},
     sample::{SampleTable, SampleTableBuilder},
     time::Timescale,
-    track::Track,
+    track::{Event, Track},
 };
 
 /// A track to be.
@@ -30,6 +31,8 @@ pub struct TrackBuilder {
     descriptions: Vec<Result<Description>>,
     /// The samples so far.
     pub samples: SampleTableBuilder,
+    /// The events so far, each with the time at which the fragment behind it is decoded.
+    events: Vec<(u64, Box<[u8]>)>,
 }
 
 /// A sample entry that is carried.
@@ -80,9 +83,10 @@ impl TrackBuilder {
             shift: edits.shift(),
             samples: SampleTable::default(),
             cues: None,
+            events: Vec::new(),
             payload: None,
         };
-        Ok(Self { track, handler: boxes.handler, coding, edits, descriptions, samples: SampleTableBuilder::default() })
+        Ok(Self { track, handler: boxes.handler, coding, edits, descriptions, samples: SampleTableBuilder::default(), events: Vec::new() })
     }
 
     /// `track_ID` in the source.
@@ -105,6 +109,14 @@ impl TrackBuilder {
         let mut told = self.descriptions.iter().flatten().map(|description| description.units);
         let first = told.next()?;
         first.filter(|_| told.all(|other| other == first))
+    }
+
+    /// Takes an event that stands in front of the samples from number `first` on, if there is one.
+    pub fn add_event(&mut self, message: EventMessage<'_>, first: u32) {
+        let Some(decode_time) = self.samples.get(first).map(|sample| sample.decode_time) else { return };
+        let earliest = self.samples.earliest_from(first).map_or(0, |earliest| earliest.saturating_add(self.track.shift));
+        let message = message.absolute(u64::try_from(earliest).unwrap_or(0), self.track.timescale);
+        self.events.push((decode_time, message.to_bytes().into()));
     }
 
     /// The description that samples name by `index`, counted from 1, as the builder of samples takes it. Where there is one, it is that.
@@ -158,6 +170,8 @@ impl TrackBuilder {
             self.track.sample_entries.push(entry);
         }
         self.track.codec = codec.unwrap_or(self.track.codec);
+        let event = |(time, bytes)| Event { sample: samples.first_decoded_from(time).min(samples.len().saturating_sub(1)), bytes };
+        self.track.events = self.events.into_iter().map(event).collect();
         self.track.samples = samples;
         Ok(self.track)
     }

@@ -1,11 +1,12 @@
 //! Movie fragments to samples: files here, ingest by the same steps.
 
-use alloc::{format, vec::Vec};
+use alloc::{boxed::Box, format, vec::Vec};
 
 use super::{Faults, builder::TrackBuilder};
 use crate::{
     boxes::{
         FourCc,
+        event::EventMessage,
         fragment::{NON_SYNC, RunSample, TrackFragment, read_fragments},
         movie::TrackExtends,
     },
@@ -18,12 +19,19 @@ use crate::{
 #[derive(Debug)]
 pub struct Fragments {
     extends: Vec<TrackExtends>,
+    /// Event messages that no fragment has followed yet: where the content of each begins, and it.
+    events: Vec<(u64, Box<[u8]>)>,
 }
 
 impl Fragments {
     /// Of a movie with these defaults.
     pub fn new(extends: Vec<TrackExtends>) -> Self {
-        Self { extends }
+        Self { extends, events: Vec::new() }
+    }
+
+    /// Takes the content of an `emsg`: it belongs to the fragment that follows.
+    pub fn handle_event(&mut self, content: Reader<'_>) {
+        self.events.push((content.position(), content.rest().into()));
     }
 
     /// Reads the content of a `moof` that begins at byte `moof`.
@@ -36,11 +44,12 @@ impl Fragments {
 
     /// Takes the content of a `moof` that begins at byte `moof` of a file of `size` bytes. What is broken or not there is left out and told:
     /// what came before stands, and so does what follows in fragments that say where it belongs.
-    pub fn handle_moof(&self, tracks: &mut [TrackBuilder], content: Reader<'_>, (moof, size): (u64, u64), faults: &mut Faults) {
+    pub fn handle_moof(&mut self, tracks: &mut [TrackBuilder], content: Reader<'_>, (moof, size): (u64, u64), faults: &mut Faults) {
         let fragments = match self.read(content, moof) {
             Ok(fragments) => fragments,
             Err(error) => return faults.note(error.within(FourCc(*b"moof"))),
         };
+        let before: Vec<u32> = tracks.iter().map(|track| track.samples.len()).collect();
         let mut end = Some(moof);
         for fragment in &fragments {
             // Without a place of its own its data follows that of the fragment before it, which may not be known.
@@ -58,6 +67,25 @@ impl Fragments {
             }
             let added = add_fragment(fragment, track, base, time, size);
             end = added.map_err(|error| faults.note(error.within(FourCc(*b"traf")).within(FourCc(*b"moof")))).ok();
+        }
+        self.give_events(tracks, &before, faults);
+    }
+
+    /// Gives the events to the track that the fragment has samples of, from `first` on; to video, where it has several.
+    fn give_events(&mut self, tracks: &mut [TrackBuilder], before: &[u32], faults: &mut Faults) {
+        let grown = |index: usize, video: bool| {
+            let track = tracks.get(index)?;
+            let first = before.get(index).copied()?;
+            (track.samples.len() > first && (track.is_video() || !video)).then_some((index, first))
+        };
+        let found =
+            (0..tracks.len()).find_map(|index| grown(index, true)).or_else(|| (0..tracks.len()).find_map(|index| grown(index, false)));
+        let Some((track, first)) = found.and_then(|(index, first)| Some((tracks.get_mut(index)?, first))) else { return };
+        for (position, content) in core::mem::take(&mut self.events) {
+            match EventMessage::read(Reader::new(&content, position)) {
+                Ok(message) => track.add_event(message, first),
+                Err(error) => faults.note(error.within(FourCc(*b"emsg"))),
+            }
         }
     }
 }

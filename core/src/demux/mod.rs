@@ -15,6 +15,7 @@ use core::ops::Range;
 use crate::{
     boxes::{
         BoxHeader, FourCc,
+        event::MAX_EVENT,
         movie::{MovieBox, TrackBox},
         sample_entry::read_descriptions,
     },
@@ -193,6 +194,7 @@ impl Demuxer {
         let limit = match &header.name.0 {
             b"moov" => MAX_MOOV,
             b"moof" => MAX_MOOF,
+            b"emsg" => MAX_EVENT,
             _ => 0,
         };
         if end > self.size {
@@ -202,14 +204,19 @@ impl Demuxer {
             return Ok(());
         }
         let fragmented = self.movie.as_ref().is_some_and(|movie| movie.fragments.is_some());
-        if limit == 0 || (header.name.0 == *b"moof" && !fragmented) {
+        let length = end - self.cursor;
+        let too_long = || Error::unsupported(format!("box '{}' of {length} bytes, more than {limit}", header.name)).at(self.cursor);
+        let mut passed_over = limit == 0 || (header.name.0 != *b"moov" && !fragmented);
+        if length > limit && !passed_over {
+            // The media needs no event.
+            let movie = self.movie.as_mut().filter(|_| header.name.0 == *b"emsg");
+            movie.ok_or_else(too_long)?.faults.note(too_long());
+            passed_over = true;
+        }
+        if passed_over {
             self.cursor = end;
             self.done = end >= self.size;
             return Ok(());
-        }
-        let length = end - self.cursor;
-        if length > limit {
-            return Err(Error::unsupported(format!("box '{}' of {length} bytes, more than {limit}", header.name)).at(self.cursor));
         }
         self.wanted = Some((header.name, length));
         Ok(())
@@ -238,6 +245,7 @@ impl Demuxer {
             (b"moof", Some(MovieBuilder { tracks, fragments: Some(fragments), faults, .. })) => {
                 fragments.handle_moof(tracks, content, (position, self.size), faults);
             }
+            (b"emsg", Some(MovieBuilder { fragments: Some(fragments), .. })) => fragments.handle_event(content),
             _ => {} // a later `moov` describes the same media again
         }
         Ok(())

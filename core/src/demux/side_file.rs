@@ -58,6 +58,14 @@ impl<'a> SideFileName<'a> {
     }
 }
 
+/// Whether the file `name` is text for the video `video` beside it: it is called like it, but for what names of texts tell.
+pub fn is_beside(name: &str, video: &str) -> bool {
+    let stem = video.rsplit_once('.').map_or(video, |(stem, _)| stem);
+    // What follows is read as the name of a text for a video of the shortest name.
+    let rest = name.strip_prefix(stem).filter(|rest| rest.starts_with('.'));
+    rest.is_some_and(|rest| SideFileName::read(&format!("x{rest}")).is_some_and(|found| found.stem == "x"))
+}
+
 /// Whether `text` is well formed as a tag of a language with its script, region and the like (RFC 5646 2.1): of the forms of a language
 /// those of two or three letters, which are all that are in use, so that a word in a name is seldom taken for one.
 pub fn is_language_tag(text: &str) -> bool {
@@ -116,6 +124,7 @@ fn track(cues: Cues, named: &SideFileName<'_>) -> Track {
         shift: 0,
         samples: SampleTable::default(),
         cues: None,
+        events: Vec::new(),
         payload: None,
     };
     track.show(cues);
@@ -153,6 +162,22 @@ mod tests {
         }
         for tag in ["", "e", "engl", "e1", "en-", "en-abcdefghi", "en_US", "-en"] {
             assert!(!is_language_tag(tag), "{tag}");
+        }
+    }
+
+    #[test]
+    fn texts_beside_a_video() {
+        for (name, video, expected) in [
+            ("film.vtt", "film.mp4", true),
+            ("film.en.forced.srt", "film.mp4", true),
+            ("film.final.en.vtt", "film.mp4", false),
+            ("film.en.vtt", "film.en.mov", true),
+            ("film 2.en.vtt", "film.mp4", false),
+            ("film.mp4", "film.mp4", false),
+            ("film.mp4.en.vtt", "film.mp4", false),
+            ("films.en.vtt", "film.mp4", false),
+        ] {
+            assert_eq!(is_beside(name, video), expected, "{name} {video}");
         }
     }
 

@@ -3,16 +3,17 @@
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::{key::write_keys, write_date, write_map, write_segment};
+use super::{date_ranges::write_date_ranges, key::write_keys, write_date, write_map, write_segment};
 use crate::{
     presentation::{Layout, Presentation, Rendition},
     time::Seconds,
+    track::Event,
 };
 
 /// The media playlist of a complete `rendition` of `presentation`.
 ///
-/// Durations are those of [`lasting`](crate::timeline::Timeline::lasting).
-pub fn media_playlist(presentation: &Presentation, rendition: &Rendition) -> String {
+/// Durations are those of [`lasting`](crate::timeline::Timeline::lasting). `events`: those in its segments.
+pub fn media_playlist(presentation: &Presentation, rendition: &Rendition, events: &[Event]) -> String {
     let timescale = rendition.timeline.timescale;
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n");
     let mut longest = 0;
@@ -39,6 +40,7 @@ pub fn media_playlist(presentation: &Presentation, rendition: &Rendition) -> Str
         write_map(&mut text, presentation, rendition);
     }
     write_date(&mut text, presentation);
+    write_date_ranges(&mut text, presentation, events);
     // Keys stand behind the header, which is not encrypted.
     text.push_str(&list);
     text.push_str("#EXT-X-ENDLIST\n");
@@ -57,7 +59,7 @@ mod tests {
         let mut presentation = test_presentation();
         let list = |presentation: &Presentation, name: &str| {
             let rendition = presentation.renditions.iter().find(|rendition| rendition.name == name).unwrap();
-            media_playlist(presentation, rendition)
+            media_playlist(presentation, rendition, &[])
         };
         let head = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD\n\
                     #EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\"\n";

@@ -133,6 +133,11 @@ impl SampleTableBuilder {
         self.table.get(number)
     }
 
+    /// The earliest composition time of the samples from `number` on, in ticks.
+    pub fn earliest_from(&self, number: u32) -> Option<i64> {
+        self.table.span(number..self.len()).map(|(earliest, _)| earliest)
+    }
+
     /// Whether every sample so far is a sync sample.
     pub fn all_sync(&self) -> bool {
         self.table.all_sync()

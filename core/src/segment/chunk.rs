@@ -18,7 +18,8 @@ use crate::{
 /// A piece of a segment: bytes that were made, then ranges of the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fragment {
-    /// `moof` and the header of `mdat`; at the start of a segment `styp` before them. Behind them the payload, where it was made too.
+    /// `moof` and the header of `mdat`; before them events, and `styp` at the start of a segment. Behind them the payload, where it was made
+    /// too.
     pub head: Vec<u8>,
     /// The payload: ranges of the input, in the order in which they follow the head; neighbours are joined.
     pub extents: Vec<Range<u64>>,
@@ -72,7 +73,7 @@ pub fn segment(track: &Track, numbers: Range<u32>) -> Vec<Fragment> {
 pub struct Place {
     /// Its samples.
     pub samples: Range<u32>,
-    /// Its bytes, from the start of the segment: `moof` and `mdat`. Those of `styp` before them belong to no chunk.
+    /// Its bytes, from the start of the segment: `moof` and `mdat`. Those of `styp` and of events before them are not needed to play it.
     pub bytes: Range<u64>,
     /// Whether it is a key frame of video alone.
     pub key_frame: bool,
@@ -84,8 +85,8 @@ pub fn places(track: &Track, numbers: Range<u32>) -> impl Iterator<Item = Place>
     let mut end = STYP_LENGTH;
     chunks(track, numbers).map(move |chunk| {
         let run = Run::of(&track.samples, &chunk);
-        let start = end;
-        end = end.saturating_add(run.head_len(&chunk)).saturating_add(run.payload);
+        let start = end.saturating_add(events_length(track, &chunk));
+        end = start.saturating_add(run.head_len(&chunk)).saturating_add(run.payload);
         Place { key_frame: video && chunk.len() == 1 && run.flags == SyncPattern::All, samples: chunk, bytes: start..end }
     })
 }
@@ -98,13 +99,24 @@ pub fn length(track: &Track, numbers: Range<u32>) -> u64 {
 /// Bytes of `styp` with the brands below.
 pub const STYP_LENGTH: u64 = 24;
 
+/// Bytes of the events in front of the chunk with the samples `numbers`.
+pub fn events_length(track: &Track, numbers: &Range<u32>) -> u64 {
+    track.events_in(numbers.clone()).iter().map(|event| event.bytes.len() as u64).sum()
+}
+
+/// The events in front of the chunk with the samples `numbers`.
+pub fn events(track: &Track, numbers: &Range<u32>) -> Vec<u8> {
+    track.events_in(numbers.clone()).iter().flat_map(|event| &*event.bytes).copied().collect()
+}
+
 fn fragment(track: &Track, numbers: &Range<u32>, first: bool) -> Fragment {
     let mut extents = Vec::new();
     for sample in track.samples.range(numbers.clone()) {
         join(&mut extents, &sample);
     }
     let made = track.payload.as_ref().map(|payload| made(payload, core::mem::take(&mut extents)));
-    let mut head = head(track, numbers, first, &Additions::default());
+    let additions = Additions { before: events(track, numbers), ..Additions::default() };
+    let mut head = head(track, numbers, first, &additions);
     made.iter().flatten().for_each(|bytes| head.extend_from_slice(bytes));
     Fragment { head, extents }
 }
@@ -333,10 +345,12 @@ fn join(extents: &mut Vec<Range<u64>>, sample: &Sample) {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
     use crate::{
         sample::SampleTableBuilder,
-        track::{test_track, test_video},
+        track::{Event, test_track, test_video},
     };
 
     #[test]
@@ -380,7 +394,10 @@ mod tests {
 
     #[test]
     fn chunks_stand_where_they_are_said_to() {
-        for video in [test_video(25, 20, 1, |n| n % 6 == 0), test_video(25, 20, 1, |n| n > 3 && n % 2 == 0)] {
+        let mut eventful = test_video(25, 20, 1, |n| n % 6 == 0);
+        let event = |sample, length| Event { sample, bytes: vec![0; length].into() };
+        eventful.events = [event(0, 40), event(8, 50), event(8, 60)].into();
+        for video in [test_video(25, 20, 1, |n| n % 6 == 0), test_video(25, 20, 1, |n| n > 3 && n % 2 == 0), eventful] {
             let mut at = STYP_LENGTH;
             let written = segment(&video, 0..20);
             let told: Vec<_> = places(&video, 0..20).collect();
@@ -388,7 +405,10 @@ mod tests {
             assert_eq!(length(&video, 0..20), written.iter().map(Fragment::len).sum());
             for (place, fragment) in told.iter().zip(&written) {
                 let end = if at == STYP_LENGTH { fragment.len() } else { at + fragment.len() };
-                assert_eq!(place.bytes, at..end);
+                assert_eq!(place.bytes, at + events_length(&video, &place.samples)..end);
+                let start =
+                    fragment.head.len() - usize::try_from(end - place.bytes.start - video.samples.bytes_of(place.samples.clone())).unwrap();
+                assert_eq!(fragment.head[start + 4..start + 8], *b"moof");
                 at = end;
             }
         }

@@ -77,7 +77,8 @@ pub fn segment(
             samples.encrypt(number, description, payload.get_mut(begin..end).unwrap_or_default(), sample.offset)?;
         }
         let first = chunk.start == numbers.start;
-        let head = chunk::head(track, &chunk, first, &samples.additions(&chunk, first));
+        let additions = Additions { before: chunk::events(track, &chunk), ..samples.additions(&chunk, first) };
+        let head = chunk::head(track, &chunk, first, &additions);
         fragments.push(EncryptedFragment { head, payload: start..end });
     }
     Ok(fragments)

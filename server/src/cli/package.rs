@@ -136,6 +136,11 @@ impl Package {
         if self.encrypt == Some(Encrypt::Aes128) && !self.no_dash {
             bail!("DASH has no encryption by AES-128: add --no-dash, or choose cenc or cbcs");
         }
+        if self.encrypt == Some(Encrypt::Aes128) && matches!(self.layout, LayoutArgument::SingleFile) {
+            bail!(
+                "AES-128 encrypts segments whole, and what is left of a single file is of no format: choose --layout segments, cenc or cbcs"
+            );
+        }
         let encryption = match (self.encrypt, &self.keys) {
             (Some(scheme), Some(path)) => Some(keys::read(path, scheme.into())?),
             _ => None,

@@ -1,12 +1,12 @@
 //! Segments of an encrypted presentation: read whole, encrypted in memory where they are to be, written. Memory is that of the largest segment.
 
 use std::{
-    fs,
-    io::{self, IoSlice, Write},
+    fs::File,
+    io::{self, IoSlice, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
-use reelway_core::{Fragment, Vod, segment::encrypt::EncryptedFragment};
+use reelway_core::{Fragment, Vod, presentation::Layout, segment::encrypt::EncryptedFragment};
 
 use super::{Input, Manifests, PackageError, write_webvtt};
 use crate::storage::{Piece, gather};
@@ -14,8 +14,9 @@ use crate::storage::{Piece, gather};
 /// The bytes of the fragments of each segment of a rendition.
 type Lengths = Vec<Vec<u64>>;
 
-/// Writes all segments of `vod`, each rendition into its folder below `folder`; text stays clear. Returns for each rendition the bytes of
-/// the fragments of its segments.
+/// Writes all segments of `vod`, each rendition into its folder below `folder`; text stays clear. In a file that holds all of a rendition
+/// there is room in front of them for header and index, which is not known before. Returns for each rendition the bytes of the fragments
+/// of its segments.
 pub fn segments(
     inputs: &[Input<'_>],
     vod: &Vod,
@@ -28,6 +29,10 @@ pub fn segments(
     for rendition in &vod.presentation().renditions {
         let Some(input) = inputs.get(rendition.source.input) else { continue };
         let mut lengths = Vec::with_capacity(rendition.timeline.segments.len());
+        let mut single = match vod.presentation().layout {
+            Layout::SingleFile => Some(Output::create(folder.join(&rendition.name).join("media.mp4"), rendition.media_start())?),
+            Layout::Segments => None,
+        };
         for number in 1..=u32::try_from(rendition.timeline.segments.len()).unwrap_or(u32::MAX) {
             write_webvtt(vod, folder, rendition, number, manifests)?;
             let clear = vod.segment(&rendition.name, number)?;
@@ -41,7 +46,10 @@ pub fn segments(
                 .map(|fragment| [fragment.head.as_slice(), payload.get(fragment.payload.clone()).unwrap_or_default()])
                 .collect();
             lengths.push(pieces.iter().map(|pieces| pieces.iter().map(|piece| piece.len() as u64).sum()).collect());
-            write(folder.join(&rendition.name).join(format!("{number}.m4s")), pieces.as_flattened())?;
+            match &mut single {
+                Some(file) => file.write(pieces.as_flattened())?,
+                None => Output::create(folder.join(&rendition.name).join(format!("{number}.m4s")), 0)?.write(pieces.as_flattened())?,
+            }
             progress(payload.len() as u64);
         }
         all.push((rendition.name.clone(), lengths));
@@ -79,17 +87,32 @@ fn read(input: &Input<'_>, fragments: &[Fragment], payload: &mut Vec<u8>) -> Res
     gather(input.source.file(), pieces).map_err(|error| input.unreadable(error))
 }
 
-fn write(path: PathBuf, pieces: &[&[u8]]) -> Result<(), PackageError> {
-    let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-    let mut left = slices.as_mut_slice();
-    let written = fs::File::create(&path).and_then(|mut file| {
-        while !left.is_empty() {
-            match file.write_vectored(left)? {
-                0 if left.iter().any(|slice| !slice.is_empty()) => return Err(io::ErrorKind::WriteZero.into()),
-                count => IoSlice::advance_slices(&mut left, count),
-            }
+/// A file that is written from some byte on.
+struct Output {
+    path: PathBuf,
+    file: File,
+}
+
+impl Output {
+    fn create(path: PathBuf, start: u64) -> Result<Self, PackageError> {
+        match File::create(&path).and_then(|mut file| file.seek(SeekFrom::Start(start)).map(|_| file)) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(source) => Err(PackageError::Write { path, source }),
         }
-        Ok(())
-    });
-    written.map_err(|source| PackageError::Write { path, source })
+    }
+
+    fn write(&mut self, pieces: &[&[u8]]) -> Result<(), PackageError> {
+        let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        let mut left = slices.as_mut_slice();
+        let mut write = || {
+            while !left.is_empty() {
+                match self.file.write_vectored(left)? {
+                    0 if left.iter().any(|slice| !slice.is_empty()) => return Err(io::ErrorKind::WriteZero.into()),
+                    count => IoSlice::advance_slices(&mut left, count),
+                }
+            }
+            Ok(())
+        };
+        write().map_err(|source| PackageError::Write { path: self.path.clone(), source })
+    }
 }
