@@ -195,6 +195,15 @@ fn several_inputs_are_one_title() -> Result<()> {
     let ran = run(&["package", "title", "-o", "of-folder"], folder.path())?;
     ensure!(ran.code == Some(0) && there("of-folder/v2/3.m4s") && !there("of-folder/v3"), "{ran:?}");
     one_line(&run(&["package", "title", "title/hd.mp4", "-o", "none"], folder.path())?, "title/hd.mp4 are the same file")?;
+
+    // Texts beside a film come along; those that are named are not taken twice.
+    fs::write(folder.path().join("title/hd.en.vtt"), "WEBVTT\n\n00:01.000 --> 00:02.000\nGood evening\n")?;
+    fs::write(folder.path().join("title/hd.fr.vtt"), "no text")?;
+    for (more, out) in [(&["title/hd.mp4"][..], "with-text"), (&["title/hd.mp4", "title/hd.en.vtt"], "named-text")] {
+        let ran = run(&[&["package", "-o", out], more].concat(), folder.path())?;
+        ensure!(ran.code == Some(0) && there(&format!("{out}/t1/1.vtt")) && !there(&format!("{out}/t2")), "{ran:?}");
+        ensure!(ran.err.contains("title/hd.fr.vtt") && ran.err.contains("it is left out"), "{ran:?}");
+    }
     one_line(&run(&["package", "of-folder", "-o", "none"], folder.path())?, "of-folder holds no MP4")?;
     Ok(())
 }

@@ -107,7 +107,8 @@ impl Answer {
 fn packaged(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
     let folder = tempfile::tempdir()?;
     let sources: Vec<SourceFile> = paths.iter().map(|path| SourceFile::new(File::open(path)?)).collect::<io::Result<_>>()?;
-    let movies = sources.iter().map(|source| Ok(source.read_movie()??)).collect::<Result<_>>()?;
+    let name = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    let movies = sources.iter().zip(paths).map(|(source, path)| Ok(source.read_input(&name(path))??)).collect::<Result<_>>()?;
     let mut vod = Vod::new(movies, &Options::default())?;
     package(&sources, &mut vod, folder.path(), Manifests { hls: true, dash: true }, |_| {})?;
     let mut files = Vec::new();
@@ -595,5 +596,48 @@ async fn the_library_lists_a_folder_as_a_title_only_if_its_files_fit() -> Result
     ensure!(ladder["tracks"].as_array().is_some_and(|tracks| tracks.len() == 3), "{ladder:#}");
     site.get(ladder["hls"].as_str().context("no hls")?).await?;
     site.get(ladder["dash"].as_str().context("no dash")?).await?;
+    Ok(())
+}
+
+/// Side files: a film is published with the texts beside it that are called like it, a folder with all in it; as `package` does.
+#[tokio::test]
+async fn texts_beside_a_film_are_published_with_it() -> Result<()> {
+    let site = Site::new()?;
+    let text = |line: &str| format!("WEBVTT\n\n00:01.000 --> 00:03.000\n{line}\n");
+    site.put("films/a.mp4", &Movie::simple(8, 1).write())?;
+    site.put("films/b.mp4", &Movie::simple(6, 2).write())?;
+    site.put("films/a.en.vtt", text("Good evening").as_bytes())?;
+    site.put("films/a.de.forced.srt", b"1\n00:00:05,000 --> 00:00:06,000\nGuten Abend\n")?;
+    site.put("films/a.fr.vtt", b"no text")?;
+    site.put("films/a.final.es.vtt", text("Buenas noches").as_bytes())?;
+    let master = String::from_utf8(site.get("/vod/films/a.mp4/master.m3u8").await?)?;
+    let told = |language: &str| master.lines().find(|line| line.contains(&format!("LANGUAGE=\"{language}\""))).unwrap_or_default();
+    ensure!(told("en").starts_with("#EXT-X-MEDIA:TYPE=SUBTITLES,") && told("de").contains("FORCED=YES"), "{master}");
+    ensure!(master.matches("TYPE=SUBTITLES").count() == 2, "one cannot be read, one is of another film: {master}");
+    let of_other = String::from_utf8(site.get("/vod/films/b.mp4/master.m3u8").await?)?;
+    ensure!(!of_other.contains("SUBTITLES"), "{of_other}");
+    for (name, content) in packaged(&["a.mp4", "a.de.forced.srt", "a.en.vtt"].map(|name| site.path("films").join(name)))? {
+        ensure!(site.get(&format!("/vod/films/a.mp4/{name}")).await? == content, "{name} is another");
+    }
+
+    let texts = async || {
+        let library: serde_json::Value = serde_json::from_slice(&site.get("/api/v1/assets").await?)?;
+        let film = library["assets"].as_array().and_then(|assets| assets.iter().find(|asset| asset["id"] == "films/a.mp4").cloned());
+        let tracks = film.and_then(|film| film["tracks"].as_array().cloned()).context("no film")?;
+        anyhow::Ok(tracks.iter().filter(|track| track["kind"] == "text").count())
+    };
+    ensure!(texts().await? == 2, "listed: {}", texts().await?);
+    fs::remove_file(site.path("films/a.en.vtt"))?;
+    ensure!(texts().await? == 1, "listed when one is gone: {}", texts().await?);
+    let master = String::from_utf8(site.get("/vod/films/a.mp4/master.m3u8").await?)?;
+    ensure!(master.matches("TYPE=SUBTITLES").count() == 1, "{master}");
+
+    for (name, times) in [("1080.mp4", 4), ("360.mp4", 2)] {
+        site.put(&format!("title/{name}"), &Movie::rung(12, times, 50).write())?;
+    }
+    site.put("title/any.en.vtt", text("Good evening").as_bytes())?;
+    let master = String::from_utf8(site.get("/vod/title/master.m3u8").await?)?;
+    ensure!(master.contains("LANGUAGE=\"en\"") && master.matches("SUBTITLES=\"").count() == 2, "{master}");
+    ensure!(String::from_utf8(site.get("/vod/title/t1/1.vtt").await?)?.contains("Good evening"), "no text");
     Ok(())
 }

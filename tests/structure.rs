@@ -439,7 +439,7 @@ fn events_are_carried() -> Result<()> {
     // From the last on, so that the numbers of those before stay. The third fragment is presented from one second on.
     before_moof(&mut source, 4, &absolute.to_bytes())?;
     before_moof(&mut source, 3, &[relative.to_bytes(), boxed("free", &[]), absolute.to_bytes()].concat())?;
-    before_moof(&mut source, 2, &[boxed("emsg", &[9; 12]), boxed("emsg", &vec![0; MAX_EVENT as usize])].concat())?;
+    before_moof(&mut source, 2, &[boxed("emsg", &[9; 12]), boxed("emsg", &vec![0; usize::try_from(MAX_EVENT)?])].concat())?;
     let movie = demux(&source)?;
     let faults: Vec<String> = movie.faults.iter().map(ToString::to_string).collect();
     ensure!(matches!(faults.as_slice(), [long, other] if long.contains("box 'emsg' of") && other.contains("version 9")), "{faults:?}");

@@ -78,7 +78,9 @@ impl<'a> EventMessage<'a> {
             EventTime::InSegment(delta) => w.full_box(b"emsg", 0, 0, |w| {
                 text(w, self.scheme);
                 text(w, self.value);
-                [self.timescale.get(), delta, self.duration, self.id].into_iter().for_each(|field| w.u32(field));
+                for field in [self.timescale.get(), delta, self.duration, self.id] {
+                    w.u32(field);
+                }
                 w.bytes(self.data);
             }),
             EventTime::Absolute(time) => w.full_box(b"emsg", 1, 0, |w| {
@@ -103,6 +105,7 @@ impl<'a> EventMessage<'a> {
     /// The same event told on the timeline of its track, whose segment is presented from tick `earliest` of `scale` on.
     ///
     /// Where both scales have a common one of 32 bits, the result is exact; else it is so to a tick of the event.
+    #[must_use]
     pub fn absolute(self, earliest: u64, scale: Timescale) -> Self {
         let EventTime::InSegment(delta) = self.time else { return self };
         let common = self.timescale.common(scale).and_then(|common| {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use reelway_core::Movie;
+use reelway_core::{Movie, demux::side_file::is_beside};
 
 use crate::storage::{SourceFile, is_media, is_text};
 
@@ -25,7 +25,8 @@ pub fn open(path: &Path) -> anyhow::Result<(SourceFile, Movie)> {
     Ok((source, movie))
 }
 
-/// Opens the files at `paths`; a folder stands for the files of media and text directly in it, by name.
+/// Opens the files at `paths`; a folder stands for the files of media and text directly in it, by name. A file brings along the texts
+/// beside it that are called like it, those that can be read.
 pub fn open_all(paths: &[PathBuf]) -> anyhow::Result<(Vec<SourceFile>, Vec<Movie>)> {
     let (mut sources, mut movies): (Vec<SourceFile>, Vec<Movie>) = (Vec::new(), Vec::new());
     for path in paths {
@@ -39,7 +40,33 @@ pub fn open_all(paths: &[PathBuf]) -> anyhow::Result<(Vec<SourceFile>, Vec<Movie
             movies.push(movie);
         }
     }
+    for path in paths.iter().flat_map(|path| texts_beside(path)) {
+        match open(&path) {
+            Ok((source, movie)) => {
+                if sources.iter().all(|other| other.identity() != source.identity()) {
+                    sources.push(source);
+                    movies.push(movie);
+                }
+            }
+            Err(error) => eprintln!("reelway: {error:#}: it is left out"),
+        }
+    }
     Ok((sources, movies))
+}
+
+/// The texts beside a file of media, by name.
+fn texts_beside(path: &Path) -> Vec<PathBuf> {
+    let name = path.file_name().and_then(OsStr::to_str).filter(|name| is_media(name)).unwrap_or_default();
+    let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    let entries = folder.filter(|_| !name.is_empty() && path.is_file()).and_then(|folder| fs::read_dir(folder).ok());
+    let texts = entries.into_iter().flatten().filter_map(Result::ok);
+    let mut texts: Vec<PathBuf> = texts
+        .filter(|entry| entry.file_name().to_str().is_some_and(|text| !text.starts_with('.') && is_beside(text, name)))
+        .map(|entry| path.with_file_name(entry.file_name()))
+        .filter(|path| path.is_file())
+        .collect();
+    texts.sort();
+    texts
 }
 
 /// What `path` stands for. What is no folder is left to whoever opens it.

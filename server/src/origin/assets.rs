@@ -27,6 +27,8 @@ use crate::{
     storage::{Identity, SourceFile, is_media, is_text},
 };
 
+use super::texts::Texts;
+
 /// Memory for indexes, in bytes: about a hundred films of two hours, or thousands of clips.
 const INDEX_MEMORY: u64 = 128 << 20;
 
@@ -39,7 +41,8 @@ type Key = (AssetPath, Vec<Identity>);
 /// What is known of a version of an asset: its presentation, or why it has none.
 pub type Known = Result<Asset, String>;
 
-/// The open files of an asset, in the order of its inputs.
+/// The open files of an asset: those of media by name, then the texts beside them by name. A text that cannot be read is no input, so that
+/// numbers of inputs are those of files of media at least; of texts nothing is read later.
 pub struct Sources(Vec<SourceFile>);
 
 impl Sources {
@@ -127,6 +130,7 @@ pub struct Assets {
     /// The folder, which no path can leave: each step is resolved beneath it, symbolic links included.
     root: Option<(Dir, PathBuf)>,
     indexes: Cache<Key, Arc<Known>, Memory>,
+    texts: Texts,
     /// How often an index was asked for, and how often it had to be read.
     asked: AtomicU64,
     read: AtomicU64,
@@ -137,7 +141,13 @@ impl Assets {
     pub fn open(folder: Option<&Path>) -> io::Result<Self> {
         let root =
             folder.map(|folder| Ok::<_, io::Error>((Dir::open_ambient_dir(folder, ambient_authority())?, folder.into()))).transpose()?;
-        Ok(Self { root, indexes: Cache::with_weighter(1024, INDEX_MEMORY, Memory), asked: AtomicU64::new(0), read: AtomicU64::new(0) })
+        Ok(Self {
+            root,
+            indexes: Cache::with_weighter(1024, INDEX_MEMORY, Memory),
+            texts: Texts::new(),
+            asked: AtomicU64::new(0),
+            read: AtomicU64::new(0),
+        })
     }
 
     /// The folder, open, and where it is.
@@ -165,7 +175,11 @@ impl Assets {
     pub fn asset(&self, path: &AssetPath) -> io::Result<(Sources, Arc<Known>)> {
         let (sources, names) = match self.file(path) {
             Err(error) if error.kind() == InvalidInput => self.title(path)?,
-            source => (Sources(vec![source?]), vec![String::new()]),
+            source => {
+                let (mut sources, mut names) = (vec![source?], vec![String::new()]);
+                self.open_each(self.texts_beside(path)?, &mut sources, &mut names)?;
+                (Sources(sources), names)
+            }
         };
         let key = (path.clone(), sources.identities());
         self.asked.fetch_add(1, Relaxed);
@@ -176,25 +190,46 @@ impl Assets {
         Ok((sources, known))
     }
 
+    /// The texts beside a file of media that are called like it.
+    pub fn texts_beside(&self, path: &AssetPath) -> io::Result<Vec<AssetPath>> {
+        let (root, _) = self.root().ok_or(NotFound)?;
+        let names = self.texts.of(root, path.parent().as_ref(), path.file_name())?;
+        Ok(names
+            .iter()
+            .filter_map(|name| path.parent().map_or_else(|| AssetPath::from_relative(Path::new(name)), |folder| folder.join(name)))
+            .collect())
+    }
+
     /// Opens the files of media and text that are directly in a folder, by name. Hidden ones and those of folders in it do not belong to the
     /// title.
     fn title(&self, path: &AssetPath) -> io::Result<(Sources, Vec<String>)> {
         let (root, _) = self.root().ok_or(NotFound)?;
         let folder = root.open_dir(path.to_path())?;
-        let mut files = Vec::new();
+        let (mut media, mut texts) = (Vec::new(), Vec::new());
         for entry in folder.entries()? {
             let Ok(name) = entry?.file_name().into_string() else { continue };
-            files.extend(path.join(&name).filter(|_| is_media(&name) || is_text(&name)));
-            if files.len() > MOST_FILES {
+            let kind = if is_media(&name) { &mut media } else { &mut texts };
+            kind.extend(path.join(&name).filter(|_| is_media(&name) || is_text(&name)));
+            if media.len() > MOST_FILES || texts.len() > MOST_FILES {
                 return Err(NotFound.into());
             }
         }
-        // Text last: where one cannot be read, the numbers of the others stay.
-        files.sort_by(|a, b| (is_text(a.file_name()), a).cmp(&(is_text(b.file_name()), b)));
         let (mut sources, mut names) = (Vec::new(), Vec::new());
-        for file in &files {
-            match self.file(file) {
-                // A folder that is called like a file, or what may not be read or leads nowhere: the library does not list it either.
+        media.sort();
+        self.open_each(media, &mut sources, &mut names)?;
+        if sources.is_empty() {
+            return Err(NotFound.into());
+        }
+        texts.sort();
+        self.open_each(texts, &mut sources, &mut names)?;
+        Ok((Sources(sources), names))
+    }
+
+    /// Opens files. A folder that is called like a file, or what may not be read or leads nowhere, is passed over: the library does not list
+    /// it either.
+    fn open_each(&self, files: Vec<AssetPath>, sources: &mut Vec<SourceFile>, names: &mut Vec<String>) -> io::Result<()> {
+        for file in files {
+            match self.file(&file) {
                 Err(error) if matches!(error.kind(), InvalidInput | NotFound | PermissionDenied) => {}
                 source => {
                     sources.push(source?);
@@ -202,15 +237,11 @@ impl Assets {
                 }
             }
         }
-        // Text alone is no title.
-        if !names.iter().any(|name| is_media(name)) {
-            return Err(NotFound.into());
-        }
-        Ok((Sources(sources), names))
+        Ok(())
     }
 }
 
-/// Reads the indexes of files, which messages call `names`, and makes one presentation of them.
+/// Reads the indexes of files, which messages call `names`, and makes one presentation of them. A text that cannot be read is left out.
 fn read(sources: &Sources, names: Vec<String>) -> io::Result<Known> {
     let mut movies = Vec::with_capacity(names.len());
     for (source, name) in sources.0.iter().zip(names) {

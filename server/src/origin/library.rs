@@ -22,7 +22,7 @@ use crate::{
     http::{AssetPath, Coding, Representation, Text},
     storage::{Identity, is_media, is_text},
 };
-use reelway_core::{Presentation, codec::Media};
+use reelway_core::{Presentation, codec::Media, demux::side_file::is_beside};
 
 /// Folders deeper than this, and files more than that, are not listed.
 const DEPTH: usize = 16;
@@ -121,15 +121,16 @@ impl Library {
         };
         for (folder, mut files) in folders {
             files.sort_by(|(a, _), (b, _)| a.cmp(b));
-            let versions = files.iter().map(|(_, identity)| *identity).collect();
-            // Text belongs to a title, and is none.
-            files.retain(|(path, _)| is_media(path.file_name()));
+            let (texts, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(path, _)| is_text(path.file_name()));
+            let versions = files.iter().chain(&texts).map(|(_, identity)| *identity).collect();
             let is_title = match folder.filter(|_| (2..=MOST_FILES).contains(&files.len())) {
                 Some(folder) => find(folder, versions, &|folder| title(assets, folder, &files)),
                 None => false,
             };
             for (path, identity) in files.into_iter().filter(|_| !is_title) {
-                find(path, vec![identity], &|path| entry(assets, path, true).ok());
+                let beside = texts.iter().filter(|(text, _)| is_beside(text.file_name(), path.file_name())).map(|(_, identity)| *identity);
+                let versions = [identity].into_iter().chain(beside).collect();
+                find(path, versions, &|path| entry(assets, path, true).ok());
             }
         }
         listed.sort_by(|(a, _), (b, _)| a.cmp(b));

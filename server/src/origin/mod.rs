@@ -5,6 +5,7 @@ mod assets;
 mod library;
 mod media;
 mod page;
+mod texts;
 mod title;
 mod vod;
 mod watch;
