@@ -9,6 +9,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::{
     http::{Handler, Request, Resource, Response, problem},
+    jobs::JobsApi,
     metrics::Metrics,
     origin::Origin,
 };
@@ -28,9 +29,10 @@ impl Readiness {
     }
 }
 
-/// The origin, with `/readyz` and `/metrics`.
+/// The origin, with `/readyz`, `/metrics` and the jobs.
 pub struct Front {
     origin: Origin,
+    jobs: Option<JobsApi>,
     readiness: Readiness,
     metrics: Arc<Metrics>,
 }
@@ -38,7 +40,14 @@ pub struct Front {
 impl Front {
     /// `origin`, ready until told otherwise.
     pub fn new(origin: Origin, readiness: Readiness, metrics: Arc<Metrics>) -> Self {
-        Self { origin, readiness, metrics }
+        Self { origin, jobs: None, readiness, metrics }
+    }
+
+    /// The same with jobs.
+    #[must_use]
+    pub fn with_jobs(mut self, jobs: JobsApi) -> Self {
+        self.jobs = Some(jobs);
+        self
     }
 
     fn metrics(&self, method: &Method) -> Response {
@@ -60,11 +69,15 @@ impl Front {
 
 impl Handler for Front {
     async fn handle(&self, request: Request) -> Response {
-        match request.uri().path() {
-            "/metrics" => self.metrics(request.method()),
-            path if self.readiness.is_over() && Resource::parse(path) == Some(Resource::Ready) => {
+        let path = request.uri().path();
+        if path == "/metrics" {
+            return self.metrics(request.method());
+        }
+        match (Resource::parse(path), &self.jobs) {
+            (Some(Resource::Ready), _) if self.readiness.is_over() => {
                 problem(StatusCode::SERVICE_UNAVAILABLE, "the server is about to end")
             }
+            (Some(Resource::ApiJobs(place)), Some(jobs)) => jobs.handle(place.as_deref(), request).await,
             _ => self.origin.handle(request).await,
         }
     }

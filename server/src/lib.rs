@@ -3,13 +3,14 @@
 //! ```text
 //! cli -> front -> origin -> http, storage -> reelway-core
 //!    |-> net (TCP, QUIC) -> metrics  '- what net hands requests to
-//!    '-> ladder (ffmpeg) -> storage
+//!    '-> jobs -> catalogue, ladder (ffmpeg) -> storage
 //! ```
 
 pub mod catalogue;
 pub mod cli;
 pub mod front;
 pub mod http;
+pub mod jobs;
 pub mod keys;
 pub mod ladder;
 pub mod metrics;

@@ -11,10 +11,12 @@
 //! | what stands in the boxes of a published rendition, read by mp4-atom | [`published`] |
 //! | encrypted samples decrypted by a plain reading of the standard | [`decrypt`] |
 //! | what stands in the manifests | [`manifests`], [`schema`] |
+//! | whether JSON is as the API describes it | [`description`] |
 //! | the `reelway` binary | [`program`] |
 //! | a job for each item on all processors | [`parallel`] |
 
 pub mod decrypt;
+pub mod description;
 pub mod ffmpeg;
 pub mod files;
 pub mod layout;

@@ -19,7 +19,9 @@ use tokio::{
 
 use super::{duration::parse_duration, log};
 use crate::{
+    catalogue::Catalogue,
     front::{Front, Readiness},
+    jobs::{Jobs, JobsApi, key},
     net::{Address, Certificates, Error, Identity, Listeners, PemFiles, Settings},
     origin::{Origin, ServerInfo},
 };
@@ -57,6 +59,9 @@ pub struct Serve {
     /// Time after SIGTERM to go on as before, but for /readyz, so that balancers notice
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     drain_delay: Duration,
+    /// Ladders that are made at once, as /api/v1/jobs asks for them with the key that is in the data folder; 0: none
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
     /// Write a line for each request to standard output
     #[arg(long, value_name = "FORMAT")]
     access_log: Option<log::AccessLog>,
@@ -101,6 +106,7 @@ impl Serve {
         let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.makes_certificate().then(|| sha256.clone()));
         let origin = Origin::new(self.media.as_deref(), info).context("cannot open the media folder")?;
         tokio::spawn(origin.warm());
+        let jobs = self.jobs()?;
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let watching = tokio::spawn(watch(certificates, signal(SignalKind::hangup()).context("cannot listen for signals")?));
 
@@ -111,7 +117,12 @@ impl Serve {
             tracing::warn!(%error, "nobody reads standard output");
         }
         let readiness = Readiness::default();
-        let front = Arc::new(Front::new(origin, readiness.clone(), listeners.metrics()));
+        let mut front = Front::new(origin, readiness.clone(), listeners.metrics());
+        if let Some((jobs, key)) = &jobs {
+            front = front.with_jobs(JobsApi::new(jobs.clone(), key));
+            tokio::spawn(jobs.clone().run());
+        }
+        let front = Arc::new(front);
         let (drain, drained) = oneshot::channel::<()>();
         let serving = listeners.serve(front, async {
             let _ = drained.await;
@@ -119,6 +130,10 @@ impl Serve {
         let ending = async {
             signals.next().await;
             readiness.end();
+            // Ladders go on when the server is started again.
+            if let Some((jobs, _)) = &jobs {
+                jobs.end();
+            }
             tracing::info!("asked to end: requests that run may go on for {:?}", self.drain);
             tokio::time::sleep(self.drain_delay).await;
             drop(drain);
@@ -132,6 +147,13 @@ impl Serve {
         };
         watching.abort();
         result
+    }
+
+    /// The jobs, and the key that orders come with; `None`: there are none, or nothing to make them of.
+    fn jobs(&self) -> anyhow::Result<Option<(Jobs, String)>> {
+        let Some(media) = self.media.as_deref().filter(|_| self.jobs > 0) else { return Ok(None) };
+        let jobs = Jobs::open(Catalogue::open(&self.data)?, Some(media), self.jobs).context("cannot read the jobs")?;
+        Ok(Some((jobs, key::of(&self.data)?)))
     }
 
     /// No certificate is given, so one is made for development.

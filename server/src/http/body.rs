@@ -1,6 +1,7 @@
-//! The body of a response: content, read a window at a time when the transport asks for it.
+//! The body of a response: content, read a window at a time when the transport asks for it, or what is still being made.
 
 use std::{
+    fmt,
     future::Future,
     io,
     pin::Pin,
@@ -8,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::stream::{BoxStream, Stream, StreamExt};
 use http_body::{Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -21,15 +23,46 @@ const WINDOW: u64 = 256 << 10;
 ///
 /// Files are read on threads of their own, so that a slow disk holds up nobody else. A file that is no longer what its index describes,
 /// or ends early, is an error in the middle of the body: the transports reset the response, so it never passes for a whole one.
-#[derive(Debug, Default)]
-pub struct Body {
+pub struct Body(Kind);
+
+enum Kind {
+    Stored(Stored),
+    Growing(BoxStream<'static, io::Result<Bytes>>),
+}
+
+/// Content that is all known before any of it is read.
+#[derive(Default)]
+struct Stored {
     rest: Content,
     reading: Option<JoinHandle<io::Result<(Bytes, Content)>>>,
 }
 
+impl Body {
+    /// What comes piece by piece, nobody knows how much. Each piece goes to the client at once. An error resets the response; the end of
+    /// the stream ends it well.
+    pub fn growing(pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
+        Self(Kind::Growing(pieces.boxed()))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Stored(stored) => f.debug_tuple("Body").field(&stored.rest).finish(),
+            Kind::Growing(_) => f.write_str("Body(growing)"),
+        }
+    }
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Content::default().into()
+    }
+}
+
 impl From<Content> for Body {
     fn from(content: Content) -> Self {
-        Self { rest: content, reading: None }
+        Self(Kind::Stored(Stored { rest: content, reading: None }))
     }
 }
 
@@ -44,6 +77,30 @@ impl http_body::Body for Body {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match &mut self.0 {
+            Kind::Stored(stored) => stored.poll_frame(context),
+            Kind::Growing(pieces) => pieces.poll_next_unpin(context).map_ok(Frame::data),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Stored(stored) => stored.reading.is_none() && stored.rest.is_empty(),
+            Kind::Growing(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            // While a window is being read the rest is not known here; transports ask before they poll.
+            Kind::Stored(stored) if stored.reading.is_none() => SizeHint::with_exact(stored.rest.len()),
+            _ => SizeHint::default(),
+        }
+    }
+}
+
+impl Stored {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.reading.is_none() {
             if self.rest.is_empty() {
                 return Poll::Ready(None);
@@ -63,15 +120,6 @@ impl http_body::Body for Body {
             self.rest = rest;
             Frame::data(bytes)
         })))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.reading.is_none() && self.rest.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        // While a window is being read the rest is not known here; transports ask before they poll.
-        if self.reading.is_some() { SizeHint::default() } else { SizeHint::with_exact(self.rest.len()) }
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Resource {
     ApiServer,
     /// `/api/v1/assets`.
     ApiAssets,
+    /// `/api/v1/jobs`, or what stands behind it: a job, `events`, the events of a job.
+    ApiJobs(Option<String>),
     /// `/api/v1/openapi.json`.
     ApiDescription,
     /// `/healthz`: the process answers.
@@ -67,6 +69,8 @@ impl Resource {
             ["vod", rest @ ..] => Self::parse_vod(rest),
             ["api", "v1", "server"] => Some(Self::ApiServer),
             ["api", "v1", "assets"] => Some(Self::ApiAssets),
+            ["api", "v1", "jobs"] => Some(Self::ApiJobs(None)),
+            ["api", "v1", "jobs", place @ ..] if place.len() <= 2 => Some(Self::ApiJobs(Some(place.join("/")))),
             ["api", "v1", "openapi.json"] => Some(Self::ApiDescription),
             ["api" | "live" | "ingest" | "upload" | "t", ..] => None,
             ["healthz"] => Some(Self::Health),
@@ -199,6 +203,9 @@ mod tests {
             ("/api/v1/server", Some(Resource::ApiServer)),
             ("/api/v1/assets", Some(Resource::ApiAssets)),
             ("/api/v1/openapi.json", Some(Resource::ApiDescription)),
+            ("/api/v1/jobs", Some(Resource::ApiJobs(None))),
+            ("/api/v1/jobs/0a1b/events", Some(Resource::ApiJobs(Some("0a1b/events".into())))),
+            ("/api/v1/jobs/0a1b/events/x", None),
             ("/healthz", Some(Resource::Health)),
             ("/%6dedia/a/b%20c.mp4", Some(Resource::Media(movie()))),
             ("/Media/a.mp4", Some(Resource::Page("Media/a.mp4".into()))),

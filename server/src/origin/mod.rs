@@ -109,6 +109,8 @@ impl Origin {
             Resource::ApiServer => Ok(self.server.represent(preferred)),
             Resource::ApiAssets => self.list(preferred).await,
             Resource::ApiDescription => Ok(api::description(preferred)),
+            // Where there are jobs, they answer themselves.
+            Resource::ApiJobs(_) => Err(Fault::NotFound),
             Resource::Media(path) => blocking(move || media::represent(&assets, &path)).await,
             Resource::Vod(path, part) => blocking(move || vod::represent(&assets, &path, &part, preferred)).await,
         }

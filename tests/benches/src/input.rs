@@ -24,21 +24,30 @@ pub fn film(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(path) = given {
         return Ok(path.into());
     }
-    let folder = folder()?;
-    let (minute, film) = (folder.join("minute.mp4"), folder.join("film.mp4"));
+    let film = folder()?.join("film.mp4");
     if !film.exists() {
+        let minute = minute()?;
         println!("making {} (once)", film.display());
-        let partial = folder.join("partial.mp4");
-        let partial = partial.to_string_lossy();
+        let partial = film.with_file_name("partial.mp4");
+        ffmpeg(&format!("-stream_loop 25 -i {} -c copy {}", minute.display(), partial.display()))?;
+        fs::rename(&partial, &film)?;
+    }
+    Ok(film)
+}
+
+/// A minute of it.
+pub fn minute() -> anyhow::Result<PathBuf> {
+    let minute = folder()?.join("minute.mp4");
+    if !minute.exists() {
+        println!("making {} (once)", minute.display());
+        let partial = minute.with_file_name("partial.mp4");
         let source = "-f lavfi -i testsrc2=size=1920x1080:rate=25,noise=alls=12:allf=t -f lavfi -i sine=frequency=440:sample_rate=48000";
         let encode = "-t 60 -c:v libx264 -preset ultrafast -profile:v high -pix_fmt yuv420p -b:v 5M -maxrate 5M -bufsize 5M -g 50 \
                       -keyint_min 50 -sc_threshold 0 -x264-params bframes=2:nal-hrd=cbr:force-cfr=1 -c:a aac -b:a 128k -ac 2";
-        ffmpeg(&format!("{source} {encode} {partial}"))?;
-        fs::rename(&*partial, &minute)?;
-        ffmpeg(&format!("-stream_loop 25 -i {} -c copy {partial}", minute.display()))?;
-        fs::rename(&*partial, &film)?;
+        ffmpeg(&format!("{source} {encode} {}", partial.display()))?;
+        fs::rename(&partial, &minute)?;
     }
-    Ok(film)
+    Ok(minute)
 }
 
 fn ffmpeg(arguments: &str) -> anyhow::Result<()> {

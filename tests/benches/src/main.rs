@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask bench package [--input FILE] [--rounds N] [--scratch DIR]` packages a file and compares with `cp`, ffmpeg and Shaka Packager.
 //! `cargo xtask bench encrypt [--input FILE] [--rounds N]` encrypts its segments and compares with the cipher alone.
+//! `cargo xtask bench ladder [--input FILE] [--rounds N]` makes three rungs and compares with one ffmpeg command that does the same.
 //! `cargo xtask bench jit [--input FILE] [--rounds N]` serves it and compares with serving plain bytes.
 //! `cargo xtask bench transport [--rounds N] [--connections N]` compares with bare quinn and with those of nginx, Caddy and ngtcp2's
 //! gtlsserver that are installed, and holds connections.
@@ -9,6 +10,7 @@
 mod encrypt;
 mod input;
 mod jit;
+mod ladder;
 mod measure;
 mod package;
 mod transport;
@@ -60,11 +62,13 @@ fn run() -> anyhow::Result<()> {
         Some("package") => package::run(&options),
         Some("jit") => jit::run(&options),
         Some("encrypt") => encrypt::run(&options),
+        Some("ladder") => ladder::run(&options),
         Some("transport") => transport::run(&options),
         None => package::run(&options)
             .and_then(|()| jit::run(&options))
             .and_then(|()| encrypt::run(&options))
-            .and_then(|()| transport::run(&options)),
-        Some(other) => bail!("unknown bench {other}: there are package, jit, encrypt and transport"),
+            .and_then(|()| transport::run(&options))
+            .and_then(|()| ladder::run(&options)),
+        Some(other) => bail!("unknown bench {other}: there are package, jit, encrypt, transport and ladder"),
     }
 }
