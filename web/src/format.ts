@@ -90,6 +90,11 @@ export function languageName(tag: string): string | undefined {
   }
 }
 
+/** "waiting" -> "Waiting". */
+export function capital(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}
+
 /** ALPN names as people know them: "h3" -> "HTTP/3". */
 export function protocolName(alpn: string): string {
   return { h3: "HTTP/3", h2: "HTTP/2", h2c: "HTTP/2", "http/1.1": "HTTP/1.1", "http/1.0": "HTTP/1.0" }[alpn] ?? alpn;

@@ -1,3 +1,4 @@
+import "./styles/library.css";
 import { type Asset, ApiError, type BrokenFile, isBroken, listAssets, type Problem, type Video } from "./api.ts";
 import { announce, button, h } from "./dom.ts";
 import { codecName, formatBytes, formatDuration, hueOf, initials } from "./format.ts";
@@ -202,7 +203,8 @@ function heading(asset: Asset): HTMLElement {
 }
 
 function videoCard(video: Video): HTMLLIElement {
-  const picture = video.tracks.find((track) => track.kind === "video");
+  const pictures = video.tracks.filter((track) => track.kind === "video").sort((a, b) => b.height - a.height);
+  const [picture] = pictures;
   const codecs = [...new Map(video.tracks.map(({ codec }) => [codecName(codec), codec]))];
   const poster = h(
     "div",
@@ -213,7 +215,7 @@ function videoCard(video: Video): HTMLLIElement {
   // Through the CSSOM, because style attributes would need a looser Content-Security-Policy.
   poster.style.setProperty("--hue", String(hueOf(video.id)));
 
-  const facts = [picture ? `${picture.width}×${picture.height}` : "Audio only", formatBytes(video.size), folderOf(video.id)].filter(Boolean);
+  const facts = [picture ? `${picture.width}×${picture.height}` : "Audio only", pictures.length > 1 ? `${pictures.length} qualities` : "", formatBytes(video.size), folderOf(video.id)].filter(Boolean);
   return h(
     "li",
     { class: "card" },

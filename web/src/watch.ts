@@ -1,4 +1,5 @@
 import "./styles/watch.css";
+import { addresses } from "./addresses.ts";
 import { ApiError, isBroken, listAssets, type Track, type Video } from "./api.ts";
 import { button, h } from "./dom.ts";
 import { codecName, formatBitrate, formatBytes, formatChannels, formatDuration, formatFrameRate, languageName } from "./format.ts";
@@ -60,8 +61,6 @@ function backLink(): HTMLElement {
 }
 
 function details(video: Video, shortcuts: HTMLElement): HTMLElement {
-  const link = (label: string, href: string | undefined): HTMLElement | undefined =>
-    href === undefined ? undefined : h("li", {}, h("a", { href }, label));
   const modified = new Date(video.modified);
   return h(
     "section",
@@ -76,7 +75,7 @@ function details(video: Video, shortcuts: HTMLElement): HTMLElement {
     ),
     h("ul", { class: "tracks" }, ...video.tracks.map(trackLine)),
     h("h2", {}, "Use it elsewhere"),
-    h("ul", { class: "links" }, link("HLS playlist", video.hls), link("DASH manifest", video.dash), link("The file as it is", video.file)),
+    addresses(["HLS", video.hls], ["DASH", video.dash], ["The file as it is", video.file]),
     shortcuts,
   );
 }

@@ -15,29 +15,23 @@ export class Scrubber {
   constructor(private readonly player: Player) {
     this.range.addEventListener("input", () => {
       this.held = true;
-      player.video.currentTime = this.range.valueAsNumber;
+      player.seek(this.range.valueAsNumber);
       this.describe();
     });
     this.range.addEventListener("change", () => (this.held = false));
-    this.toLive.addEventListener("click", () => this.goLive());
+    this.toLive.addEventListener("click", () => player.goLive());
   }
 
   /** Seconds from where it is; negative goes back. */
   step(seconds: number): void {
     const { start, end } = this.span();
-    this.player.video.currentTime = Math.min(Math.max(this.player.video.currentTime + seconds, start), end);
+    this.player.seek(Math.min(Math.max(this.player.video.currentTime + seconds, start), end));
   }
 
   /** A fraction of the whole, from 0 to 1. */
   jump(fraction: number): void {
     const { start, end } = this.span();
-    this.player.video.currentTime = start + (end - start) * fraction;
-  }
-
-  goLive(): void {
-    const { video } = this.player;
-    video.currentTime = this.span().end;
-    void video.play().catch(() => undefined);
+    this.player.seek(start + (end - start) * fraction);
   }
 
   show(): void {

@@ -107,6 +107,9 @@ export function openDash({ video, url, startAt, live, host }: EngineOptions): En
       const latency = player.getCurrentLiveLatency();
       return { start, end, edge: Math.max(start, end - player.getTargetLiveDelay()), latency: Number.isFinite(latency) ? latency : undefined };
     },
+    // Not by the element: dash.js would take what is behind for late, and hurry back.
+    seek: (time) => (ready ? player.seekToPresentationTime(time) : undefined),
+    goLive: () => (ready ? player.seekToOriginalLive() : undefined),
     destroy() {
       alive = false;
       player.destroy();

@@ -76,6 +76,10 @@ export interface Engine {
   throughput(): number | undefined;
   /** Undefined for what has an end. */
   live(): LiveWindow | undefined;
+  /** Goes to a time of the video element, in seconds. */
+  seek(time: number): void;
+  /** Goes to the newest moment of a live stream. */
+  goLive(): void;
   destroy(): void;
 }
 

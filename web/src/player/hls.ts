@@ -1,4 +1,5 @@
 import Hls, { type ErrorData, ErrorDetails, ErrorTypes, Events, type Level } from "hls.js";
+import { ServerClock } from "./clock.ts";
 import type { Engine, EngineOptions, Failure, Language, LiveWindow, Rendition } from "./engine.ts";
 
 /** How much faster it may play to come back to the newest moment; by ear it is hardly noticed. */
@@ -18,6 +19,7 @@ export function openHls({ video, url, startAt, live, host }: EngineOptions): Eng
     backBufferLength: 60,
   });
 
+  const clock = live ? new ServerClock() : { offset: 0 };
   let recovered = false;
   hls.on(Events.ERROR, (_event, data) => {
     if (!data.fatal) return;
@@ -60,12 +62,16 @@ export function openHls({ video, url, startAt, live, host }: EngineOptions): Eng
       hls.subtitleTrack = id === undefined ? -1 : Number(id);
     },
     throughput: () => (hls.bandwidthEstimate > 0 ? hls.bandwidthEstimate : undefined),
-    live: () => liveWindow(hls),
+    live: () => liveWindow(hls, clock.offset),
+    seek: (time) => void (video.currentTime = time),
+    goLive() {
+      if (hls.liveSyncPosition !== null) video.currentTime = hls.liveSyncPosition;
+    },
     destroy: () => hls.destroy(),
   };
 }
 
-function liveWindow(hls: Hls): LiveWindow | undefined {
+function liveWindow(hls: Hls, offset: number): LiveWindow | undefined {
   const details = hls.latestLevelDetails;
   if (!details?.live) return undefined;
   const shown = hls.playingDate;
@@ -73,7 +79,7 @@ function liveWindow(hls: Hls): LiveWindow | undefined {
     start: details.fragmentStart,
     end: details.edge,
     edge: hls.liveSyncPosition ?? details.edge,
-    latency: shown ? (Date.now() - shown.getTime()) / 1000 : undefined,
+    latency: shown ? (Date.now() + offset - shown.getTime()) / 1000 : undefined,
   };
 }
 

@@ -7,7 +7,7 @@ const WORDS: Record<number, string> = {
 };
 
 /** The browser's own player: the plain file, and HLS where there is no Media Source Extensions. */
-export function openNative({ video, url, startAt, host }: EngineOptions): Engine {
+export function openNative({ video, url, startAt, live, host }: EngineOptions): Engine {
   const ending = new AbortController();
   const { signal } = ending;
   video.addEventListener(
@@ -16,8 +16,8 @@ export function openNative({ video, url, startAt, host }: EngineOptions): Engine
       if (startAt) video.currentTime = startAt;
       host.changed();
       // A media request is measured when it ends, which for a long file is hours away. One byte
-      // asked for beside it takes the same connection and tells the protocol now.
-      fetch(url, { headers: { range: "bytes=0-0" }, signal }).catch(() => undefined);
+      // asked for beside it takes the same connection and tells the protocol now. Of a live stream the head alone: it has no end.
+      fetch(url, live ? { method: "HEAD", signal } : { headers: { range: "bytes=0-0" }, signal }).catch(() => undefined);
     },
     { once: true, signal },
   );
@@ -47,6 +47,12 @@ export function openNative({ video, url, startAt, host }: EngineOptions): Engine
     selectSubtitles() {},
     throughput: () => undefined,
     live: () => undefined,
+    seek: (time) => void (video.currentTime = time),
+    goLive() {
+      // What has been played is all there is to go to; the newest is the end of what has come.
+      const { buffered } = video;
+      if (buffered.length > 0) video.currentTime = Math.max(0, buffered.end(buffered.length - 1) - 0.5);
+    },
     destroy() {
       ending.abort();
       video.removeAttribute("src");

@@ -185,6 +185,15 @@ export class Player {
     return this.session?.engine?.live();
   }
 
+  seek(time: number): void {
+    this.session?.engine?.seek(time);
+  }
+
+  goLive(): void {
+    this.session?.engine?.goLive();
+    this.start();
+  }
+
   throughput(): number | undefined {
     return this.session?.engine?.throughput();
   }
