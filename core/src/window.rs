@@ -144,6 +144,18 @@ impl Window {
         self.segments.get(usize::try_from(number.checked_sub(first)?).ok()?)
     }
 
+    /// How many of the whole segments, from the first on, are followed by at least so many `seconds` of what there is.
+    pub fn before_end(&self, seconds: u64) -> usize {
+        let enough = Promise::ticks(seconds, self.timescale);
+        let mut after = self.open.as_ref().map_or(0, |open| open.duration);
+        let mut before = self.segments.iter().rev();
+        while after < enough {
+            let Some(segment) = before.next() else { break };
+            after = after.saturating_add(segment.duration);
+        }
+        before.len()
+    }
+
     /// Adds a whole segment. What is then older than `length` seconds, or more than so many `segments`, is listed no more; at most `length`
     /// and its own duration later, as it was told for so long, it is gone (6.2.2) and its number returned.
     pub fn close(&mut self, segment: Segment, length: u64, segments: usize, promise: &Promise) -> Vec<u32> {
@@ -175,12 +187,6 @@ impl Window {
             gone.push(number);
         }
         gone
-    }
-
-    /// The longest segment that is listed, in milliseconds, rounded up.
-    pub fn longest_millis(&self) -> u64 {
-        let longest = self.segments.iter().map(|segment| segment.duration).max().unwrap_or(0);
-        rescale_length(longest, self.timescale, Timescale::MILLIS).saturating_add(1)
     }
 
     /// A length as decimal seconds.

@@ -5,6 +5,7 @@
 //! | real files, broken files, ffmpeg's files | [`files`], [`synthetic`] |
 //! | a small movie with given samples, made without ffmpeg | [`movie`] |
 //! | the same as a stream of fragments, in all the forms that encoders write | [`stream`] |
+//! | a live stream under a clock that the test sets | [`live`] |
 //! | a file in another box layout | [`layout`] |
 //! | a file with one box changed | [`surgery`] |
 //! | what ffprobe and ffmpeg say of a file | [`ffmpeg`] |
@@ -20,6 +21,7 @@ pub mod description;
 pub mod ffmpeg;
 pub mod files;
 pub mod layout;
+pub mod live;
 pub mod manifests;
 pub mod movie;
 pub mod parallel;

@@ -13,9 +13,7 @@ use crate::{
 /// A live stream to be told of.
 #[derive(Debug)]
 pub struct LiveMpd<'a> {
-    /// Its renditions, in the order of a presentation; without segments.
-    pub presentation: &'a Presentation,
-    /// What is listed of each.
+    /// What is listed of each of its renditions, in the order of a presentation.
     pub windows: &'a [&'a Window],
     /// What it promises.
     pub promise: &'a Promise,
@@ -36,7 +34,7 @@ pub struct LiveMpd<'a> {
 }
 
 /// A period (5.3.2): segments between two discontinuities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct LivePeriod {
     /// Its number, from 1.
     pub number: u32,
@@ -48,6 +46,8 @@ pub struct LivePeriod {
     pub clock: Moment,
     /// Ticks of each of its segments, if all are told by their number alone.
     pub duration: Option<u64>,
+    /// Its renditions, as they are described in it; without segments.
+    pub presentation: Presentation,
 }
 
 /// What is told of a period.
@@ -62,9 +62,9 @@ impl LiveMpd<'_> {
     /// The MPD.
     pub fn write(&self) -> String {
         let (window, target, latency) = self.lengths;
-        let mut text = start(self.presentation);
-        let longest = self.windows.iter().map(|window| window.longest_millis()).max().unwrap_or(0);
-        let longest = longest.max(u64::from(self.promise.target_duration).saturating_mul(1000));
+        let mut text = self.periods.last().map_or_else(String::new, |last| start(&last.presentation));
+        // What rounds to the promise is no longer than half a second more.
+        let longest = u64::from(self.promise.target_duration).saturating_mul(1000).saturating_add(500);
         let buffer = self.promise.part_micros().div_ceil(1000).saturating_mul(3);
         // A stream that is over begins with what is listed of it.
         let periods: Vec<(LivePeriod, i64)> = self.periods.iter().filter_map(|period| self.listed(period)).collect();
@@ -113,11 +113,11 @@ impl LiveMpd<'_> {
             text.push_str(">\n");
             let by_number = period.duration.filter(|_| !self.ended);
             let telling = Telling { mpd: self, period, by_number };
-            let sets = sets::adaptation_sets(self.presentation);
+            let sets = sets::adaptation_sets(&period.presentation);
             for set in &sets {
                 let renditions = set.renditions.iter().copied().filter(|rendition| telling.has(rendition)).collect();
                 let there = sets::Set { id: set.id, renditions };
-                sets::write(&mut text, self.presentation, &sets, &there, &telling);
+                sets::write(&mut text, &period.presentation, &sets, &there, &telling);
             }
             text.push_str("  </Period>\n");
         }
@@ -139,12 +139,12 @@ impl LiveMpd<'_> {
             return None;
         }
         if !self.ended {
-            return Some((*period, 0));
+            return Some((period.clone(), 0));
         }
         let (window, first) = all().min_by_key(|(window, segment)| in_micros(segment.start, window))?;
         let start = in_micros(first.start, window);
         let end = all().map(|(window, segment)| in_micros(segment.end(), window)).max()?;
-        let listed = LivePeriod { first: first.number, start: (first.start, window.timescale), clock: first.clock, ..*period };
+        let listed = LivePeriod { first: first.number, start: (first.start, window.timescale), clock: first.clock, ..period.clone() };
         Some((listed, end.saturating_sub(start)))
     }
 }
@@ -160,7 +160,7 @@ fn segments(window: &Window, period: u32) -> impl Iterator<Item = &Segment> {
 
 impl Telling<'_> {
     fn window(&self, rendition: &Rendition) -> Option<&Window> {
-        let index = self.mpd.presentation.renditions.iter().position(|found| found.name == rendition.name)?;
+        let index = self.period.presentation.renditions.iter().position(|found| found.name == rendition.name)?;
         self.mpd.windows.get(index).copied()
     }
 
@@ -236,7 +236,7 @@ impl Tell for Telling<'_> {
     }
 
     fn tell_rendition(&self, text: &mut String, rendition: &Rendition) {
-        let set = sets::adaptation_sets(self.mpd.presentation);
+        let set = sets::adaptation_sets(&self.period.presentation);
         let set = set.iter().find(|set| set.renditions.iter().any(|found| found.name == rendition.name));
         let renditions: Vec<&Rendition> =
             set.map_or(Vec::new(), |set| set.renditions.iter().copied().filter(|found| self.has(found)).collect());

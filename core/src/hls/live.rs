@@ -91,11 +91,11 @@ impl LivePlaylist<'_> {
             let _ = writeln!(text, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
         }
         // Parts are for players near the end (6.2.2).
-        let near = window.end().saturating_sub(Promise::ticks(3 * u64::from(target), window.timescale));
+        let far = window.before_end(3 * u64::from(target));
         let mut header = None;
-        for (segment, lines) in window.segments.iter().zip(self.lines).skip(skipped) {
+        for (index, (segment, lines)) in window.segments.iter().zip(self.lines).enumerate().skip(skipped) {
             Self::write_changes(&mut text, segment, &mut header);
-            if segment.end() > near && !self.ended && !segment.parts.is_empty() {
+            if index >= far && !self.ended && !segment.parts.is_empty() {
                 text.push_str(lines.text.get(..lines.behind).unwrap_or_default());
                 self.write_parts(&mut text, segment);
                 text.push_str(lines.text.get(lines.behind..).unwrap_or_default());
@@ -139,9 +139,7 @@ impl LivePlaylist<'_> {
         if self.ended || !self.promise.delta_updates {
             return 0;
         }
-        let until = Promise::ticks(6 * u64::from(self.promise.target_duration), self.window.timescale);
-        let boundary = self.window.end().saturating_sub(until);
-        self.window.segments.partition_point(|segment| segment.end() <= boundary)
+        self.window.before_end(6 * u64::from(self.promise.target_duration))
     }
 
     /// What stands before the first part of a segment where it is new: all of it is written again behind what is left out.

@@ -62,12 +62,14 @@ pub struct Place {
     again: Option<Moment>,
     /// Whether another source may go on now.
     pub resumed: bool,
+    /// Whether what comes is behind all that can be published, and has been for long: the clock of the source is to be taken for another.
+    pub behind: bool,
 }
 
 impl Place {
     /// Of a track of this scale.
     pub fn new(scale: Timescale) -> Self {
-        Self { scale, offset: 0, generation: 0, last: None, again: None, resumed: false }
+        Self { scale, offset: 0, generation: 0, last: None, again: None, resumed: false, behind: false }
     }
 
     /// Decoding time of the next sample if nothing changes, in microseconds.
@@ -79,6 +81,11 @@ impl Place {
     pub fn set_scale(&mut self, scale: Timescale) {
         self.last = self.last.map(|(last, next)| (rescale(last, self.scale, scale), rescale(next, self.scale, scale)));
         self.scale = scale;
+    }
+
+    /// The track ended at `end`; another source may go on.
+    pub fn restore(&mut self, end: i64) {
+        (self.last, self.behind) = (Some((end, end)), true);
     }
 
     fn micros(&self, ticks: i64) -> i64 {
@@ -94,6 +101,11 @@ impl Clock {
     /// Of a stream with this segment target in microseconds.
     pub fn new(target: i64) -> Self {
         Self { target, offsets: Vec::new(), generation: 0, zero: Moment::default(), delay: 0, told: None, tells: false, drift: None }
+    }
+
+    /// Goes on with a time line that begins at `zero`, of which nobody knows how the source is moved.
+    pub fn restore(&mut self, zero: Moment) {
+        (self.zero, self.offsets) = (zero, Vec::from([(0, 0)]));
     }
 
     /// The newest generation.
@@ -148,7 +160,7 @@ impl Clock {
             self.begin(place, raw, duration, now);
         }
         let time = self.find(place, raw, duration, end, now)?;
-        (place.again, place.resumed) = (None, false);
+        (place.again, place.resumed, place.behind) = (None, false, false);
         place.last = Some((time, time.saturating_add(duration)));
         if lead && !self.tells {
             let late = self.position(now).saturating_sub(place.micros(time.saturating_add(duration)));
@@ -183,17 +195,23 @@ impl Clock {
                 .filter(|time| *time >= 0);
         };
         let time = place.at(raw, place.offset);
-        let late = self.position(now).saturating_sub(place.micros(time));
+        let here = self.position(now).saturating_sub(self.delay);
+        let late = here.saturating_sub(place.micros(time));
         let step = time.saturating_sub(next);
-        let follows = time > last && step >= -(duration / 2).max(1) && step <= target;
+        let follows = !place.behind && time > last && step >= -(duration / 2).max(1) && step <= target;
         if follows {
             return Some(time);
         }
-        // Another track has jumped, and this one does now.
+        // Another track has jumped, and this one does now: it follows on there, or comes in time.
         let others = place.at(raw, newest.1);
-        if newest.1 != place.offset && others.saturating_sub(next).saturating_abs() <= target && others > last {
+        let in_time = here.saturating_sub(place.micros(others)).saturating_abs() <= self.target;
+        let joins = others > last && (in_time || others.saturating_sub(next).saturating_abs() <= target);
+        if newest.1 != place.offset && joins {
             (place.generation, place.offset) = (newest.0.max(place.generation), newest.1);
             return Some(others);
+        }
+        if place.behind {
+            return Some(self.jump(place, raw, duration, end, now));
         }
         if step < 0 {
             // What is sent again is no older than a few segments, and does not last. Another source may begin its clock at zero.

@@ -3,7 +3,10 @@
 use alloc::collections::VecDeque;
 
 use super::clock::Clock;
-use crate::time::{Moment, Timescale, rescale};
+use crate::{
+    time::{Moment, Timescale, rescale},
+    window::Window,
+};
 
 /// A time on the time line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub struct Cut {
     pub discontinuities: u32,
     /// Number of its period.
     pub period: u32,
+    /// Whether the rendition that leads has nothing of it.
+    pub gap: bool,
     /// When it was made: from then on, nobody is waited for without end.
     pub made: Moment,
 }
@@ -73,6 +78,8 @@ pub struct Cuts {
     end: Option<Time>,
     /// Whether the segment before the next cut is a gap.
     gap: bool,
+    /// Whether a segment has not been where its number would have told it.
+    irregular: bool,
     /// How long the segments of the last regular period are, in ticks of the rendition that leads.
     usual: Option<i64>,
     first: u32,
@@ -82,6 +89,30 @@ impl Cuts {
     /// None yet; the first segment is to have this number.
     pub fn new(first: u32) -> Self {
         Self { first, ..Self::default() }
+    }
+
+    /// Goes on behind the segments of the rendition that leads. All that was is told one by one.
+    pub fn restore(&mut self, window: &Window) {
+        let time = |ticks: u64| Time { ticks: i64::try_from(ticks).unwrap_or(i64::MAX), scale: window.timescale };
+        for segment in &window.segments {
+            if self.periods.back().is_none_or(|last| last.number != segment.period) {
+                let (number, first, start, clock) = (segment.period, segment.number, time(segment.start), segment.clock);
+                self.periods.push_back(Period { number, first, start, clock, duration: None, listed: true });
+            }
+        }
+        let Some(last) = window.segments.back() else { return };
+        self.list.push_back(Cut {
+            number: last.number,
+            start: time(last.start),
+            clock: last.clock,
+            generation: 0,
+            discontinuity: last.discontinuity,
+            discontinuities: last.discontinuities,
+            period: last.period,
+            gap: last.gap,
+            made: last.clock,
+        });
+        self.end = Some(time(last.end()));
     }
 
     /// The last.
@@ -124,6 +155,9 @@ impl Cuts {
         let Some(start) = self.end else { return };
         self.add(start, clock, 0, now);
         self.gap = true;
+        if let Some(cut) = self.list.back_mut() {
+            cut.gap = true;
+        }
         self.end = Some(Time { ticks: start.ticks.saturating_add(ticks), ..start });
     }
 
@@ -144,7 +178,8 @@ impl Cuts {
             _ => false,
         };
         if discontinuity || irregular || self.gap || self.end.is_some() || before.is_none() {
-            let listed = irregular || self.periods.back().is_some_and(|last| last.listed);
+            self.irregular |= irregular;
+            let listed = self.irregular;
             let number = self.periods.back().map_or(1, |last| last.number.saturating_add(1));
             let duration = self.usual.filter(|_| !listed);
             self.periods.push_back(Period { number, first: self.next_number(), start, clock: at, duration, listed });
@@ -159,6 +194,7 @@ impl Cuts {
             discontinuity,
             discontinuities,
             period: self.periods.back().map_or(1, |period| period.number),
+            gap: false,
             made: now,
         });
     }

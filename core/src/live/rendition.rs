@@ -12,6 +12,7 @@ use super::{
     event::{Event, RenditionId},
 };
 use crate::{
+    codec::Kind,
     coding::Writer,
     error::{Error, Result},
     hls::Lines,
@@ -27,6 +28,10 @@ use crate::{
 
 /// The most samples that wait.
 const MOST_WAITING: usize = 8192;
+/// The most samples that do not say how long they last.
+const MOST_HELD: usize = 64;
+/// The most headers that are remembered.
+const MOST_HEADERS: usize = 64;
 /// The most bytes of the samples that wait, and of a part.
 const MOST_BYTES: u64 = 64 << 20;
 
@@ -71,11 +76,13 @@ pub struct Rendition {
     pub track: Track,
     /// Number and bytes of its header.
     pub header: (u32, Bytes),
+    /// As it was described before, by the numbers of headers that are still used.
+    pub past: VecDeque<(u32, Track)>,
     pub place: Place,
     /// Whether its source was lost, so that another may go on with it.
     pub free: bool,
-    /// A sample that does not say how long it lasts: the next one tells.
-    held: Option<LiveSample>,
+    /// Samples that begin together and do not say how long they last: the next one tells.
+    held: Vec<LiveSample>,
     pub waiting: VecDeque<Placed>,
     waiting_bytes: u64,
     /// The segment that is next, if none is open.
@@ -117,9 +124,10 @@ impl Rendition {
             id,
             name,
             header: (config.first_number, bytes),
+            past: VecDeque::new(),
             place: Place::new(track.timescale),
             free: false,
-            held: None,
+            held: Vec::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             next,
@@ -143,26 +151,49 @@ impl Rendition {
         plain.shift = 0;
         let bytes = Bytes::from(cmaf_header(&plain));
         let same = bytes == self.header.1;
+        let before = mem::replace(&mut self.track, track.clone());
         if !same {
+            self.past.push_back((self.header.0, before));
+            if self.past.len() > MOST_HEADERS {
+                self.past.pop_front();
+            }
             self.header = (self.header.0.saturating_add(1), bytes);
         }
-        self.track = track.clone();
         !same
     }
 
     /// Takes a sample as it came; returns those that can be placed.
-    pub fn take(&mut self, sample: LiveSample) -> impl Iterator<Item = LiveSample> + use<> {
-        let held = self.held.take().map(|mut held| {
-            held.duration = sample.decode_time.checked_sub(held.decode_time).and_then(|step| u32::try_from(step).ok()).unwrap_or(1).max(1);
-            held
-        });
-        let now = if sample.duration == 0 {
-            self.held = Some(sample);
-            None
+    ///
+    /// Some writers say of samples that they last no time, and begin the next at the same moment or later: they share what there is.
+    pub fn take(&mut self, sample: LiveSample) -> Vec<LiveSample> {
+        let begin = self.held.first().map_or(sample.decode_time, |first| first.decode_time);
+        let together = sample.decode_time <= begin;
+        if sample.duration == 0 && together && self.held.len() < MOST_HELD {
+            self.held.push(sample);
+            return Vec::new();
+        }
+        let mut shared = mem::take(&mut self.held);
+        let mut alone = None;
+        let length = if together {
+            let length = u64::from(sample.duration);
+            shared.push(sample);
+            length
         } else {
-            Some(sample)
+            let length = sample.decode_time - begin;
+            alone = Some(sample);
+            length
         };
-        held.into_iter().chain(now)
+        let count = u64::try_from(shared.len()).unwrap_or(1).max(1);
+        for (number, sample) in (0..).zip(&mut shared) {
+            let (from, to) = (length * number / count, length * (number + 1) / count);
+            sample.decode_time = begin.saturating_add(from);
+            sample.duration = u32::try_from(to - from).unwrap_or(1).max(1);
+        }
+        match alone {
+            Some(sample) if sample.duration == 0 => self.held.push(sample),
+            alone => shared.extend(alone),
+        }
+        shared
     }
 
     /// A sample waits until its segment is known.
@@ -262,8 +293,13 @@ impl Rendition {
     }
 
     /// Adds a sample to the segment that is open.
-    pub fn add(&mut self, placed: Placed, desk: &mut Desk<'_>) -> Result<()> {
+    pub fn add(&mut self, mut placed: Placed, desk: &mut Desk<'_>) -> Result<()> {
         let scale = self.window.timescale;
+        if self.track.kind() == Kind::Audio && !desk.promise.fits_part(placed.sample.duration.into(), scale) {
+            // No frame of sound is so long: what follows it is silence that its writer had no other means to tell.
+            let (limit, of) = desk.promise.part_target;
+            placed.sample.duration = u32::try_from(rescale_length(limit, of, scale).saturating_sub(1)).unwrap_or(1).max(1);
+        }
         let duration = u64::from(placed.sample.duration);
         let Some(open) = self.window.open.as_mut() else { return Ok(()) };
         if self.part.is_empty() && open.parts.is_empty() {
@@ -348,20 +384,27 @@ impl Rendition {
             end = self.shown;
         }
         segment.duration = u64::try_from(end).unwrap_or(0).saturating_sub(segment.start).max(1);
-        if segment.gap {
-            self.shown = self.shown.max(end);
-        } else {
+        desk.events.push_back(Event::Segment { rendition: self.id, segment: segment.clone() });
+        let gone = self.list(segment, desk.config, desk.promise);
+        desk.events.extend(gone.into_iter().map(|segment| Event::Removed { rendition: self.id, segment }));
+        Ok(())
+    }
+
+    /// Lists a whole segment; returns the numbers of those that are gone.
+    pub fn list(&mut self, segment: Segment, config: &Config, promise: &Promise) -> Vec<u32> {
+        let end = i64::try_from(segment.end()).unwrap_or(i64::MAX);
+        (self.shown, self.decoded) = (self.shown.max(end), self.decoded.max(end));
+        if !segment.gap {
             self.rate.note(&segment, self.window.timescale);
         }
-        let length = u64::from(desk.config.window).div_ceil(1000);
         self.lines.push_back(Lines::new(&segment, self.window.timescale));
-        desk.events.push_back(Event::Segment { rendition: self.id, segment: segment.clone() });
-        let gone = self.window.close(segment, length, desk.config.most_segments(), desk.promise);
+        let gone = self.window.close(segment, u64::from(config.window).div_ceil(1000), config.most_segments(), promise);
         while self.lines.len() > self.window.segments.len() {
             self.lines.pop_front();
         }
-        desk.events.extend(gone.into_iter().map(|segment| Event::Removed { rendition: self.id, segment }));
-        Ok(())
+        let first = self.window.segments.front().map_or(0, |first| first.header);
+        while self.past.pop_front_if(|(number, _)| *number < first).is_some() {}
+        gone
     }
 }
 

@@ -511,3 +511,60 @@ fn byte_ranges_name_the_parts_of_the_segment() {
         assert!(text.contains(&expected), "{expected} is not in\n{text}");
     }
 }
+
+/// A source that stalls and then stays late: what it sends is published all the same, on a time line that is later by that.
+#[test]
+fn a_source_that_stays_late_is_taken_as_it_is() {
+    let mut source = Source::new(Config::default());
+    source.run(0, 6000, 0).unwrap();
+    source.run(6000, 30_100, 9000).unwrap();
+    for id in [source.v(), source.a()] {
+        let segments = source.segments(id);
+        let told: String = segments.iter().map(|segment| if segment.gap { 'g' } else { 's' }).collect();
+        assert!(told.starts_with("sssggg") && told.ends_with("sssssssss"), "{told}");
+        assert_eq!(segments.iter().filter(|segment| segment.discontinuity).count(), 1);
+    }
+    // Sound stays beside its pictures.
+    let start = |id| {
+        let window = source.live.window(id).unwrap();
+        window.segments.back().unwrap().start * 1000 / u64::from(window.timescale.get())
+    };
+    assert!(start(source.v()).abs_diff(start(source.a())) <= 11);
+}
+
+/// As ffmpeg writes sound with a fragment for every frame: one that lasts no time, and one of twice the time that begins with it.
+#[test]
+fn samples_that_last_no_time_share_what_there_is() {
+    let mut plain = Source::new(Config::default());
+    plain.run(0, 5000, 0).unwrap();
+    let mut source = Source::new(Config::default());
+    let audio = source.audio.take().unwrap();
+    for number in 0..125 {
+        source.run(number * 40, number * 40 + 40, 0).unwrap();
+        let now = at(i64::try_from(number + 1).unwrap() * 40);
+        for number in (number * 1920..number * 1920 + 1920).filter(|ticks| ticks % 1024 == 0).map(|ticks| ticks / 1024) {
+            let odd = number % 2;
+            let sample = LiveSample { decode_time: (number - odd) * 1024, duration: u32::try_from(odd * 2048).unwrap(), ..sound(number) };
+            source.live.push(audio, sample, now).unwrap();
+            source.poll();
+        }
+    }
+    let told = |source: &Source| source.segments(audio).iter().map(|segment| (segment.start, segment.duration)).collect::<Vec<_>>();
+    assert_eq!(told(&source), told(&plain));
+    assert_eq!(source.contents(audio)[..2], plain.contents(audio)[..2]);
+}
+
+/// As ffmpeg writes sound that begins late: the first frame lasts until the second.
+#[test]
+fn silence_is_no_long_frame() {
+    let mut source = Source::new(Config::default());
+    let long = LiveSample { duration: 66_208, ..sound(0) };
+    source.live.push(source.a(), long, at(21)).unwrap();
+    source.run(0, 40, 0).unwrap();
+    source.run(1380, 6100, 0).unwrap();
+    let parts = source.events.iter().filter_map(|event| match event {
+        Event::Part { rendition, duration, .. } if *rendition == source.a() => Some(*duration),
+        _ => None,
+    });
+    assert!(parts.max().unwrap() <= 9600);
+}

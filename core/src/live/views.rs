@@ -10,6 +10,7 @@ use crate::{
     presentation::{self, Bandwidth, Presentation},
     time::{FrameRate, Moment, Timescale, rescale},
     timeline::Timeline,
+    track::Track,
     window::{Promise, Segment, Window},
 };
 
@@ -159,26 +160,26 @@ impl Live {
 
     /// The HLS multivariant playlist; `None` while not [ready](Self::is_ready).
     pub fn multivariant_playlist(&self) -> Option<String> {
-        self.is_ready().then(|| hls::multivariant_playlist(&self.presentation().0, |_| None))
+        self.is_ready().then(|| hls::multivariant_playlist(&self.presentation(None), |_| None))
     }
 
     /// The MPD; `None` while not [ready](Self::is_ready), and until it is known how long segments are.
     pub fn mpd(&self) -> Option<String> {
         let (epoch, delay) = self.epoch.filter(|_| self.is_ready())?;
-        let (presentation, windows) = self.presentation();
+        let windows: Vec<&Window> = self.sorted().into_iter().map(|rendition| &rendition.window).collect();
         let periods = self.cuts.periods().map(|period| LivePeriod {
             number: period.number,
             first: period.first,
             start: (u64::try_from(period.start.ticks).unwrap_or(0), period.start.scale),
             clock: period.clock,
             duration: period.duration.filter(|_| !period.listed).and_then(|duration| u64::try_from(duration).ok()),
+            presentation: self.presentation(Some(period.number)),
         });
         let periods: Vec<LivePeriod> = periods.collect();
         if windows.iter().all(|window| window.segments.is_empty()) {
             return None;
         }
         let mpd = LiveMpd {
-            presentation: &presentation,
             windows: &windows,
             promise: &self.promise,
             periods: &periods,
@@ -197,25 +198,28 @@ impl Live {
         self.epoch.map(|(epoch, _)| epoch)
     }
 
-    /// The renditions as manifests list them, each with its window.
-    fn presentation(&self) -> (Presentation, Vec<&Window>) {
+    /// The renditions in the order in which manifests list them.
+    fn sorted(&self) -> Vec<&Rendition> {
         let mut sorted: Vec<&Rendition> = self.renditions.iter().collect();
         sorted.sort_by_key(|rendition| rendition.track.kind());
-        let renditions = sorted.iter().map(|rendition| describe(rendition)).collect();
-        let presentation = Presentation {
-            renditions,
+        sorted
+    }
+
+    /// The renditions as manifests list them: as they are now, or as they were in a period.
+    fn presentation(&self, period: Option<u32>) -> Presentation {
+        Presentation {
+            renditions: self.sorted().into_iter().map(|rendition| describe(rendition, period)).collect(),
             start: (0, Timescale::MILLIS),
             date: None,
             layout: presentation::Layout::default(),
             addressing: presentation::Addressing::default(),
-        };
-        (presentation, sorted.into_iter().map(|rendition| &rendition.window).collect())
+        }
     }
 }
 
 /// A rendition as manifests list it, without its segments.
-fn describe(rendition: &Rendition) -> presentation::Rendition {
-    let (track, scale) = (&rendition.track, rendition.window.timescale);
+fn describe(rendition: &Rendition, period: Option<u32>) -> presentation::Rendition {
+    let (track, scale) = (rendition.track_in(period), rendition.window.timescale);
     let timeline = Timeline { timescale: scale, segments: Vec::new() };
     let source = presentation::Source { input: 0, track: rendition.id.0 };
     let mut described = presentation::Rendition::new(rendition.name.clone(), source, track, timeline, (0, Timescale::MILLIS));
@@ -235,6 +239,14 @@ fn report(rendition: &Rendition) -> Option<Report> {
 }
 
 impl Rendition {
+    /// How its source described it in a period.
+    fn track_in(&self, period: Option<u32>) -> &Track {
+        let mut segments = self.window.segments.iter().chain(&self.window.open);
+        let header = segments.find(|segment| Some(segment.period) == period && !segment.gap).map(|segment| segment.header);
+        let past = header.and_then(|header| self.past.iter().find(|(number, _)| *number == header));
+        past.map_or(&self.track, |(_, track)| track)
+    }
+
     /// Bit rates so far, rounded up so that they seldom change.
     fn bandwidth(&self) -> Bandwidth {
         let scale = self.window.timescale;
