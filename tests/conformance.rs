@@ -234,6 +234,7 @@ impl Check<'_> {
             ["fLaC"] => CodecType::FLAC,
             ["alac"] => CodecType::ALAC,
             ["s263"] => CodecType::H263,
+            ["mp4v", ..] => CodecType::MP4V,
             _ => CodecType::Unknown, // mp4parse 0.17 knows neither HEVC nor what Dolby makes
         };
         match found {

@@ -375,6 +375,69 @@ fn segment(vod: &Vod, number: u32, source: &[u8]) -> Result<Vec<u8>> {
     Ok(written)
 }
 
+/// ISO/IEC 14496-12 8.7.5: payload behind the first 4 GiB, where chunk offsets and the size of `mdat` take 64 bits.
+#[test]
+fn payload_behind_4_gib_is_found() -> Result<()> {
+    const FAR: u64 = 5 << 30;
+    let source = file();
+    let plain = samples(&demux(&source)?);
+    let media = source.windows(4).position(|name| name == b"mdat").context("no mdat")? + 4;
+    let mut end = source.clone();
+    for stbl in [VIDEO, SOUND] {
+        change(&mut end, stbl, |stbl| {
+            let place = stbl.windows(4).position(|name| name == b"stco").unwrap_or(4) - 4;
+            let table = stbl.split_off(place);
+            let (entries, _) = table.get(16..).unwrap_or_default().as_chunks::<4>();
+            let far = entries.iter().flat_map(|entry| (u64::from(u32::from_be_bytes(*entry)) + FAR).to_be_bytes());
+            let content: Vec<u8> = table.get(8..16).unwrap_or_default().iter().copied().chain(far).collect();
+            stbl.extend(boxed("co64", &content));
+        })?;
+    }
+    let (start, moov) = (source.get(..media - 8).unwrap_or_default(), moov_of(&end));
+    let payload = source.get(media..source.len() - moov_of(&source).len()).context("no payload")?;
+    // `mdat` with a size of 64 bits, a hole, the payload as far behind its old place, `moov`.
+    let mdat = [&1u32.to_be_bytes()[..], b"mdat", &(8 + FAR + payload.len() as u64).to_be_bytes()].concat();
+    let pieces = [(0, [start, &mdat].concat()), (media as u64 + FAR, [payload, moov].concat())];
+    let size = media as u64 + FAR + (payload.len() + moov.len()) as u64;
+    let read = |range: std::ops::Range<u64>| -> Vec<u8> {
+        let byte = |position: u64| {
+            let found = pieces.iter().rev().find(|(first, _)| *first <= position);
+            found.and_then(|(first, bytes)| bytes.get(usize::try_from(position - first).ok()?)).copied().unwrap_or(0)
+        };
+        range.map(byte).collect()
+    };
+    let mut demuxer = Demuxer::new(size);
+    while let Some(range) = demuxer.required() {
+        demuxer.handle(range.start, &read(range.clone()))?;
+    }
+    let movie = demuxer.finish()?;
+    let expected = plain
+        .into_iter()
+        .map(|(id, samples)| (id, samples.into_iter().map(|sample| Sample { offset: sample.offset + FAR, ..sample }).collect::<Vec<_>>()));
+    ensure!(samples(&movie) == expected.collect::<Vec<_>>() && movie.faults.is_empty(), "other samples: {:?}", movie.faults);
+    let vod = Vod::new(vec![movie], &Options::default())?;
+    let extents: Vec<_> = vod.segment("v1", 1)?.into_iter().flat_map(|fragment| fragment.extents).collect();
+    ensure!(extents.iter().all(|extent| extent.start > FAR), "{extents:?}");
+    Ok(())
+}
+
+/// A last sample that lasts no time, as some cameras write it, is there all the same, in what is written too.
+#[test]
+fn a_last_sample_of_no_duration_is_kept() -> Result<()> {
+    let mut odd = file();
+    put(&mut odd, VIDEO, "stts", &[2, 99, 512, 1, 0])?;
+    let movie = demux(&odd)?;
+    let video = movie.tracks.first().context("no video")?.samples.clone();
+    ensure!(video.len() == 100 && video.get(99).is_some_and(|sample| sample.duration == 0), "{:?}", video.get(99));
+    let vod = Vod::new(vec![movie], &Options::default())?;
+    let again = demux(&[vod.header("v1")?, segment(&vod, 1, &odd)?].concat())?;
+    let times = |samples: &reelway_core::sample::SampleTable| -> Vec<_> {
+        samples.iter().map(|sample| (sample.decode_time, sample.duration, sample.composition_offset, sample.size)).collect()
+    };
+    ensure!(again.tracks.first().is_some_and(|track| times(&track.samples) == times(&video)), "other samples");
+    Ok(())
+}
+
 /// Samples that are left of [`fragmented`], and what is told. The fragments hold 1, 24, 1, 24, 1, 24, 1 and 24 of the 100.
 const FRAGMENTS: &[(&str, Done, usize, Option<&str>)] = &[
     ("as it is", |_| Ok(()), 100, None),

@@ -142,6 +142,13 @@ impl Rendition {
         self.bandwidth = bandwidth(&self.timeline, start);
     }
 
+    /// Bits a second that it takes as long as it lasts (ISO/IEC 23009-1 5.3.5.2): the peak, which in HLS counts the time before it begins, or
+    /// what a late one comes to without that time.
+    pub fn transfer_rate(&self) -> u64 {
+        let pieces: Vec<(u64, u64)> = self.timeline.segments.iter().map(|segment| (segment.bytes, segment.duration)).collect();
+        self.bandwidth.peak.max(Bandwidth::of(&pieces, self.timeline.timescale).average)
+    }
+
     /// Of which kind its media is.
     pub fn kind(&self) -> Kind {
         self.codec.media.kind()

@@ -68,9 +68,9 @@ impl SampleEntry<'_> {
         Ok(Some(w.into_bytes()))
     }
 
-    /// Whether it is MP3 under a name of QuickTime: `.mp3`, or `ms` and the number that it has in WAVE files.
+    /// Whether it is MP3, or layer 2, under a name of QuickTime: `.mp3`, or `ms` and the number that it has in WAVE files.
     pub fn is_quicktime_mp3(&self) -> bool {
-        matches!(&self.name.0, b".mp3" | b"ms\0\x55")
+        matches!(&self.name.0, b".mp3" | b".mp2" | b"ms\0\x55" | b"ms\0\x50")
     }
 
     /// PCM under a name of QuickTime, if it is that and ISO files have a form for it: not for unsigned values.

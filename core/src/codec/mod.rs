@@ -161,7 +161,12 @@ pub fn describe(entry: &SampleEntry<'_>, handler: FourCc) -> Result<Codec> {
             Err(Error::unsupported(format!("sample entry '{}': the track is encrypted{how}", entry.name)))
         }
         (b"vide" | b"soun", _) => Err(Error::unsupported(format!("sample entry '{}': this codec is not carried", entry.name))),
-        _ => Err(Error::unsupported(format!("handler '{handler}': neither video nor audio"))),
+        (b"meta", name) => Err(Error::unsupported(format!("timed metadata ('{}') is not carried", name.escape_ascii()))),
+        (b"clcp", name) => {
+            let message = "closed captions in a track of their own are not carried: players look for them in the pictures";
+            Err(Error::unsupported(format!("sample entry '{}': {message}", name.escape_ascii())))
+        }
+        (_, name) => Err(Error::unsupported(format!("handler '{handler}' ('{}'): neither video nor audio", name.escape_ascii()))),
     }
 }
 
@@ -188,4 +193,62 @@ fn required<T>(entry: &SampleEntry<'_>, found: Option<T>, name: &str, clause: &'
 fn in_config(entry: &SampleEntry<'_>, name: [u8; 4]) -> impl Fn(Error) -> Error {
     let entry = entry.name;
     move |error| error.within(FourCc(name)).within(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+    use crate::{
+        boxes::sample_entry::read_descriptions,
+        coding::{Reader, Writer},
+    };
+
+    /// An entry of this name with the fields of its kind and nothing else.
+    fn described(handler: [u8; 4], name: [u8; 4]) -> Result<Codec> {
+        let mut w = Writer::default();
+        w.u32(0);
+        w.u32(1);
+        w.boxed(&name, |w| match &handler {
+            b"vide" => w.zeros(78),
+            b"soun" => {
+                w.zeros(16);
+                w.u16(2);
+                w.u16(16);
+                w.zeros(4);
+                w.u32(48_000 << 16);
+            }
+            _ => w.zeros(8),
+        });
+        let bytes = w.into_bytes();
+        describe(&read_descriptions(Reader::new(&bytes, 0))?[0], FourCc(handler))
+    }
+
+    /// Names that are all that is told; under which PCM of QuickTime is published; and why others are not carried.
+    #[test]
+    fn entries_without_a_configuration() {
+        for (handler, name, expected) in [
+            (b"soun", b"dtsc", Ok("dtsc")),
+            (b"soun", b"samr", Ok("samr")),
+            (b"soun", b"sowt", Ok("ipcm")),
+            (b"soun", b"in24", Ok("ipcm")),
+            (b"soun", b"fl32", Ok("fpcm")),
+            (b"soun", b".mp2", Ok("mp4a.6B")),
+            (b"vide", b"s263", Ok("s263")),
+            (b"soun", b"ipcm", Err("box 'pcmC' is missing")),
+            (b"soun", b"mlpa", Err("box 'dmlp' is missing")),
+            (b"soun", b"mhm1", Err("box 'mhaC' is missing")),
+            (b"soun", b"raw ", Err("sample entry 'raw ': this codec is not carried")),
+            (b"vide", b"jpeg", Err("sample entry 'jpeg': this codec is not carried")),
+            (b"meta", b"mett", Err("timed metadata ('mett') is not carried")),
+            (b"clcp", b"c608", Err("sample entry 'c608': closed captions in a track of their own are not carried")),
+            (b"hint", b"rtp ", Err("handler 'hint' ('rtp '): neither video nor audio")),
+        ] {
+            let told = described(*handler, *name).map(|codec| codec.string);
+            assert_eq!(told.is_ok(), expected.is_ok(), "{told:?}");
+            let (told, expected) = (told.unwrap_or_else(|error| error.to_string()), expected.unwrap_or_else(|reason| reason));
+            assert!(told.starts_with(expected), "{told}, not {expected}");
+        }
+    }
 }

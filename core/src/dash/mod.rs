@@ -233,6 +233,20 @@ mod tests {
         );
     }
 
+    /// 5.3.5.2: what begins late takes its bits in the time that it lasts.
+    #[test]
+    fn bandwidth_of_what_begins_late() {
+        let mut presentation = test_presentation();
+        let sound = presentation.renditions.iter_mut().find(|rendition| rendition.name == "a2").unwrap();
+        // One segment of 1,000 bytes from second 2 to 4: in HLS it lasts four seconds.
+        sound.timeline.segments.truncate(1);
+        let segment = sound.timeline.segments.first_mut().unwrap();
+        (segment.start, segment.duration, segment.bytes) = (96_000, 96_000, 1000);
+        sound.measure((0, Timescale::MILLIS));
+        assert_eq!((sound.bandwidth.peak, sound.transfer_rate()), (2000, 4000));
+        says(&mpd(&presentation), &["<Representation id=\"a2\" codecs=\"mp4a.40.2\" bandwidth=\"4000\""]);
+    }
+
     /// 5.10.3.3: what a player has to look for in the segments.
     #[test]
     fn event_streams() {

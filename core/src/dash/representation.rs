@@ -38,7 +38,7 @@ pub fn write(text: &mut String, rendition: &Rendition, tell: &dyn Tell) {
         Escaped(&rendition.name),
         Escaped(&rendition.codec.string),
         // xs:unsignedInt
-        rendition.bandwidth.peak.clamp(1, u32::MAX.into())
+        rendition.transfer_rate().clamp(1, u32::MAX.into())
     );
     match &rendition.codec.media {
         Media::Video(video) => {

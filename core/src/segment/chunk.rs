@@ -392,6 +392,24 @@ mod tests {
         }
     }
 
+    /// ISO/IEC 14496-12 4.2: the size of `mdat` takes 64 bits where 32 cannot tell it.
+    #[test]
+    fn payload_of_more_than_4_gib_is_told() {
+        let mut sound = test_track(25, 3, 25, |_| true);
+        let mut samples = SampleTableBuilder::default();
+        for sample in &sound.samples {
+            let offset = sample.offset * u64::from(u32::MAX);
+            samples.push(&Sample { size: u32::MAX, offset, ..sample }).unwrap();
+        }
+        sound.samples = samples.finish();
+        let fragments = segment(&sound, 0..3);
+        let payload = 3 * u64::from(u32::MAX);
+        let head = &fragments[0].head;
+        assert_eq!(head[head.len() - 16..head.len() - 8], [0, 0, 0, 1, b'm', b'd', b'a', b't']);
+        assert_eq!(head[head.len() - 8..], (payload + 16).to_be_bytes());
+        assert_eq!((fragments[0].len(), fragments[0].extents.clone()), (length(&sound, 0..3), vec![0..payload]));
+    }
+
     #[test]
     fn chunks_stand_where_they_are_said_to() {
         let mut eventful = test_video(25, 20, 1, |n| n % 6 == 0);
