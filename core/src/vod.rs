@@ -176,6 +176,11 @@ impl Vod {
         self.rendition(rendition).map(|(rendition, track)| hls::media_playlist(&self.presentation, rendition, &track.events))
     }
 
+    /// The HLS media playlist of a rendition of which the first `arrived` segments are there and the others will come.
+    pub fn event_playlist(&self, rendition: &str, arrived: u32) -> Result<String> {
+        self.rendition(rendition).map(|(rendition, track)| hls::event_playlist(&self.presentation, rendition, &track.events, arrived))
+    }
+
     /// The HLS playlist of the I-frames of a rendition of video.
     pub fn i_frame_playlist(&self, rendition: &str) -> Result<String> {
         let frames = self.i_frames(rendition)?;

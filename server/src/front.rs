@@ -12,6 +12,7 @@ use crate::{
     jobs::JobsApi,
     metrics::Metrics,
     origin::Origin,
+    upload::Uploads,
 };
 
 /// Whether more requests are wanted. They are until it is said otherwise.
@@ -29,10 +30,11 @@ impl Readiness {
     }
 }
 
-/// The origin, with `/readyz`, `/metrics` and the jobs.
+/// The origin, with `/readyz`, `/metrics`, the jobs and the uploads.
 pub struct Front {
     origin: Origin,
     jobs: Option<JobsApi>,
+    uploads: Option<Arc<Uploads>>,
     readiness: Readiness,
     metrics: Arc<Metrics>,
 }
@@ -40,13 +42,20 @@ pub struct Front {
 impl Front {
     /// `origin`, ready until told otherwise.
     pub fn new(origin: Origin, readiness: Readiness, metrics: Arc<Metrics>) -> Self {
-        Self { origin, jobs: None, readiness, metrics }
+        Self { origin, jobs: None, uploads: None, readiness, metrics }
     }
 
     /// The same with jobs.
     #[must_use]
     pub fn with_jobs(mut self, jobs: JobsApi) -> Self {
         self.jobs = Some(jobs);
+        self
+    }
+
+    /// The same with uploads.
+    #[must_use]
+    pub fn with_uploads(mut self, uploads: Arc<Uploads>) -> Self {
+        self.uploads = Some(uploads);
         self
     }
 
@@ -72,6 +81,9 @@ impl Handler for Front {
         let path = request.uri().path();
         if path == "/metrics" {
             return self.metrics(request.method());
+        }
+        if let Some(uploads) = self.uploads.as_ref().filter(|_| Uploads::takes(path)) {
+            return uploads.handle(request).await;
         }
         match (Resource::parse(path), &self.jobs) {
             (Some(Resource::Ready), _) if self.readiness.is_over() => {

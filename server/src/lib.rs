@@ -3,6 +3,7 @@
 //! ```text
 //! cli -> front -> origin -> http, storage -> reelway-core
 //!    |-> net (TCP, QUIC) -> metrics  '- what net hands requests to
+//!    |-> upload -> catalogue, storage -> reelway-core
 //!    '-> jobs -> catalogue, ladder (ffmpeg) -> storage
 //! ```
 
@@ -19,4 +20,5 @@ pub mod origin;
 pub mod package;
 pub mod report;
 pub mod storage;
+pub mod upload;
 pub mod verify;

@@ -1,8 +1,9 @@
 /** Media, the native program, and a comparison of all that both sides make of a file. */
 
 import { strict as assert } from "node:assert";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, openAsBlob, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -87,3 +88,31 @@ export function printed({ message, path, offset, clause }) {
 
 /** @param {string} path */
 export const blob = (path) => openAsBlob(path);
+
+/** The native program as a server that takes uploads, on `port` or a free one.
+ * @param {string} data @param {number} [port] */
+export async function serve(data, port = 0) {
+  const child = spawn(program(), ["serve", "--uploads", "--data", data, "--listen", "127.0.0.1:0", "--http", `127.0.0.1:${port}`], { stdio: ["ignore", "pipe", "inherit"] });
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  const ended = once(child, "exit");
+  const server = await new Promise((resolve, reject) => {
+    let said = "";
+    child.once("exit", () => reject(new Error(`reelway serve ended: ${said}`)));
+    child.stdout.setEncoding("utf8").on("data", (text) => {
+      said += text;
+      const found = /http:\/\/[^\s/]+\//.exec(said);
+      if (found && said.includes("spki")) resolve(found[0]);
+    });
+  });
+  return {
+    server: String(server),
+    port: Number(new URL(String(server)).port),
+    /** Ends it as a power cut would. */
+    async kill() {
+      kill();
+      await ended;
+      process.off("exit", kill);
+    },
+  };
+}

@@ -213,7 +213,7 @@ class Local implements Engine {
 
   async index(): Promise<IndexRange[]> {
     const index: IndexRange[] = [];
-    for (const [at, end] of this.ranges) index.push({ at, bytes: await this.window.with(at, end, (bytes) => bytes.slice()) });
+    for (const [at, end] of joined(this.ranges)) index.push({ at, bytes: await this.window.with(at, end, (bytes) => bytes.slice()) });
     return index;
   }
 
@@ -229,6 +229,17 @@ class Local implements Engine {
       throw thrown(error);
     }
   }
+}
+
+/** Ranges by their places; those that touch or overlap are one. */
+function joined(ranges: [number, number][]): [number, number][] {
+  const out: [number, number][] = [];
+  for (const [start, end] of [...ranges].sort(([a], [b]) => a - b)) {
+    const last = out.at(-1);
+    if (last && start <= last[1]) last[1] = Math.max(last[1], end);
+    else out.push([start, end]);
+  }
+  return out;
 }
 
 interface Range {

@@ -15,6 +15,7 @@ export * from "./error.js";
 export { WorkerError } from "./remote.js";
 export { type Preview, preview, thumbnails } from "./preview.js";
 export { Plan, type Segment, type SegmentFacts, type SegmentsOptions, type Track } from "./plan.js";
+export { type Progress, type Upload, type UploadEvents, type UploadOptions, upload } from "./upload.js";
 export type { Form, IndexRange, Problem, TrackFacts, Input, Source, Wasm } from "./core.js";
 
 /** How a file is opened. */

@@ -14,6 +14,16 @@ use crate::{
 ///
 /// Durations are those of [`lasting`](crate::timeline::Timeline::lasting). `events`: those in its segments.
 pub fn media_playlist(presentation: &Presentation, rendition: &Rendition, events: &[Event]) -> String {
+    playlist(presentation, rendition, events, None)
+}
+
+/// The media playlist of a `rendition` of which the first `arrived` segments are there and the others will come (4.4.3.5). What is said of
+/// all segments is that of all, so that nothing of it changes as they come (6.2.1).
+pub fn event_playlist(presentation: &Presentation, rendition: &Rendition, events: &[Event], arrived: u32) -> String {
+    playlist(presentation, rendition, events, Some(arrived))
+}
+
+fn playlist(presentation: &Presentation, rendition: &Rendition, events: &[Event], arrived: Option<u32>) -> String {
     let timescale = rendition.timeline.timescale;
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n");
     let mut longest = 0;
@@ -21,6 +31,9 @@ pub fn media_playlist(presentation: &Presentation, rendition: &Rendition, events
     let segments = rendition.timeline.lasting(presentation.start).zip(rendition.places());
     for (number, ((_, ticks), bytes)) in (1u32..).zip(segments) {
         longest = longest.max(ticks);
+        if arrived.is_some_and(|arrived| number > arrived) {
+            continue;
+        }
         if let Some((protection, key)) =
             rendition.protection.as_ref().and_then(|protection| Some((protection, protection.key_from(number)?)))
         {
@@ -34,7 +47,8 @@ pub fn media_playlist(presentation: &Presentation, rendition: &Rendition, events
         write_segment(&mut list, presentation.layout, number, &bytes, presentation.layout == Layout::SingleFile);
     }
     let target = Seconds { ticks: longest.max(u64::from(timescale.get())), timescale, places: 0 };
-    let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD");
+    let kind = if arrived.is_some() { "EVENT" } else { "VOD" };
+    let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:{kind}");
     text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
     if !rendition.webvtt {
         write_map(&mut text, presentation, rendition);
@@ -43,7 +57,9 @@ pub fn media_playlist(presentation: &Presentation, rendition: &Rendition, events
     write_date_ranges(&mut text, presentation, events);
     // Keys stand behind the header, which is not encrypted.
     text.push_str(&list);
-    text.push_str("#EXT-X-ENDLIST\n");
+    if arrived.is_none() {
+        text.push_str("#EXT-X-ENDLIST\n");
+    }
     text
 }
 
@@ -53,6 +69,19 @@ mod tests {
 
     use super::*;
     use crate::{presentation::test_presentation, time::Date};
+
+    #[test]
+    fn a_playlist_that_grows_only_gets_longer() {
+        let mut presentation = test_presentation();
+        let video = presentation.renditions.first_mut().unwrap();
+        // The longest comes last, and is announced from the start.
+        video.timeline.segments.last_mut().unwrap().duration *= 4;
+        let video = video.clone();
+        let lists: [_; 4] = core::array::from_fn(|arrived| event_playlist(&presentation, &video, &[], u32::try_from(arrived).unwrap()));
+        assert!(lists.windows(2).all(|pair| pair[1].starts_with(pair[0].as_str()) && pair[1].len() > pair[0].len()), "{lists:?}");
+        let whole = media_playlist(&presentation, &video, &[]);
+        assert_eq!(format!("{}#EXT-X-ENDLIST\n", lists[3]), whole.replace("TYPE:VOD", "TYPE:EVENT"));
+    }
 
     #[test]
     fn sound_that_begins_late_stays_beside_its_pictures() {

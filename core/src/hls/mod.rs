@@ -12,7 +12,7 @@ mod subtitles;
 
 pub use i_frames::i_frame_playlist;
 pub use live::{Lines, LivePlaylist, Report};
-pub use media::media_playlist;
+pub use media::{event_playlist, media_playlist};
 pub use multivariant::multivariant_playlist;
 pub use reload::{Decision, Directives, Edge};
 

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, anyhow, bail};
@@ -24,7 +24,11 @@ use crate::{
     jobs::{Jobs, JobsApi, key},
     net::{Address, Certificates, Error, Identity, Listeners, PemFiles, Settings},
     origin::{Origin, ServerInfo},
+    upload::{Limits, Uploads},
 };
+
+/// How often uploads are looked at.
+const EXPIRE: Duration = Duration::from_hours(1);
 
 /// How often the certificate files are looked at.
 const RELOAD: Duration = Duration::from_secs(1);
@@ -53,6 +57,9 @@ pub struct Serve {
     /// Folder of certificates: NAME.crt and NAME.key, or NAME/fullchain.pem and NAME/privkey.pem
     #[arg(long, value_name = "DIR", conflicts_with = "tls_cert")]
     tls_dir: Option<PathBuf>,
+    /// Take uploads from whoever can reach the server: segments that browsers cut, kept in the data folder
+    #[arg(long)]
+    uploads: bool,
     /// Time for running requests to end after SIGTERM
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     drain: Duration,
@@ -106,7 +113,9 @@ impl Serve {
         let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.makes_certificate().then(|| sha256.clone()));
         let origin = Origin::new(self.media.as_deref(), info).context("cannot open the media folder")?;
         tokio::spawn(origin.warm());
-        let jobs = self.jobs()?;
+        let catalogue = self.catalogue()?;
+        let jobs = self.jobs(catalogue.as_ref())?;
+        let uploads = self.uploads(catalogue)?;
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let watching = tokio::spawn(watch(certificates, signal(SignalKind::hangup()).context("cannot listen for signals")?));
 
@@ -121,6 +130,9 @@ impl Serve {
         if let Some((jobs, key)) = &jobs {
             front = front.with_jobs(JobsApi::new(jobs.clone(), key));
             tokio::spawn(jobs.clone().run());
+        }
+        if let Some(uploads) = uploads {
+            front = front.with_uploads(uploads);
         }
         let front = Arc::new(front);
         let (drain, drained) = oneshot::channel::<()>();
@@ -149,11 +161,36 @@ impl Serve {
         result
     }
 
+    /// The catalogue, if anything is kept in it.
+    fn catalogue(&self) -> anyhow::Result<Option<Catalogue>> {
+        let used = self.uploads || (self.media.is_some() && self.jobs > 0);
+        Ok(used.then(|| Catalogue::open(&self.data)).transpose()?)
+    }
+
     /// The jobs, and the key that orders come with; `None`: there are none, or nothing to make them of.
-    fn jobs(&self) -> anyhow::Result<Option<(Jobs, String)>> {
-        let Some(media) = self.media.as_deref().filter(|_| self.jobs > 0) else { return Ok(None) };
-        let jobs = Jobs::open(Catalogue::open(&self.data)?, Some(media), self.jobs).context("cannot read the jobs")?;
+    fn jobs(&self, catalogue: Option<&Catalogue>) -> anyhow::Result<Option<(Jobs, String)>> {
+        let Some((media, catalogue)) = self.media.as_deref().filter(|_| self.jobs > 0).zip(catalogue) else { return Ok(None) };
+        let jobs = Jobs::open(catalogue.clone(), Some(media), self.jobs).context("cannot read the jobs")?;
         Ok(Some((jobs, key::of(&self.data)?)))
+    }
+
+    /// The uploads of the data folder, if any are taken; those that expire go by themselves.
+    fn uploads(&self, catalogue: Option<Catalogue>) -> anyhow::Result<Option<Arc<Uploads>>> {
+        let Some(catalogue) = catalogue.filter(|_| self.uploads) else { return Ok(None) };
+        let uploads = Uploads::open(&self.data, catalogue, Limits::default())
+            .with_context(|| format!("cannot keep uploads in {}: name another folder with --data", self.data.display()))?;
+        let uploads = Arc::new(uploads);
+        let kept = Arc::clone(&uploads);
+        tokio::spawn(async move {
+            loop {
+                let uploads = Arc::clone(&kept);
+                if let Ok(Err(error)) = spawn_blocking(move || uploads.expire(SystemTime::now())).await {
+                    tracing::warn!(%error, "uploads do not expire");
+                }
+                tokio::time::sleep(EXPIRE).await;
+            }
+        });
+        Ok(Some(uploads))
     }
 
     /// No certificate is given, so one is made for development.

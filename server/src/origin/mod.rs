@@ -154,9 +154,7 @@ impl Handler for Origin {
         let (parts, _body) = request.into_parts();
         let mut response = self.answer(&parts.method, &parts.headers, parts.uri.path()).await;
         share(response.headers_mut());
-        if tracing::enabled!(target: ACCESS, Level::INFO) {
-            log(&parts, &response);
-        }
+        log(&parts, &response);
         response
     }
 }
@@ -165,7 +163,10 @@ impl Handler for Origin {
 const ACCESS: &str = "access";
 
 /// Logs a request with what the player tells of itself (CTA-5004). Queries stay out, and so do tokens that may be in them.
-fn log(request: &Parts, response: &Response) {
+pub(crate) fn log(request: &Parts, response: &Response) {
+    if !tracing::enabled!(target: ACCESS, Level::INFO) {
+        return;
+    }
     let cmcd = Cmcd::of(&request.uri, &request.headers).unwrap_or_default();
     tracing::info!(
         target: ACCESS,
@@ -196,7 +197,7 @@ fn not_found() -> Response {
 }
 
 /// Lets pages of other origins read responses and their timing (Fetch 3.3, Resource Timing 4.5); all is public.
-fn share(headers: &mut HeaderMap) {
+pub(crate) fn share(headers: &mut HeaderMap) {
     const EXPOSED: &str = "Age, Date, ETag, Content-Length, Content-Range, Accept-Ranges, CMSD-Static, CMSD-Dynamic";
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));

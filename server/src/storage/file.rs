@@ -66,6 +66,8 @@ pub fn is_text(name: &str) -> bool {
 pub struct SourceFile {
     file: File,
     identity: Identity,
+    /// Whether what is missing in it is still being filled in.
+    filling: bool,
 }
 
 impl SourceFile {
@@ -75,7 +77,12 @@ impl SourceFile {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
         let identity = Identity::of(&file)?;
-        Ok(Self { file, identity })
+        Ok(Self { file, identity, filling: false })
+    }
+
+    /// The same for a file of full size whose gaps are being filled in: what was read of it stays as it was.
+    pub fn filling(file: File) -> io::Result<Self> {
+        Ok(Self { filling: true, ..Self::new(file)? })
     }
 
     /// What the file was when it was opened.
@@ -90,7 +97,9 @@ impl SourceFile {
 
     /// An error if the file is no longer what it was: bytes read from it then are not those that its index describes.
     pub fn check(&self) -> io::Result<()> {
-        if Identity::of(&self.file)? == self.identity {
+        let now = Identity::of(&self.file)?;
+        let modified = if self.filling { self.identity.modified } else { now.modified };
+        if (Identity { modified, ..now }) == self.identity {
             return Ok(());
         }
         Err(io::Error::other("the file was changed while it was read"))

@@ -1,0 +1,54 @@
+//! Uploads of segments that a browser has cut: plan first, then segments in any order, played while they come.
+//!
+//! ```text
+//! index of the file -> plan (core) -> file of full size with gaps <- segments: heads compared, payload put where the file has it
+//!                                     '- played like any file, as far as it has come
+//! ```
+//!
+//! The client sends the bytes that its plan was made from, and the server makes the same plan with the same core: it then knows every head
+//! and every size, and a segment that is not as planned is refused. Heads are not kept, they are made again; payload goes to its place in
+//! a file as large as the original, which is the original once all has come, but for what no track uses.
+//!
+//! What is acknowledged is on the disk: first the payload, then the digest of the segment in the catalogue.
+
+mod error;
+mod index;
+mod play;
+mod record;
+mod routes;
+mod store;
+mod transfer;
+
+use std::time::Duration;
+
+pub use store::Uploads;
+
+/// What one client may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a file.
+    pub file: u64,
+    /// Bytes of the request that announces a file: its index in base64.
+    pub announcement: usize,
+    /// Bytes of a segment: it is in memory as a whole.
+    pub segment: u64,
+    /// Bytes of all segments that are in memory at once, of all clients.
+    pub memory: u64,
+    /// Files whose segments are not all there.
+    pub unfinished: usize,
+    /// How long a file is kept of which nothing more comes.
+    pub expiry: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            file: 64 << 30,
+            announcement: 64 << 20,
+            segment: 64 << 20,
+            memory: 256 << 20,
+            unfinished: 1000,
+            expiry: Duration::from_hours(7 * 24),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `/vod/ID/...`: an upload as a presentation, as far as it has come.
+
+use reelway_core::hls;
+
+use super::{
+    error::{Refusal, Result},
+    transfer::Upload,
+};
+use crate::http::{Content, Representation, VodPart};
+
+const HLS: &str = "application/vnd.apple.mpegurl";
+/// A segment that has arrived never changes.
+const SEGMENT: &str = "public, max-age=31536000, immutable";
+
+/// A part of an upload. While it is not complete, playlists grow (RFC 8216bis 4.4.3.5) and tell of no I-frames; there is no MPD.
+pub fn represent(upload: &Upload, part: &VodPart) -> Result<Representation> {
+    let vod = &upload.vod;
+    let complete = upload.is_complete();
+    let missing = |_| Refusal::not_found();
+    let text = |text: String, media_type| (Content::from_bytes(text), media_type, "public, no-cache");
+    let media_type = |name: &str| vod.renditions().find(|(found, _)| found.name == name).map_or("", |(found, _)| found.kind().media_type());
+    let there = |name: &str, number| if upload.has(name, number) { Ok(()) } else { Err(Refusal::not_found()) };
+    let (content, media_type, cache_control) = match part {
+        VodPart::MultivariantPlaylist if complete => text(vod.multivariant_playlist(), HLS),
+        VodPart::MultivariantPlaylist => text(hls::multivariant_playlist(vod.presentation(), |_| None), HLS),
+        VodPart::MediaPlaylist(name) if complete => text(vod.media_playlist(name).map_err(missing)?, HLS),
+        VodPart::MediaPlaylist(name) => text(vod.event_playlist(name, upload.arrived(name)).map_err(missing)?, HLS),
+        VodPart::IFramePlaylist(name) if complete => text(vod.i_frame_playlist(name).map_err(missing)?, HLS),
+        VodPart::Mpd if complete => text(vod.mpd(), "application/dash+xml"),
+        VodPart::IFramePlaylist(_) | VodPart::Mpd => {
+            return Err(Refusal(
+                http::StatusCode::NOT_FOUND,
+                "this is there once all of the upload is; until then play the HLS playlist".into(),
+            ));
+        }
+        VodPart::Header(name) => (Content::from_bytes(vod.header(name).map_err(missing)?), media_type(name), SEGMENT),
+        VodPart::Segment(name, number) => {
+            there(name, *number)?;
+            let fragments = vod.segment(name, *number).map_err(missing)?;
+            (Content::from_fragments(fragments, upload.source.clone()), media_type(name), SEGMENT)
+        }
+        VodPart::WebVttSegment(name, number) => {
+            there(name, *number)?;
+            (Content::from_bytes(vod.webvtt_segment(name, *number).map_err(missing)?), "text/vtt", SEGMENT)
+        }
+    };
+    // Segments never change; a playlist does with what has arrived.
+    let arrived: Vec<String> = match part {
+        VodPart::Segment(..) | VodPart::WebVttSegment(..) | VodPart::Header(_) => Vec::new(),
+        _ => vod.presentation().renditions.iter().map(|rendition| upload.arrived(&rendition.name).to_string()).collect(),
+    };
+    let etag = format!("{}-{}-{:x}-{}", upload.id, env!("CARGO_PKG_VERSION"), content.len(), arrived.join("."));
+    Ok(Representation { content, coding: None, media_type, cache_control, etag, modified: None, urgency: None, cmsd: None })
+}

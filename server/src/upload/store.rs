@@ -1,0 +1,187 @@
+//! All uploads: in memory as long as they are in use, on the disk until they expire.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use data_encoding::HEXLOWER;
+use reelway_core::{Options, Vod};
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::Semaphore;
+
+use super::{
+    Limits,
+    error::{Refusal, Result},
+    index::{Announcement, Planned},
+    record::{self, Record},
+    transfer::Upload,
+};
+use crate::{
+    catalogue::{Catalogue, CatalogueError},
+    storage::SourceFile,
+};
+
+/// Before the identifier of an upload, so that it is told from a file of the media folder.
+pub const PREFIX: &str = "up-";
+
+/// The uploads of a data folder.
+#[derive(Debug)]
+pub struct Uploads {
+    folder: PathBuf,
+    catalogue: Catalogue,
+    pub(super) limits: Limits,
+    /// Those that were asked for last.
+    open: Mutex<HashMap<String, Arc<Upload>>>,
+    /// KiB of segments that may be in memory.
+    pub(super) memory: Arc<Semaphore>,
+}
+
+/// How many uploads are kept open.
+const OPEN: usize = 256;
+
+impl Uploads {
+    /// Those in `data`, of which `catalogue` knows.
+    pub fn open(data: &Path, catalogue: Catalogue, limits: Limits) -> std::io::Result<Self> {
+        let folder = data.join("uploads");
+        fs::create_dir_all(&folder)?;
+        record::prepare(&catalogue)?;
+        let memory = usize::try_from(limits.memory >> 10).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
+        Ok(Self { folder, catalogue, limits, open: Mutex::default(), memory: Arc::new(Semaphore::new(memory)) })
+    }
+
+    /// The catalogue that knows of them.
+    pub(super) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// The upload of a file that is announced: the one that is there, or a new one. Tells whether it is new.
+    pub fn begin(&self, announcement: Announcement) -> Result<(Arc<Upload>, bool)> {
+        if announcement.size > self.limits.file {
+            return Err(Refusal::too_large(format!("files of up to {} bytes are taken", self.limits.file)));
+        }
+        let (segment, name, size) = (announcement.segment, announcement.name.chars().take(255).collect(), announcement.size);
+        let planned = announcement.plan()?;
+        let longest = planned.vod.presentation().renditions.iter().flat_map(|rendition| &rendition.timeline.segments);
+        if longest.map(|segment| segment.bytes).max().unwrap_or(0) > self.limits.segment {
+            let most = self.limits.segment;
+            return Err(Refusal::too_large(format!(
+                "a segment has more than {most} bytes: key frames are too far apart, or ask for shorter segments"
+            )));
+        }
+        // One at a time, so that two tabs with one file come to the same upload.
+        let mut open = self.held();
+        if let Some(id) = record::by_key(&self.catalogue, &planned.key)?
+            && let Ok(found) = self.find_in(&mut open, &id)
+        {
+            return Ok((found, false));
+        }
+        if fs::read_dir(&self.folder)?.count() >= self.limits.unfinished {
+            return Err(Refusal(http::StatusCode::SERVICE_UNAVAILABLE, "too many uploads are under way; try again later".into()));
+        }
+        let id = format!("{PREFIX}{}", random()?);
+        let record = Record { key: planned.key.clone(), token: random()?, segment, name };
+        let made = self.make(&id, &record, size, planned);
+        if made.is_err() {
+            fs::remove_file(self.path(&id)).ok();
+        }
+        let upload = Arc::new(made?);
+        keep(&mut open, &upload);
+        Ok((upload, true))
+    }
+
+    fn make(&self, id: &str, record: &Record, size: u64, planned: Planned) -> Result<Upload> {
+        let path = self.path(id);
+        let writer = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        writer.set_len(size)?;
+        for (at, bytes) in &planned.index {
+            writer.write_all_at(bytes, *at)?;
+        }
+        writer.sync_all()?;
+        File::open(&self.folder)?.sync_all()?;
+        let source = SourceFile::filling(writer.try_clone()?)?;
+        record::insert(&self.catalogue, id, record)?;
+        Ok(Upload::new(id.to_owned(), record.clone(), planned.vod, source, writer, Vec::new()))
+    }
+
+    /// An upload by its identifier.
+    pub fn find(&self, id: &str) -> Result<Arc<Upload>> {
+        self.find_in(&mut self.held(), id)
+    }
+
+    fn find_in(&self, open: &mut HashMap<String, Arc<Upload>>, id: &str) -> Result<Arc<Upload>> {
+        if let Some(upload) = open.get(id) {
+            return Ok(Arc::clone(upload));
+        }
+        // It becomes the name of a file.
+        let plain = id.strip_prefix(PREFIX).is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let found = if plain { record::find(&self.catalogue, id)? } else { None };
+        let (record, received) = found.ok_or_else(Refusal::not_found)?;
+        let writer = OpenOptions::new().read(true).write(true).open(self.path(id))?;
+        let source = SourceFile::filling(writer.try_clone()?)?;
+        let movie = source.read_movie()?.map_err(Refusal::content)?;
+        let vod = Vod::new(vec![movie], &Options::segments_of(record.segment)).map_err(Refusal::content)?;
+        let upload = Arc::new(Upload::new(id.to_owned(), record, vod, source, writer, received));
+        keep(open, &upload);
+        Ok(upload)
+    }
+
+    /// Gives an upload up, with all that is there of it.
+    pub fn remove(&self, upload: &Upload) -> Result<()> {
+        let mut open = self.held();
+        open.remove(&upload.id);
+        record::remove(&self.catalogue, &upload.id, &upload.record.key)?;
+        Ok(fs::remove_file(self.path(&upload.id))?)
+    }
+
+    /// Removes what is not complete and of which nothing came for long, and files that the catalogue does not know.
+    pub fn expire(&self, now: SystemTime) -> std::result::Result<(), CatalogueError> {
+        let known = record::all(&self.catalogue)?;
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let Ok(id) = entry.file_name().into_string() else { continue };
+            let changed = entry.metadata().and_then(|metadata| metadata.modified());
+            let age = changed.ok().and_then(|changed| now.duration_since(changed).ok());
+            if age.is_none_or(|age| age < self.limits.expiry) {
+                continue;
+            }
+            if known.contains(&id) {
+                match self.find(&id) {
+                    Ok(upload) if !upload.is_complete() => self.remove(&upload).ok(),
+                    _ => None,
+                };
+            } else {
+                fs::remove_file(entry.path()).ok();
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        self.folder.join(id)
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<String, Arc<Upload>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps an upload open; where there are too many, one that nobody uses goes.
+fn keep(open: &mut HashMap<String, Arc<Upload>>, upload: &Arc<Upload>) {
+    if open.len() >= OPEN {
+        let idle = open.iter().find(|(_, upload)| Arc::strong_count(upload) == 1).map(|(id, _)| id.clone());
+        if let Some(id) = idle {
+            open.remove(&id);
+        }
+    }
+    open.insert(upload.id.clone(), Arc::clone(upload));
+}
+
+fn random() -> Result<String> {
+    let mut bytes = [0; 16];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| std::io::Error::other("the system has no random numbers"))?;
+    Ok(HEXLOWER.encode(&bytes))
+}

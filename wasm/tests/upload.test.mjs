@@ -1,0 +1,130 @@
+/** Uploads to the real server: what arrives is what was planned, whatever comes between. */
+
+import { strict as assert } from "node:assert";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { UploadError, open, upload } from "../dist/index.js";
+import { ffmpeg, folder, made, picture, serve } from "./support.mjs";
+
+const MINUTE = 60_000;
+const clip = readFileSync(ffmpeg(join(folder(), "clip.mp4"), ...picture(30)));
+/** Uploads of one test do not find those of another. */
+const fresh = () => open(clip, { segment: 2 });
+
+/** Digests of all that the server has of an upload.
+ * @param {string} hls @param {string[]} paths */
+async function served(hls, paths) {
+  const files = await Promise.all(
+    paths.map(async (path) => {
+      const response = await fetch(new URL(path, hls));
+      assert.equal(response.status, 200, path);
+      return [path, createHash("sha256").update(Buffer.from(await response.arrayBuffer())).digest("hex")];
+    }),
+  );
+  return Object.fromEntries(files);
+}
+
+/** @param {Awaited<ReturnType<typeof open>>} plan @param {string} hls */
+async function isWhatWasPlanned(plan, hls) {
+  const files = await made(plan);
+  assert.deepEqual(await served(hls, Object.keys(files)), files);
+}
+
+describe("uploads", () => {
+  test("arrive as planned, and can be played before all is there", { timeout: MINUTE }, async () => {
+    const { server, kill } = await serve(folder());
+    const plan = await fresh();
+    const sending = upload(plan, { server, name: "clip.mp4", concurrency: 2 });
+    /** @type {number[]} */
+    const steps = [];
+    sending.on("progress", ({ segments }) => steps.push(segments));
+    const { hls } = await sending.playable;
+    const early = await (await fetch(new URL("v1/media.m3u8", hls))).text();
+    assert.match(early, /EXT-X-PLAYLIST-TYPE:(EVENT|VOD)[^]*\n1\.m4s\n/);
+    assert.equal((await sending).hls, hls);
+    assert.deepEqual(steps, Array.from({ length: plan.order().length + 1 }, (_, index) => index));
+    await isWhatWasPlanned(plan, hls);
+    await kill();
+  });
+
+  test("go on where they were broken off, without sending anything twice", { timeout: MINUTE }, async () => {
+    const { server, kill } = await serve(folder());
+    const plan = await fresh();
+    const stop = new AbortController();
+    const first = upload(plan, { server, signal: stop.signal, concurrency: 1 });
+    first.on("progress", ({ segments }) => segments === 7 && stop.abort(new Error("enough")));
+    await assert.rejects(first, /enough/);
+    // As after a reload: another plan of the same file.
+    const again = upload(await fresh(), { server });
+    /** @type {import("../dist/index.js").Progress[]} */
+    const steps = [];
+    again.on("progress", (progress) => steps.push(progress));
+    const { hls } = await again;
+    assert.ok((steps[0]?.segments ?? 0) >= 7, `begins at ${steps[0]?.segments}`);
+    assert.equal(steps.length, plan.order().length - (steps[0]?.segments ?? 0) + 1);
+    assert.equal(steps.at(-1)?.sent, steps.at(-1)?.size);
+    await isWhatWasPlanned(plan, hls);
+    await kill();
+  });
+
+  test("survive a server that is killed again and again: nothing acknowledged is lost", { timeout: 2 * MINUTE }, async () => {
+    const data = folder();
+    let { server, port, kill } = await serve(data);
+    const plan = await fresh();
+    const sending = upload(plan, { server, pause: 20, retries: 1000, concurrency: 3 });
+    const tried = new Set();
+    sending.on("retry", ({ segment }) => tried.add(segment));
+    /** @type {Promise<void>[]} */
+    const rounds = [];
+    sending.on("progress", ({ segments }) => {
+      if (segments > 0 && segments % 6 === 0 && segments < 25) rounds.push(killed(segments));
+    });
+    /** @param {number} acknowledged */
+    const killed = async (acknowledged) => {
+      await kill();
+      ({ kill } = await serve(data, port));
+      const { hls } = await sending.playable;
+      const lists = await Promise.all(["v1", "a1"].map(async (track) => (await fetch(new URL(`${track}/media.m3u8`, hls))).text()));
+      // In order with three at once: what follows without a gap is at most three less than what was acknowledged.
+      const there = lists.join("").match(/\.m4s$/gm)?.length ?? 0;
+      assert.ok(there >= acknowledged - 3, `${there} of ${acknowledged}`);
+    };
+    const { hls } = await sending;
+    await Promise.all(rounds);
+    assert.equal(rounds.length, 4);
+    assert.ok(tried.size >= 4, [...tried].join(" "));
+    await isWhatWasPlanned(plan, hls);
+    await kill();
+  });
+
+  test("pause", { timeout: MINUTE }, async () => {
+    const { server, kill } = await serve(folder());
+    const sending = upload(await fresh(), { server, concurrency: 1 });
+    let segments = 0;
+    sending.on("progress", (progress) => {
+      ({ segments } = progress);
+      if (segments === 3) sending.pause();
+    });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(segments, 3);
+    sending.resume();
+    await sending;
+    assert.ok(segments > 3);
+    await kill();
+  });
+
+  test("a server that takes none, and one that is not there, are errors", { timeout: MINUTE }, async () => {
+    const plan = await fresh();
+    const { server, kill } = await serve(folder());
+    const refused = { ...plan, order: () => plan.order(), index: async () => [{ at: 0, bytes: new Uint8Array(8) }] };
+    await assert.rejects(upload(/** @type {any} */ (Object.setPrototypeOf(refused, Object.getPrototypeOf(plan))), { server }), (error) => {
+      assert.ok(error instanceof UploadError && error.status === 422);
+      assert.match(error.message, /the plan needs bytes 0 to/);
+      return true;
+    });
+    await kill();
+    await assert.rejects(upload(plan, { server, retries: 1, pause: 1 }), UploadError);
+  });
+});
