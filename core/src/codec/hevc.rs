@@ -33,51 +33,91 @@ pub(super) fn colour(entry: &SampleEntry<'_>) -> Option<Colour> {
             let length = config.u16().ok()?;
             let unit = config.sub(length.into()).ok()?;
             if kind == SEQUENCE_PARAMETERS {
-                return sequence_colour(&nal::payload(unit)).ok().flatten();
+                return sequence(unit.rest()).ok()?.colour;
             }
         }
     }
     None
 }
 
-/// `seq_parameter_set_rbsp` (H.265 7.3.2.2), as far as the colour.
-fn sequence_colour(parameters: &[u8]) -> Result<Option<Colour>> {
-    let mut bits = Bits::new(Reader::new(parameters, 0));
+/// What a sequence parameter set tells of its pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sequence {
+    /// Width and height in pixels, as shown.
+    pub size: (u32, u32),
+    /// Their colour, if it is described.
+    pub colour: Option<Colour>,
+    /// Profile, compatibility, constraints and level, as `hvcC` has them too.
+    pub profile: [u8; 12],
+    /// `chroma_format_idc`.
+    pub chroma: u8,
+    /// Bits of a sample less 8, of luma and of chroma.
+    pub depths: (u8, u8),
+    /// Temporal layers, and whether any can be left out from any picture on.
+    pub layers: (u8, bool),
+}
+
+/// Reads a NAL unit with a sequence parameter set (H.265 7.3.2.2), as far as the colour.
+pub(crate) fn sequence(unit: &[u8]) -> Result<Sequence> {
+    let parameters = nal::payload(Reader::new(unit, 0));
+    let mut profile = [0; 12];
+    profile.iter_mut().zip(parameters.iter().skip(3)).for_each(|(to, from)| *to = *from);
+    let mut bits = Bits::new(Reader::new(&parameters, 0));
     bits.skip(16 + 4)?; // the header of the NAL unit, the video parameter set
     let sub_layers = bits.take(3)?;
-    bits.skip(1)?;
+    let nested = bits.flag()?;
     skip_profile(&mut bits, sub_layers)?;
     bits.golomb()?;
-    if bits.golomb()? == 3 {
+    let chroma = bits.golomb()?;
+    if chroma == 3 {
         bits.skip(1)?;
     }
-    bits.golomb()?; // width
-    bits.golomb()?; // height
+    let size = (bits.golomb()?, bits.golomb()?);
+    let mut window = [0; 4];
     if bits.flag()? {
-        skip_numbers(&mut bits, 4)?; // conformance window
+        for edge in &mut window {
+            *edge = bits.golomb()?;
+        }
     }
-    skip_numbers(&mut bits, 2)?; // depths
+    let [left, right, top, bottom] = window;
+    let unit = (if matches!(chroma, 1 | 2) { 2 } else { 1 }, if chroma == 1 { 2 } else { 1 });
+    let cut = |size: u32, edges: (u32, u32), unit: u32| size.saturating_sub(edges.0.saturating_add(edges.1).saturating_mul(unit));
+    let depths = (bits.golomb()?, bits.golomb()?);
+    let small = |value: u32| u8::try_from(value).unwrap_or(0);
+    Ok(Sequence {
+        size: (cut(size.0, (left, right), unit.0), cut(size.1, (top, bottom), unit.1)),
+        // What is behind the size may be cut off.
+        colour: colour_behind(&mut bits, sub_layers).unwrap_or_default(),
+        profile,
+        chroma: small(chroma) & 3,
+        depths: (small(depths.0) & 7, small(depths.1) & 7),
+        layers: (small(sub_layers) + 1, nested),
+    })
+}
+
+/// What follows the depths of samples, as far as the colour.
+fn colour_behind(bits: &mut Bits<'_>, sub_layers: u32) -> Result<Option<Colour>> {
     let order_bits = bits.golomb()?.saturating_add(4);
     let told = if bits.flag()? { sub_layers + 1 } else { 1 };
-    skip_numbers(&mut bits, 3 * told)?; // reordering
-    skip_numbers(&mut bits, 6)?; // sizes of blocks
+    skip_numbers(bits, 3 * told)?; // reordering
+    skip_numbers(bits, 6)?; // sizes of blocks
     if bits.flag()? && bits.flag()? {
-        skip_scaling_lists(&mut bits)?;
+        skip_scaling_lists(bits)?;
     }
     bits.skip(2)?;
     if bits.flag()? {
         bits.skip(8)?; // samples without prediction
-        skip_numbers(&mut bits, 2)?;
+        skip_numbers(bits, 2)?;
         bits.skip(1)?;
     }
-    skip_reference_sets(&mut bits)?;
+    skip_reference_sets(bits)?;
     if bits.flag()? {
         for _ in 0..bits.golomb()?.min(32) {
             bits.skip(order_bits.min(32) + 1)?; // long-term references
         }
     }
     bits.skip(2)?;
-    if bits.flag()? { nal::colour(&mut bits) } else { Ok(None) }
+    if bits.flag()? { nal::colour(bits) } else { Ok(None) }
 }
 
 fn skip_numbers(bits: &mut Bits<'_>, count: u32) -> Result<()> {
@@ -170,9 +210,11 @@ mod tests {
             0x42, 0x01, 0x01, 0x02, 0x20, 0, 0, 3, 0, 0x90, 0, 0, 3, 0, 0, 3, 0, 0x1e, 0xa0, 0x20, 0x81, 0x04, 0xd9, 0x65, 0x65, 0x4a,
             0x4c, 0x2f, 0x01, 0x6a, 0x12, 0x20, 0x12, 0x08, 0, 0, 3, 0, 0x08, 0, 0, 3, 0, 0xc8, 0x40,
         ];
-        let of = |unit: &[u8]| sequence_colour(&nal::payload(Reader::new(unit, 0)));
-        assert_eq!(of(&unit).unwrap(), Some(Colour { primaries: 9, transfer: 16, matrix: 9, full_range: false }));
-        assert!(of(&unit[..25]).is_err());
+        let told = sequence(&unit).unwrap();
+        assert_eq!(told.colour, Some(Colour { primaries: 9, transfer: 16, matrix: 9, full_range: false }));
+        assert_eq!((told.size, told.chroma, told.depths, told.layers), ((64, 64), 1, (2, 2), (1, true)));
+        assert_eq!(sequence(&unit[..28]).unwrap().colour, None, "it is cut off behind the size");
+        assert!(sequence(&unit[..18]).is_err());
     }
 
     /// ISO/IEC 14496-15 Annex E.3: the examples there, and one of an HDR10 encoder.

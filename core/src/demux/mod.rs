@@ -8,6 +8,7 @@ pub mod side_file;
 pub mod stream;
 mod sync;
 mod text;
+pub mod ts;
 
 use alloc::{format, string::String, vec::Vec};
 use core::ops::Range;

@@ -1,0 +1,222 @@
+//! AAC in ADTS (ISO/IEC 13818-7 6.2) and AC-3 (ETSI TS 102 366): frames that say how long they are.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::{pes::Unit, track};
+use crate::{
+    codec::bits::Bits,
+    coding::{Reader, Writer},
+    error::Result,
+    sample::LiveSample,
+    time::{Timescale, rescale_length},
+    track::Track,
+};
+
+/// By `sampling_frequency_index` (ISO/IEC 14496-3 table 1.18).
+const RATES: [u32; 13] = [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350];
+/// Bit rates of AC-3 in kbit/s, by half of `frmsizecod` (4.4.1.4).
+const AC3_RATES: [u32; 19] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640];
+/// The longest header that is looked at.
+const HEADER: usize = 8;
+
+/// The sound of a stream.
+#[derive(Debug)]
+pub struct Sound {
+    id: u16,
+    ac3: bool,
+    /// What is left of the last PES packet: the beginning of a frame.
+    rest: Vec<u8>,
+    /// When the next frame begins, in ticks of the sample rate.
+    next: Option<u64>,
+    /// How samples are to be decoded, once that is known.
+    pub track: Option<Track>,
+}
+
+/// What the header of a frame tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Frame {
+    /// Bytes of the header, which is no part of the sample.
+    header: usize,
+    /// Bytes of all.
+    length: usize,
+    /// Ticks of the sample rate.
+    duration: u32,
+    rate: u32,
+    channels: u16,
+    /// What is in the description.
+    config: Vec<u8>,
+}
+
+impl Sound {
+    /// Of a stream of AC-3, or else of AAC.
+    pub fn new(id: u16, ac3: bool) -> Self {
+        Self { id, ac3, rest: Vec::new(), next: None, track: None }
+    }
+
+    /// Takes a PES packet. Returns the samples that are whole, and whether the description changed.
+    pub fn read(&mut self, unit: &Unit) -> Result<(Vec<LiveSample>, bool)> {
+        let (mut samples, mut changed) = (Vec::new(), false);
+        // Its time is that of the first frame that begins in it.
+        let mut told = unit.times.map(|(presented, _)| presented);
+        let mut bytes = core::mem::take(&mut self.rest);
+        let mut carried = bytes.len();
+        bytes.extend_from_slice(&unit.payload);
+        let mut start = 0;
+        while let Some(rest) = bytes.get(start..).filter(|rest| rest.len() >= HEADER) {
+            let Some(frame) = self.frame(rest) else {
+                start += 1;
+                continue;
+            };
+            let Some(payload) = rest.get(frame.header..frame.length) else { break };
+            let scale = Timescale::new(frame.rate).unwrap_or(Timescale::MILLIS);
+            if start >= carried {
+                carried = 0;
+                let presented = told.take().map(|ticks| rescale_length(ticks, Timescale::new(90_000).unwrap_or(scale), scale));
+                // The transport stream rounds: what is nearly there follows on.
+                let near = |time: &u64| self.next.is_some_and(|next| next.abs_diff(*time) < u64::from(frame.duration) / 2);
+                self.next = presented.filter(|time| !near(time)).or(self.next);
+            }
+            changed |= self.describe(&frame, scale)?;
+            if let Some(time) = self.next {
+                self.next = Some(time.saturating_add(frame.duration.into()));
+                samples.push(LiveSample {
+                    decode_time: time,
+                    duration: frame.duration,
+                    composition_offset: 0,
+                    sync: true,
+                    description: 0,
+                    payload: Vec::from([Bytes::copy_from_slice(payload)]),
+                });
+            }
+            start += frame.length;
+        }
+        self.rest = bytes.get(start..).unwrap_or_default().to_vec();
+        Ok((samples, changed))
+    }
+
+    fn frame(&self, bytes: &[u8]) -> Option<Frame> {
+        let mut bits = Bits::new(Reader::new(bytes.get(..HEADER)?, 0));
+        if self.ac3 { ac3(&mut bits).ok().flatten() } else { adts(&mut bits).ok().flatten() }
+    }
+
+    fn describe(&mut self, frame: &Frame, scale: Timescale) -> Result<bool> {
+        let entry = entry(frame, self.ac3);
+        if self.track.as_ref().is_some_and(|track| track.sample_entries.first() == Some(&entry)) {
+            return Ok(false);
+        }
+        let new = track(self.id, *b"soun", scale, entry, (0, 0))?;
+        if self.track.as_ref().is_some_and(|track| track.timescale != scale) {
+            self.next = None;
+        }
+        Ok(self.track.replace(new).is_some())
+    }
+}
+
+/// A frame that begins with a header of ADTS.
+fn adts(bits: &mut Bits<'_>) -> Result<Option<Frame>> {
+    if bits.take(12)? != 0xfff {
+        return Ok(None);
+    }
+    bits.skip(1)?;
+    if bits.take(2)? != 0 {
+        return Ok(None);
+    }
+    let protected = !bits.flag()?;
+    let object = bits.take(2)? + 1;
+    let index = bits.take(4)?;
+    bits.skip(1)?;
+    let channels = bits.take(3)?;
+    bits.skip(4)?;
+    let length = bits.take(13)? as usize;
+    bits.skip(11)?;
+    let blocks = bits.take(2)? + 1;
+    let header = if protected { 9 } else { 7 };
+    let rate = RATES.get(index as usize).copied();
+    let (Some(rate), true, true) = (rate, channels > 0, length > header) else { return Ok(None) };
+    // AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1).
+    let config = u16::try_from((object << 11) | (index << 7) | (channels << 3)).unwrap_or(0).to_be_bytes().to_vec();
+    let channels = if channels == 7 { 8 } else { channels };
+    Ok(Some(Frame { header, length, duration: 1024 * blocks, rate, channels: u16::try_from(channels).unwrap_or(2), config }))
+}
+
+/// A frame of AC-3 (4.3.1, 4.3.2).
+fn ac3(bits: &mut Bits<'_>) -> Result<Option<Frame>> {
+    if bits.take(16)? != 0x0b77 {
+        return Ok(None);
+    }
+    bits.skip(16)?;
+    let (rate_code, size_code) = (bits.take(2)?, bits.take(6)?);
+    let (version, mode, acmod) = (bits.take(5)?, bits.take(3)?, bits.take(3)?);
+    for (there, count) in [(acmod & 1 == 1 && acmod != 1, 2), (acmod & 4 != 0, 2), (acmod == 2, 2)] {
+        bits.skip(if there { count } else { 0 })?;
+    }
+    let low = bits.take(1)?;
+    let (Some(rate), Some(kilobits)) = ([48_000, 44_100, 32_000].get(rate_code as usize), AC3_RATES.get(size_code as usize / 2)) else {
+        return Ok(None);
+    };
+    if version > 8 {
+        return Ok(None); // of another syntax
+    }
+    let words = match rate_code {
+        0 => 2 * kilobits,
+        1 => 320 * kilobits / 147 + size_code % 2,
+        _ => 3 * kilobits,
+    };
+    let channels = [2, 1, 2, 3, 3, 4, 4, 5].get(acmod as usize).copied().unwrap_or(2) + u16::try_from(low).unwrap_or(0);
+    let config = (rate_code << 22) | (version << 17) | (mode << 14) | (acmod << 11) | (low << 10) | ((size_code / 2) << 5);
+    let config = config.to_be_bytes().get(1..).unwrap_or_default().to_vec();
+    Ok(Some(Frame { header: 0, length: 2 * words as usize, duration: 1536, rate: *rate, channels, config }))
+}
+
+/// An audio sample entry (ISO/IEC 14496-12 12.2.3) with its configuration.
+fn entry(frame: &Frame, ac3: bool) -> Vec<u8> {
+    let mut w = Writer::with_capacity(96);
+    w.boxed(if ac3 { b"ac-3" } else { b"mp4a" }, |w| {
+        w.zeros(6);
+        w.u16(1);
+        w.zeros(8);
+        w.u16(frame.channels);
+        w.u16(16);
+        w.zeros(4);
+        w.u32(u16::try_from(frame.rate).map_or(0, |rate| u32::from(rate) << 16));
+        if ac3 {
+            w.boxed(b"dac3", |w| w.bytes(&frame.config));
+            return;
+        }
+        let length = u8::try_from(frame.config.len()).unwrap_or(0);
+        w.full_box(b"esds", 0, 0, |w| {
+            // Elementary stream, its decoder, its configuration, its synchronization layer (ISO/IEC 14496-1 7.2.6).
+            w.bytes(&[3, 23 + length, 0, 0, 0, 4, 15 + length, 0x40, 0x15, 0, 0, 0]);
+            w.zeros(8);
+            w.bytes(&[5, length]);
+            w.bytes(&frame.config);
+            w.bytes(&[6, 1, 2]);
+        });
+    });
+    w.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_frames() {
+        let read = |bytes: &[u8]| {
+            let frame = adts(&mut Bits::new(Reader::new(bytes, 0))).ok().flatten();
+            frame.map(|frame| (frame.header, frame.length, frame.rate, frame.channels, frame.config))
+        };
+        // ffmpeg: AAC-LC, 48 kHz, stereo, 371 bytes.
+        assert_eq!(read(&[0xff, 0xf1, 0x4c, 0x80, 0x2e, 0x7f, 0xfc, 0]), Some((7, 371, 48_000, 2, Vec::from([0x11, 0x90]))));
+        assert_eq!(read(&[0xff, 0xf1, 0x4c, 0x80, 0, 0xff, 0xfc, 0]), None, "shorter than its header");
+        let read = |bytes: &[u8]| {
+            let frame = ac3(&mut Bits::new(Reader::new(bytes, 0))).ok().flatten();
+            frame.map(|frame| (frame.length, frame.rate, frame.channels, frame.config))
+        };
+        // 48 kHz, 384 kbit/s, five channels and low frequencies.
+        assert_eq!(read(&[0x0b, 0x77, 0, 0, 0x1c, 0x40, 0xe1, 0xde]), Some((1536, 48_000, 6, Vec::from([0x10, 0x3d, 0xc0]))));
+        assert_eq!(read(&[0x0b, 0x78, 0, 0, 0x1c, 0x40, 0xe1, 0xde]), None);
+    }
+}
