@@ -8,6 +8,8 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -572,6 +574,16 @@ fn a_killed_run_goes_on_where_it_was() -> Result<()> {
     ensure!(finished["product"] == "96p-h264.mp4", "the smallest comes first: {finished}");
     child.kill()?;
     child.wait()?;
+    // What it started goes with it.
+    if is_there("setpriv") {
+        for _ in 0..200 {
+            if workers(folder.path())? == 0 {
+                break;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        ensure!(workers(folder.path())? == 0, "ffmpeg goes on");
+    }
     ensure!(rungs(&out)? == [out.join("96p-h264.mp4")], "{:?}", rungs(&out)?);
     let before = fs::metadata(out.join("96p-h264.mp4"))?.modified()?;
 
@@ -613,6 +625,33 @@ fn an_interrupted_run_leaves_nothing_half_made() -> Result<()> {
         ensure!(workers(folder.path())? == 0, "ffmpeg goes on");
         ensure!(!folder.path().join("out").exists(), "something half-made is left");
     }
+    Ok(())
+}
+
+/// Pictures that hardly change are given less than noise; a rate that is named stays.
+#[test]
+fn bit_rates_follow_the_pictures() -> Result<()> {
+    if !is_there("ffmpeg") {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let sound = "-f lavfi -i sine=frequency=440:sample_rate=48000:duration=8";
+    let mut given = Vec::new();
+    for (name, pictures) in [
+        ("still.mp4", "color=size=320x180:rate=25:duration=8"),
+        ("noise.mp4", "nullsrc=size=320x180:rate=25:duration=8,geq=random(1)*255:128:128"),
+    ] {
+        clip(&folder.path().join(name), &words(&format!("-f lavfi -i {pictures} {sound}")), X264)?;
+        let ran = ladder(folder.path(), name, &["--rungs", "180p,96p@300k", "--per-title", "--no-images"])?;
+        ensure!(ran.code == Some(0), "{name}: {ran:?}");
+        let percent = ran.err.split_once("may take ").and_then(|(_, rest)| rest.split_once(" %")).context("nothing is told")?.0;
+        given.push(percent.parse::<u64>()?);
+        // The same again is known again.
+        let again = ladder(folder.path(), name, &["--rungs", "180p,96p@300k", "--per-title", "--no-images"])?;
+        ensure!(again.code == Some(0) && again.err.contains("there already: 180p-h264.mp4, 96p-h264.mp4"), "{name}: {again:?}");
+        fs::remove_dir_all(folder.path().join("out"))?;
+    }
+    ensure!(given == [35, 180], "{given:?}");
     Ok(())
 }
 

@@ -17,6 +17,7 @@ use super::package::parse_segment;
 use crate::ladder::{Cancel, Codec, Event, Request, Settings, Tool, Wanted, make};
 
 /// Arguments of `reelway ladder`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, Args)]
 pub struct Ladder {
     /// The video file, in any container and codec that ffmpeg decodes
@@ -44,6 +45,9 @@ pub struct Ladder {
     /// Encode the rungs one after the other, the smallest first: each is there when it is whole, and what is whole stays when it is interrupted
     #[arg(long)]
     one_by_one: bool,
+    /// Encode a few stretches first, and let the bit rates of rungs that name none follow from how complex the pictures are
+    #[arg(long)]
+    per_title: bool,
     /// Make no poster and no storyboard
     #[arg(long)]
     no_images: bool,
@@ -81,6 +85,7 @@ impl Ladder {
             loudness: self.loudness,
             images: !self.no_images,
             one_by_one: self.one_by_one,
+            per_title: self.per_title,
         };
         let cancel = Cancel::default();
         cancel_on_signal(cancel.clone())?;

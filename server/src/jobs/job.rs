@@ -25,6 +25,9 @@ pub struct Order {
     /// How loud the sound is to be, in LUFS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loudness: Option<i8>,
+    /// Whether bit rates follow from how complex the pictures are.
+    #[serde(default)]
+    pub per_title: bool,
     /// Jobs with a higher one are done first.
     #[serde(default)]
     pub priority: i8,
@@ -63,6 +66,7 @@ impl Order {
             loudness: loudness.flatten(),
             images: true,
             one_by_one: true,
+            per_title: self.per_title,
         })
     }
 }

@@ -9,6 +9,7 @@
 mod check;
 mod codec;
 mod command;
+mod complexity;
 mod error;
 mod images;
 mod loudness;
@@ -76,6 +77,9 @@ pub enum Event {
     },
 }
 
+/// Caps as they are usual, in hundredths of themselves.
+const USUAL: u64 = 100;
+
 /// What to make of what, and where.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -94,7 +98,12 @@ pub fn make(request: &Request, tool: &Tool, cancel: &Cancel, events: &mut dyn Fn
     let mut work = Work::open(&request.output, &request.input)?;
     let source = probe::probe(&request.input, &work.making(), tool, cancel)?;
     let settings = &request.settings;
-    let mut plan = plan::plan(&source, settings, tool)?;
+    let mut plan = plan::plan(&source, settings, tool, USUAL)?;
+    if let Some(rung) = plan.rungs.last().filter(|_| settings.per_title) {
+        let hundredths = complexity::measure(&source, rung, &work, tool, cancel)?;
+        plan = plan::plan(&source, settings, tool, hundredths)?;
+        plan.notes.push(format!("its pictures may take {hundredths} % of what is usual for their size"));
+    }
     measure_loudness(&mut plan, settings, &work, tool, cancel)?;
     plan.list_products(&source, settings);
     work.agree(source.identity, &plan.key_frames())?;

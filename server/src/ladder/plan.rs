@@ -33,6 +33,8 @@ pub struct Settings {
     pub images: bool,
     /// Whether each rung is encoded for itself, so that it is there when it is whole, at the price of decoding the source again.
     pub one_by_one: bool,
+    /// Whether the caps of rungs that name none follow from how complex the pictures are.
+    pub per_title: bool,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             loudness: None,
             images: true,
             one_by_one: false,
+            per_title: false,
         }
     }
 }
@@ -139,11 +142,11 @@ pub enum ProductKind {
     Texts,
 }
 
-/// Plans a ladder of `source`.
-pub fn plan(source: &Source, settings: &Settings, tool: &Tool) -> Result<Plan, LadderError> {
+/// Plans a ladder of `source`, with caps of so many hundredths of the usual ones.
+pub fn plan(source: &Source, settings: &Settings, tool: &Tool, hundredths: u64) -> Result<Plan, LadderError> {
     tool.require_encoder(settings.codec)?;
     let video = &source.video;
-    let (rungs, mut notes) = rungs(&settings.wanted, video, settings.codec)?;
+    let (rungs, mut notes) = rungs(&settings.wanted, video, settings.codec, hundredths)?;
     let pictures = pictures(source, settings, tool, &mut notes)?;
     let sounds = source.sounds.iter().flat_map(|sound| sounds(sound, settings)).collect();
     let mut plan = Plan { pictures, rungs, sounds, products: Vec::new(), notes };

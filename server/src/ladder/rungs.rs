@@ -134,7 +134,8 @@ fn bitrate<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u
 }
 
 /// The rungs for `video` in `codec`, the largest first, and what is to be told of those that are left out. None is larger than the source.
-pub fn rungs(wanted: &Wanted, video: &Video, codec: Codec) -> Result<(Vec<Rung>, Vec<String>), LadderError> {
+/// Caps that are not named are so many hundredths of the usual ones.
+pub fn rungs(wanted: &Wanted, video: &Video, codec: Codec, hundredths: u64) -> Result<(Vec<Rung>, Vec<String>), LadderError> {
     let class = class(video);
     let mut notes = Vec::new();
     let mut these: Vec<WantedRung> = match wanted {
@@ -154,7 +155,7 @@ pub fn rungs(wanted: &Wanted, video: &Video, codec: Codec) -> Result<(Vec<Rung>,
         let message = format!("every rung that is named is larger than the source, which has {width}x{height}: name {class}p, or auto");
         return Err(LadderError::Source(message));
     }
-    Ok((these.iter().map(|wanted| rung(wanted, class, video, codec)).collect(), notes))
+    Ok((these.iter().map(|wanted| rung(wanted, class, video, codec, hundredths)).collect(), notes))
 }
 
 /// The lines of the smallest picture of 16:9 that the pictures fit into, upright or on its side.
@@ -178,7 +179,7 @@ fn auto(class: u32) -> Vec<u32> {
     sizes
 }
 
-fn rung(wanted: &WantedRung, class: u32, video: &Video, codec: Codec) -> Rung {
+fn rung(wanted: &WantedRung, class: u32, video: &Video, codec: Codec, hundredths: u64) -> Rung {
     let (width, height) = video.upright();
     // Never more than the source has.
     let size = wanted.size.min(class);
@@ -187,7 +188,7 @@ fn rung(wanted: &WantedRung, class: u32, video: &Video, codec: Codec) -> Rung {
         u32::try_from(side / 2 * 2).unwrap_or(u32::MAX).max(2)
     };
     let (width, height) = (scaled(width), scaled(height));
-    let max_bitrate = wanted.max_bitrate.unwrap_or_else(|| codec.usual_bitrate(width, height, video.made_rate()));
+    let max_bitrate = wanted.max_bitrate.unwrap_or_else(|| codec.usual_bitrate(width, height, video.made_rate()) * hundredths / 100);
     Rung { name: format!("{}p", wanted.size), width, height, max_bitrate, crf: wanted.crf.unwrap_or(codec.usual_crf()) }
 }
 
@@ -196,7 +197,7 @@ mod tests {
     use super::{super::source::tests::video, *};
 
     fn sizes(wanted: &str, video: &Video) -> Vec<(String, u32, u32)> {
-        let (rungs, _) = rungs(&Wanted::parse(wanted).unwrap(), video, Codec::H264).unwrap();
+        let (rungs, _) = rungs(&Wanted::parse(wanted).unwrap(), video, Codec::H264, 100).unwrap();
         rungs.into_iter().map(|rung| (rung.name, rung.width, rung.height)).collect()
     }
 
@@ -237,12 +238,12 @@ mod tests {
     #[test]
     fn nothing_is_made_larger() {
         let source = video(1280, 720);
-        let (found, notes) = rungs(&Wanted::parse("360p,1080p,720p@3M").unwrap(), &source, Codec::H264).unwrap();
+        let (found, notes) = rungs(&Wanted::parse("360p,1080p,720p@3M").unwrap(), &source, Codec::H264, 100).unwrap();
         let names: Vec<&str> = found.iter().map(|rung| rung.name.as_str()).collect();
         assert_eq!(names, ["720p", "360p"]);
         assert_eq!((found[0].max_bitrate, notes.len()), (3_000_000, 1));
         assert!(notes[0].starts_with("1080p is left out"));
-        assert!(rungs(&Wanted::parse("1080p,2160p").unwrap(), &source, Codec::H264).is_err());
+        assert!(rungs(&Wanted::parse("1080p,2160p").unwrap(), &source, Codec::H264, 100).is_err());
     }
 
     #[test]
