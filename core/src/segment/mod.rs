@@ -6,4 +6,5 @@ pub mod chunk;
 pub mod encrypt;
 pub mod header;
 pub mod index;
+pub mod mux;
 pub mod text;

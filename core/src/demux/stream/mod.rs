@@ -141,6 +141,11 @@ impl StreamDemuxer {
         self.header.as_ref().map_or(&[], |header| &header.left_out)
     }
 
+    /// Whether nothing is missing of what has begun: a body may end here.
+    pub fn is_whole(&self) -> bool {
+        self.awaited.is_empty() && self.buffer.len() == 0 && !matches!(self.state, State::Whole(..) | State::Content(Some(_), _))
+    }
+
     /// A body of several that make up the stream ends here: the next begins with a box, and the header stays. What is not whole is
     /// forgotten, which is an error of kind [`Truncated`](crate::ErrorKind::Truncated); the stream goes on all the same.
     pub fn finish_body(&mut self) -> Result<()> {
@@ -148,7 +153,7 @@ impl StreamDemuxer {
             return Err(error.clone());
         }
         let (position, missing) = (self.buffer.position(), self.awaited.len());
-        let whole = missing == 0 && self.buffer.len() == 0 && !matches!(self.state, State::Whole(..) | State::Content(Some(_), _));
+        let whole = self.is_whole();
         self.buffer.skip(u64::MAX);
         (self.state, self.awaited) = (State::Header, VecDeque::new());
         if core::mem::take(&mut self.last) {
