@@ -9,9 +9,10 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::{
     http::{Handler, Request, Resource, Response, problem},
+    ingest::Ingest,
     jobs::JobsApi,
     metrics::Metrics,
-    origin::Origin,
+    origin::{Origin, share},
     upload::Uploads,
 };
 
@@ -30,9 +31,10 @@ impl Readiness {
     }
 }
 
-/// The origin, with `/readyz`, `/metrics`, the jobs and the uploads.
+/// The origin for those who read, ingest for those who publish, with `/readyz`, `/metrics`, the jobs and the uploads.
 pub struct Front {
     origin: Origin,
+    ingest: Ingest,
     jobs: Option<JobsApi>,
     uploads: Option<Arc<Uploads>>,
     readiness: Readiness,
@@ -40,9 +42,9 @@ pub struct Front {
 }
 
 impl Front {
-    /// `origin`, ready until told otherwise.
-    pub fn new(origin: Origin, readiness: Readiness, metrics: Arc<Metrics>) -> Self {
-        Self { origin, jobs: None, uploads: None, readiness, metrics }
+    /// `origin` and `ingest`, ready until told otherwise.
+    pub fn new(origin: Origin, ingest: Ingest, readiness: Readiness, metrics: Arc<Metrics>) -> Self {
+        Self { origin, ingest, jobs: None, uploads: None, readiness, metrics }
     }
 
     /// The same with jobs.
@@ -65,7 +67,7 @@ impl Front {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
-        let text = self.metrics.render(self.origin.index_cache());
+        let text = self.metrics.render(self.origin.index_cache(), self.origin.streams());
         let length = text.len();
         let mut response = Response::new(bytes::Bytes::from(text).into());
         let headers = response.headers_mut();
@@ -88,6 +90,11 @@ impl Handler for Front {
         match (Resource::parse(path), &self.jobs) {
             (Some(Resource::Ready), _) if self.readiness.is_over() => {
                 problem(StatusCode::SERVICE_UNAVAILABLE, "the server is about to end")
+            }
+            (Some(Resource::Ingest(path)), _) => {
+                let mut response = self.ingest.handle(path, request).await;
+                share(response.headers_mut());
+                response
             }
             (Some(Resource::ApiJobs(place)), Some(jobs)) => jobs.handle(place.as_deref(), request).await,
             _ => self.origin.handle(request).await,

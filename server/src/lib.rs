@@ -7,13 +7,18 @@
 //!    '-> jobs -> catalogue, ladder (ffmpeg) -> storage
 //! ```
 
+pub mod auth;
 pub mod catalogue;
 pub mod cli;
+pub mod config;
+pub mod duration;
 pub mod front;
 pub mod http;
+pub mod ingest;
 pub mod jobs;
 pub mod keys;
 pub mod ladder;
+pub mod live;
 pub mod metrics;
 pub mod net;
 pub mod origin;

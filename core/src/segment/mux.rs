@@ -35,7 +35,9 @@ pub fn muxed_header(headers: &[&[u8]]) -> Result<Vec<u8>> {
     });
     w.boxed(b"moov", |w| {
         w.boxed(b"mvhd", |w| w.bytes(&movie));
-        tracks.iter().for_each(|track| w.boxed(b"trak", |w| w.bytes(track)));
+        for track in &tracks {
+            w.boxed(b"trak", |w| w.bytes(track));
+        }
         w.boxed(b"mvex", |w| extends.iter().for_each(|extend| w.boxed(b"trex", |w| w.bytes(extend))));
     });
     Ok(w.into_bytes())

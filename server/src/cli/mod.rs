@@ -1,12 +1,12 @@
-//! The command line: `reelway serve`, `package`, `ladder`, `inspect`, `verify`.
+//! The command line: `reelway serve`, `package`, `ladder`, `inspect`, `verify`, `token`.
 
-mod duration;
 mod input;
 mod inspect;
 mod ladder;
 mod log;
 mod package;
 mod serve;
+mod token;
 mod verify;
 
 use std::process::ExitCode;
@@ -33,6 +33,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Check a published presentation: playlists, MPDs and the segments that they name
     Verify(verify::Verify),
+    /// Make keys
+    Token(token::Token),
 }
 
 /// Runs the command that the arguments of the process name. Exit code 0: done; 1: the input or the environment is at fault, said in one
@@ -45,6 +47,7 @@ pub fn main() -> ExitCode {
         Command::Ladder(ladder) => ladder.run().map(|()| ExitCode::SUCCESS),
         Command::Inspect(inspect) => inspect.run().map(|()| ExitCode::SUCCESS),
         Command::Verify(verify) => verify.run(),
+        Command::Token(token) => token.run().map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(code) => code,

@@ -14,8 +14,9 @@ use reelway_core::{
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{duration::parse_duration, input};
+use super::input;
 use crate::{
+    duration::parse_duration,
     keys,
     package::{Manifests, package},
 };

@@ -17,11 +17,16 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use super::{duration::parse_duration, log};
+use super::log;
 use crate::{
+    auth::{Gate, Secret},
     catalogue::Catalogue,
+    config::Config,
+    duration::parse_duration,
     front::{Front, Readiness},
+    ingest::Ingest,
     jobs::{Jobs, JobsApi, key},
+    live::Streams,
     net::{Address, Certificates, Error, Identity, Listeners, PemFiles, Settings},
     origin::{Origin, ServerInfo},
     upload::{Limits, Uploads},
@@ -42,6 +47,9 @@ pub struct Serve {
     /// The folder for what the server keeps, such as its certificate
     #[arg(long, value_name = "DIR", default_value = "reelway-data")]
     data: PathBuf,
+    /// Configuration of live streams, in TOML; every one may be published as it comes without
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Address for HTTP/3 on UDP, and for HTTP/2 and HTTP/1.1 over TLS on TCP
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     listen: Address,
@@ -96,14 +104,15 @@ impl Serve {
         if let Some(media) = &self.media {
             check_media(media)?;
         }
+        let config = self.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-        let served = runtime.block_on(self.serve());
+        let served = runtime.block_on(self.serve(config));
         // What reads a disk for nobody any more does not hold up the end.
         runtime.shutdown_background();
         served
     }
 
-    async fn serve(self) -> anyhow::Result<()> {
+    async fn serve(self, config: Config) -> anyhow::Result<()> {
         let data = self.data.display();
         std::fs::create_dir_all(&self.data).with_context(|| format!("cannot make the data folder {data}: name another with --data"))?;
         let certificates = self.certificates()?;
@@ -111,7 +120,10 @@ impl Serve {
         let first = certificates.first();
         let sha256 = HEXLOWER.encode(&first.certificate_sha256());
         let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.makes_certificate().then(|| sha256.clone()));
-        let origin = Origin::new(self.media.as_deref(), info).context("cannot open the media folder")?;
+        let streams = Arc::new(Streams::new(config, self.data.join("live")));
+        let origin = Origin::with_live(self.media.as_deref(), info, Arc::clone(&streams)).context("cannot open the media folder")?;
+        let secret = Secret::of(&self.data).context("cannot read the secret of the server")?;
+        let ingest = Ingest::new(streams, Gate::new(secret)?);
         tokio::spawn(origin.warm());
         let catalogue = self.catalogue()?;
         let jobs = self.jobs(catalogue.as_ref())?;
@@ -126,7 +138,7 @@ impl Serve {
             tracing::warn!(%error, "nobody reads standard output");
         }
         let readiness = Readiness::default();
-        let mut front = Front::new(origin, readiness.clone(), listeners.metrics());
+        let mut front = Front::new(origin, ingest, readiness.clone(), listeners.metrics());
         if let Some((jobs, key)) = &jobs {
             front = front.with_jobs(JobsApi::new(jobs.clone(), key));
             tokio::spawn(jobs.clone().run());

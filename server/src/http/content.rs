@@ -62,6 +62,11 @@ impl Content {
         Self::new([Part::Extent(all)], Some(source))
     }
 
+    /// A range of a file.
+    pub fn from_range(source: Arc<SourceFile>, range: Range<u64>) -> Self {
+        Self::new([Part::Extent(range)], Some(source))
+    }
+
     /// Fragments whose payload is in a file.
     pub fn from_fragments(fragments: Vec<Fragment>, source: Arc<SourceFile>) -> Self {
         let parts = fragments.into_iter().flat_map(|Fragment { head, extents }| {

@@ -25,7 +25,7 @@ pub struct Representation {
     /// `Content-Type`.
     pub media_type: &'static str,
     /// `Cache-Control`.
-    pub cache_control: &'static str,
+    pub cache_control: Cow<'static, str>,
     /// Strong entity tag, without its quotes.
     pub etag: String,
     /// Whole seconds since 1970.
@@ -48,7 +48,7 @@ pub fn respond(method: &Method, fields: &HeaderMap, representation: Representati
     // 8.8.3.3: other bytes have another tag.
     let etag = coding.and_then(Coding::name).map_or(etag.clone(), |name| format!("{etag}-{name}"));
     let validators = Validators { etag: format!("\"{etag}\""), modified };
-    let head = |status, body| head(status, &validators, cache_control, coding, body);
+    let head = |status, body| head(status, &validators, &cache_control, coding, body);
     let length = content.len();
     let selected = match evaluate(method, fields, &validators) {
         Verdict::Failed => return problem(StatusCode::PRECONDITION_FAILED, "the resource is not in the state that the request demands"),
@@ -98,7 +98,7 @@ pub fn respond(method: &Method, fields: &HeaderMap, representation: Representati
 }
 
 /// A response with the fields that 304 has too (15.4.5).
-fn head(status: StatusCode, validators: &Validators, cache_control: &'static str, coding: Option<Coding>, body: Body) -> Response {
+fn head(status: StatusCode, validators: &Validators, cache_control: &str, coding: Option<Coding>, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -166,7 +166,7 @@ mod tests {
             content: Content::from_bytes(&b"0123456789"[..]),
             coding: None,
             media_type: "video/mp4",
-            cache_control: "no-cache",
+            cache_control: "no-cache".into(),
             etag: "a".into(),
             modified: Some(784_111_777),
             urgency: None,

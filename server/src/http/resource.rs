@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use super::live_path::{IngestPath, LivePart, StreamName};
+
 /// A place on the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resource {
@@ -13,12 +15,20 @@ pub enum Resource {
     Media(AssetPath),
     /// `/vod/ASSET/...`: a file, or a folder of files, as HLS, DASH and CMAF.
     Vod(AssetPath, VodPart),
+    /// `/live/NAME/...`: a live stream.
+    Live(StreamName, LivePart),
+    /// `/ingest/NAME[~KEY][/FILE...]`: where an encoder pushes to.
+    Ingest(IngestPath),
     /// `/api/v1/server`.
     ApiServer,
     /// `/api/v1/assets`.
     ApiAssets,
     /// `/api/v1/jobs`, or what stands behind it: a job, `events`, the events of a job.
     ApiJobs(Option<String>),
+    /// `/api/v1/streams`.
+    ApiStreams,
+    /// `/api/v1/time`.
+    ApiTime,
     /// `/api/v1/openapi.json`.
     ApiDescription,
     /// `/healthz`: the process answers.
@@ -67,12 +77,16 @@ impl Resource {
         match steps.as_slice() {
             ["media", asset @ ..] => AssetPath::new(asset).map(Self::Media),
             ["vod", rest @ ..] => Self::parse_vod(rest),
+            ["live", name, part @ ..] => Some(Self::Live(StreamName::new(name)?, LivePart::parse(part)?)),
+            ["ingest", rest @ ..] => IngestPath::parse(rest).map(Self::Ingest),
             ["api", "v1", "server"] => Some(Self::ApiServer),
             ["api", "v1", "assets"] => Some(Self::ApiAssets),
             ["api", "v1", "jobs"] => Some(Self::ApiJobs(None)),
             ["api", "v1", "jobs", place @ ..] if place.len() <= 2 => Some(Self::ApiJobs(Some(place.join("/")))),
+            ["api", "v1", "streams"] => Some(Self::ApiStreams),
+            ["api", "v1", "time"] => Some(Self::ApiTime),
             ["api", "v1", "openapi.json"] => Some(Self::ApiDescription),
-            ["api" | "live" | "ingest" | "upload" | "t", ..] => None,
+            ["api" | "live" | "upload" | "t", ..] => None,
             ["healthz"] => Some(Self::Health),
             ["readyz"] => Some(Self::Ready),
             page => Some(Self::Page(page.join("/"))),
@@ -108,13 +122,13 @@ fn decode(step: &str) -> Option<String> {
 }
 
 /// A letter for the kind and a number from 1: `v1`, `a2`, `t3`.
-fn rendition_name(text: &str) -> Option<String> {
+pub(super) fn rendition_name(text: &str) -> Option<String> {
     let number = text.strip_prefix(['v', 'a', 't'])?;
     counting_number(number).map(|_| text.to_owned())
 }
 
 /// A number from 1, written in one way only, so that one thing has one URL.
-fn counting_number(digits: &str) -> Option<u32> {
+pub(super) fn counting_number(digits: &str) -> Option<u32> {
     let plain = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| digits.parse().ok()).flatten()
 }
@@ -152,6 +166,12 @@ impl AssetPath {
     pub fn parent(&self) -> Option<Self> {
         let (_, folder) = self.0.split_last()?;
         (!folder.is_empty()).then(|| Self(folder.to_vec()))
+    }
+
+    /// The path within the folder `first`, which it begins with.
+    pub fn below(&self, first: &str) -> Option<Self> {
+        let (folder, rest) = self.0.split_first()?;
+        (folder == first && !rest.is_empty()).then(|| Self(rest.to_vec()))
     }
 
     /// As a relative path of the file system.
@@ -202,6 +222,8 @@ mod tests {
             ("/vod/v1/v1/7.m4s", Some(Resource::Vod(asset(&["v1"]), Segment("v1".into(), 7)))),
             ("/api/v1/server", Some(Resource::ApiServer)),
             ("/api/v1/assets", Some(Resource::ApiAssets)),
+            ("/api/v1/streams", Some(Resource::ApiStreams)),
+            ("/api/v1/time", Some(Resource::ApiTime)),
             ("/api/v1/openapi.json", Some(Resource::ApiDescription)),
             ("/api/v1/jobs", Some(Resource::ApiJobs(None))),
             ("/api/v1/jobs/0a1b/events", Some(Resource::ApiJobs(Some("0a1b/events".into())))),
@@ -278,6 +300,7 @@ mod tests {
         let folder = asset(&["films", "a"]);
         assert_eq!(folder.join("b.mp4"), Some(asset(&["films", "a", "b.mp4"])));
         assert_eq!(folder.join("b.mp4").and_then(|file| file.parent()), Some(folder.clone()));
+        assert_eq!((folder.below("films"), folder.below("a"), asset(&["films"]).below("films")), (Some(asset(&["a"])), None, None));
         assert_eq!((folder.join(".b.mp4"), folder.join("b/c"), asset(&["films"]).parent()), (None, None, None));
     }
 

@@ -5,6 +5,7 @@
 
 mod exposition;
 mod histogram;
+mod live;
 mod process;
 mod request;
 
@@ -13,6 +14,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+use crate::live::Streams;
 use exposition::Exposition;
 use histogram::Histogram;
 pub use request::{ACCESS_LOG, Record, without_secrets};
@@ -140,7 +142,7 @@ impl Metrics {
     }
 
     /// Everything in the text format of Prometheus 0.0.4. `index_cache`: hits and misses.
-    pub fn render(&self, index_cache: (u64, u64)) -> String {
+    pub fn render(&self, index_cache: (u64, u64), streams: &Streams) -> String {
         let mut text = Exposition::default();
         text.begin("reelway_requests_total", "counter", "Requests answered.");
         for (protocol, kinds) in Protocol::ALL.iter().zip(&self.requests) {
@@ -196,6 +198,7 @@ impl Metrics {
             text.begin(name, "counter", help);
             text.sample(&[], value);
         }
+        live::render(&mut text, streams);
         process::render(&mut text);
         text.finish()
     }

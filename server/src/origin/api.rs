@@ -1,8 +1,12 @@
 //! `/api/v1/...` but for the library.
 
-use std::sync::LazyLock;
+use std::{
+    sync::LazyLock,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use data_encoding::HEXLOWER;
+use reelway_core::time::Date;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
@@ -31,6 +35,13 @@ impl ServerInfo {
     }
 }
 
+/// `/api/v1/time`: the time to the millisecond, for players that compare their clock with ours (ISO/IEC 23009-1 5.8.5.7).
+pub(super) fn time() -> Representation {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let date = Date(i64::try_from(now.as_millis()).unwrap_or(0)).to_string();
+    Representation { content: Content::from_bytes(date.clone()), etag: date, ..alive() }
+}
+
 /// `/api/v1/openapi.json`: what the API answers, for programs.
 pub(super) fn description(preferred: Coding) -> Representation {
     const TEXT: &str = include_str!("openapi.json");
@@ -51,7 +62,7 @@ pub(super) fn json(text: &Text, etag: String, preferred: Coding) -> Representati
         content: Content::from_bytes(text),
         coding,
         media_type: "application/json",
-        cache_control: "no-cache",
+        cache_control: "no-cache".into(),
         etag,
         modified: None,
         urgency: None,
@@ -65,7 +76,7 @@ pub(super) fn alive() -> Representation {
         content: Content::from_bytes("ok\n"),
         coding: None,
         media_type: "text/plain",
-        cache_control: "no-store",
+        cache_control: "no-store".into(),
         etag: "ok".into(),
         modified: None,
         urgency: None,

@@ -129,6 +129,8 @@ impl Weighter<Key, Arc<Known>> for Memory {
 pub struct Assets {
     /// The folder, which no path can leave: each step is resolved beneath it, symbolic links included.
     root: Option<(Dir, PathBuf)>,
+    /// The folder of recordings, which are assets below `live`.
+    recordings: Option<PathBuf>,
     indexes: Cache<Key, Arc<Known>, Memory>,
     texts: Texts,
     /// How often an index was asked for, and how often it had to be read.
@@ -143,11 +145,17 @@ impl Assets {
             folder.map(|folder| Ok::<_, io::Error>((Dir::open_ambient_dir(folder, ambient_authority())?, folder.into()))).transpose()?;
         Ok(Self {
             root,
+            recordings: None,
             indexes: Cache::with_weighter(1024, INDEX_MEMORY, Memory),
             texts: Texts::new(),
             asked: AtomicU64::new(0),
             read: AtomicU64::new(0),
         })
+    }
+
+    /// The same, with the recordings below `folder`, which need not exist yet.
+    pub fn with_recordings(self, folder: PathBuf) -> Self {
+        Self { recordings: Some(folder), ..self }
     }
 
     /// The folder, open, and where it is.
@@ -163,11 +171,24 @@ impl Assets {
 
     /// Opens a file. Anything but a regular file is not found.
     pub fn file(&self, path: &AssetPath) -> io::Result<SourceFile> {
-        let (dir, _) = self.root.as_ref().ok_or(NotFound)?;
         let mut options = OpenOptions::new();
         // A pipe must not hold up who opens it; to a regular file the flag is nothing.
         options.read(true).custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0));
-        SourceFile::new(dir.open_with(path.to_path(), &options)?.into_std())
+        self.within(path, |dir, path| SourceFile::new(dir.open_with(path, &options)?.into_std()))
+    }
+
+    /// Does `work` in the folder that `path` is in: that of the recordings, if it is there, else that of the media.
+    fn within<T>(&self, path: &AssetPath, work: impl Fn(&Dir, &Path) -> io::Result<T>) -> io::Result<T> {
+        if let Some((folder, rest)) = self.recordings.as_ref().zip(path.below("live"))
+            && let Ok(dir) = Dir::open_ambient_dir(folder, ambient_authority())
+        {
+            match work(&dir, &rest.to_path()) {
+                Err(error) if error.kind() == NotFound => {}
+                found => return found,
+            }
+        }
+        let (dir, _) = self.root.as_ref().ok_or(NotFound)?;
+        work(dir, &path.to_path())
     }
 
     /// Opens the files of an asset and finds its index, which is read if this version of it is not known. Whoever asks for it meanwhile
@@ -203,8 +224,7 @@ impl Assets {
     /// Opens the files of media and text that are directly in a folder, by name. Hidden ones and those of folders in it do not belong to the
     /// title.
     fn title(&self, path: &AssetPath) -> io::Result<(Sources, Vec<String>)> {
-        let (root, _) = self.root().ok_or(NotFound)?;
-        let folder = root.open_dir(path.to_path())?;
+        let folder = self.within(path, |dir, path| dir.open_dir(path))?;
         let (mut media, mut texts) = (Vec::new(), Vec::new());
         for entry in folder.entries()? {
             let Ok(name) = entry?.file_name().into_string() else { continue };

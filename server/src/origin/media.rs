@@ -15,7 +15,7 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath) -> Result<Representat
         content: Content::from_file(Arc::new(source)),
         coding: None,
         media_type: media_type(path.file_name()),
-        cache_control: "public, max-age=3600",
+        cache_control: "public, max-age=3600".into(),
         etag: identity.etag(),
         modified: Some(identity.modified_seconds()),
         urgency: Some(URGENCY),

@@ -3,8 +3,10 @@
 mod api;
 mod assets;
 mod library;
+mod live;
 mod media;
 mod page;
+mod streams;
 mod texts;
 mod title;
 mod vod;
@@ -12,12 +14,13 @@ mod watch;
 
 use std::{path::Path, sync::Arc};
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use tokio::{sync::Mutex, task::spawn_blocking};
 use tracing::Level;
 
-use crate::http::{
-    Cmcd, Coding, Format, Handler, ObjectType, Representation, Request, Resource, Response, StreamType, options, problem, respond,
+use crate::{
+    http::{Cmcd, Coding, Format, Handler, ObjectType, Representation, Request, Resource, Response, StreamType, options, problem, respond},
+    live::Streams,
 };
 pub use api::ServerInfo;
 use assets::Assets;
@@ -58,17 +61,35 @@ impl From<std::io::Error> for Fault {
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob: data:; \
                            connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Serves a folder of media and the web app.
+/// Serves a folder of media, live streams and the web app.
 pub struct Origin {
     assets: Arc<Assets>,
     library: Arc<Mutex<Library>>,
     server: ServerInfo,
+    streams: Arc<Streams>,
 }
 
 impl Origin {
     /// Serves the files below `media`, which must be a folder that can be read; without one there is nothing in the library.
     pub fn new(media: Option<&Path>, server: ServerInfo) -> std::io::Result<Self> {
-        Ok(Self { assets: Arc::new(Assets::open(media)?), library: Arc::default(), server })
+        Self::with_live(media, server, Arc::default())
+    }
+
+    /// The same, with these live streams and their recordings.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_live(media: Option<&Path>, server: ServerInfo, streams: Arc<Streams>) -> std::io::Result<Self> {
+        let mut assets = Assets::open(media)?;
+        if let Some(folder) = streams.recordings() {
+            assets = assets.with_recordings(folder.into());
+        }
+        Ok(Self { assets: Arc::new(assets), library: Arc::default(), server, streams })
+    }
+
+    /// The live streams.
+    pub fn streams(&self) -> &Streams {
+        &self.streams
     }
 
     /// How often the index of a file was found in memory, and how often it had to be read.
@@ -76,13 +97,17 @@ impl Origin {
         self.assets.index_cache()
     }
 
-    async fn answer(&self, method: &Method, fields: &HeaderMap, path: &str) -> Response {
+    async fn answer(&self, method: &Method, fields: &HeaderMap, uri: &Uri) -> Response {
+        let path = uri.path();
         let resource = Resource::parse(path);
         // RFC 9110 9.3.7: `*` is the server as a whole.
         if *method == Method::OPTIONS && (path == "*" || resource.is_some()) {
             return options();
         }
         let Some(resource) = resource else { return not_found() };
+        if let Resource::Live(name, part) = &resource {
+            return live::answer(&self.streams, method, fields, name, part, uri.query().unwrap_or_default()).await;
+        }
         let page = matches!(resource, Resource::Page(_));
         match self.represent(resource, Coding::preferred(fields)).await {
             Ok(representation) => {
@@ -108,9 +133,11 @@ impl Origin {
             Resource::Health | Resource::Ready => Ok(api::alive()),
             Resource::ApiServer => Ok(self.server.represent(preferred)),
             Resource::ApiAssets => self.list(preferred).await,
+            Resource::ApiStreams => Ok(streams::list(&self.streams).represent(preferred)),
+            Resource::ApiTime => Ok(api::time()),
             Resource::ApiDescription => Ok(api::description(preferred)),
-            // Where there are jobs, they answer themselves.
-            Resource::ApiJobs(_) => Err(Fault::NotFound),
+            // Of a live stream there is more to say than a representation does; encoders and jobs are answered elsewhere.
+            Resource::Live(..) | Resource::Ingest(_) | Resource::ApiJobs(_) => Err(Fault::NotFound),
             Resource::Media(path) => blocking(move || media::represent(&assets, &path)).await,
             Resource::Vod(path, part) => blocking(move || vod::represent(&assets, &path, &part, preferred)).await,
         }
@@ -152,7 +179,7 @@ where
 impl Handler for Origin {
     async fn handle(&self, request: Request) -> Response {
         let (parts, _body) = request.into_parts();
-        let mut response = self.answer(&parts.method, &parts.headers, parts.uri.path()).await;
+        let mut response = self.answer(&parts.method, &parts.headers, &parts.uri).await;
         share(response.headers_mut());
         log(&parts, &response);
         response

@@ -29,7 +29,7 @@ pub(super) fn represent(path: &str, preferred: Coding) -> Option<Representation>
         coding,
         media_type: media_type(name),
         // The names of built files tell their content; the page itself does not.
-        cache_control: if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" },
+        cache_control: if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" }.into(),
         etag,
         modified: None,
         urgency: None,

@@ -53,7 +53,7 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart, prefe
         content,
         coding,
         media_type,
-        cache_control,
+        cache_control: cache_control.into(),
         etag,
         modified,
         urgency: Some(urgency(part)),

@@ -66,8 +66,17 @@ pub fn is_text(name: &str) -> bool {
 pub struct SourceFile {
     file: File,
     identity: Identity,
-    /// Whether what is missing in it is still being filled in.
-    filling: bool,
+    changes: Changes,
+}
+
+/// How a file may become another without what was read of it being wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Changes {
+    Never,
+    /// What is missing in it is still being filled in.
+    Filled,
+    /// Bytes are put behind those that are there.
+    Appended,
 }
 
 impl SourceFile {
@@ -77,12 +86,17 @@ impl SourceFile {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
         let identity = Identity::of(&file)?;
-        Ok(Self { file, identity, filling: false })
+        Ok(Self { file, identity, changes: Changes::Never })
     }
 
     /// The same for a file of full size whose gaps are being filled in: what was read of it stays as it was.
     pub fn filling(file: File) -> io::Result<Self> {
-        Ok(Self { filling: true, ..Self::new(file)? })
+        Ok(Self { changes: Changes::Filled, ..Self::new(file)? })
+    }
+
+    /// The same for a file that others append to: what is there stays as it was.
+    pub fn appended(file: File) -> io::Result<Self> {
+        Ok(Self { changes: Changes::Appended, ..Self::new(file)? })
     }
 
     /// What the file was when it was opened.
@@ -98,8 +112,12 @@ impl SourceFile {
     /// An error if the file is no longer what it was: bytes read from it then are not those that its index describes.
     pub fn check(&self) -> io::Result<()> {
         let now = Identity::of(&self.file)?;
-        let modified = if self.filling { self.identity.modified } else { now.modified };
-        if (Identity { modified, ..now }) == self.identity {
+        let expected = match self.changes {
+            Changes::Never => self.identity,
+            Changes::Filled => Identity { modified: now.modified, ..self.identity },
+            Changes::Appended => return Ok(()),
+        };
+        if now == expected {
             return Ok(());
         }
         Err(io::Error::other("the file was changed while it was read"))

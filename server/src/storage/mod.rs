@@ -2,6 +2,8 @@
 
 mod file;
 mod gather;
+mod recording;
 
 pub use file::{Identity, SourceFile, is_media, is_text};
 pub use gather::{Piece, gather};
+pub use recording::{Entry, Extent, Recorder, entries};

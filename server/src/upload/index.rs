@@ -126,7 +126,7 @@ mod tests {
         let ask = |size, segment, index| Announcement { size, segment, name: String::new(), index }.plan().unwrap_err();
         for (refusal, why) in [
             (ask(100, 100, vec![]), "segments of 100 ms"),
-            (ask(100, 4000, vec![]), "the plan needs bytes 0 to 32 of the file"),
+            (ask(100, 4000, vec![]), "the plan needs bytes 0 to 16 of the file"),
             (ask(16, 4000, vec![part(0, b"no video at all.")]), "not an MP4 or MOV file"),
         ] {
             assert!(refusal.0 == http::StatusCode::UNPROCESSABLE_ENTITY && refusal.1.contains(why), "{refusal:?}");

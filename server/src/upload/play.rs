@@ -50,5 +50,14 @@ pub fn represent(upload: &Upload, part: &VodPart) -> Result<Representation> {
         _ => vod.presentation().renditions.iter().map(|rendition| upload.arrived(&rendition.name).to_string()).collect(),
     };
     let etag = format!("{}-{}-{:x}-{}", upload.id, env!("CARGO_PKG_VERSION"), content.len(), arrived.join("."));
-    Ok(Representation { content, coding: None, media_type, cache_control, etag, modified: None, urgency: None, cmsd: None })
+    Ok(Representation {
+        content,
+        coding: None,
+        media_type,
+        cache_control: cache_control.into(),
+        etag,
+        modified: None,
+        urgency: None,
+        cmsd: None,
+    })
 }

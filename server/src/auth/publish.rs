@@ -1,0 +1,159 @@
+//! Whether a request may publish.
+
+use std::{fmt, net::IpAddr};
+
+use data_encoding::BASE64;
+use http::{HeaderMap, header};
+use ring::{hmac, rand::SystemRandom};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::Secret;
+
+/// Who may publish a stream for which no key is given in the configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Programs on the same machine, and whoever has a key.
+    #[default]
+    Loopback,
+    /// Who has a key.
+    Key,
+    /// Everybody.
+    Anyone,
+}
+
+/// A publish key as the configuration gives it. It is shown nowhere.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct PublishKey(Zeroizing<String>);
+
+impl From<String> for PublishKey {
+    fn from(key: String) -> Self {
+        Self(Zeroizing::new(key))
+    }
+}
+
+impl fmt::Debug for PublishKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PublishKey")
+    }
+}
+
+/// What a request tells of who sends it.
+#[derive(Clone)]
+pub struct Credentials {
+    key: Option<Zeroizing<String>>,
+    local: bool,
+}
+
+impl Credentials {
+    /// Of a request from `peer` with these `fields` and, perhaps, a key in its path. The key is looked for in the path, then in
+    /// `Authorization`: a Bearer token, or the password of Basic, whoever it is of.
+    pub fn of(peer: Option<IpAddr>, fields: &HeaderMap, in_path: Option<&str>) -> Self {
+        // A proxy on this machine speaks for others.
+        let forwarded = ["forwarded", "x-forwarded-for", "via"].iter().any(|name| fields.contains_key(*name));
+        let local = peer.is_some_and(|address| address.to_canonical().is_loopback()) && !forwarded;
+        let told = || fields.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(authorization);
+        Self { key: in_path.map(|key| Zeroizing::new(key.to_owned())).or_else(told), local }
+    }
+
+    /// Whether there is a key, right or wrong.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+}
+
+/// The key in an `Authorization` field (RFC 9110 11.6.2, RFC 6750 2.1, RFC 7617 2).
+fn authorization(field: &str) -> Option<Zeroizing<String>> {
+    let (scheme, rest) = field.split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(Zeroizing::new(rest.to_owned()));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = Zeroizing::new(String::from_utf8(BASE64.decode(rest.as_bytes()).ok()?).ok()?);
+    pair.split_once(':').map(|(_, password)| Zeroizing::new(password.to_owned()))
+}
+
+/// Decides who may publish.
+#[derive(Debug)]
+pub struct Gate {
+    secret: Secret,
+    /// Two keys are compared by what this makes of them, which tells nothing of where they differ.
+    compare: hmac::Key,
+}
+
+impl Gate {
+    /// Takes keys made from `secret`.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn new(secret: Secret) -> std::io::Result<Self> {
+        let compare = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
+        Ok(Self { secret, compare: compare.map_err(|_| std::io::Error::other("the system has no random numbers"))? })
+    }
+
+    /// Whether who has `credentials` may publish the stream `name`, whose configuration has this `key` and this `access`. A key, where
+    /// the configuration has one, is asked of everybody.
+    pub fn admits(&self, name: &str, key: Option<&PublishKey>, access: Access, credentials: &Credentials) -> bool {
+        if let Some(given) = &credentials.key {
+            let configured = key.is_some_and(|key| {
+                let tag = hmac::sign(&self.compare, key.0.as_bytes());
+                hmac::verify(&self.compare, given.as_bytes(), tag.as_ref()).is_ok()
+            });
+            if configured || self.secret.is_publish_key(name, given) {
+                return true;
+            }
+        }
+        match access {
+            Access::Anyone => true,
+            Access::Loopback => key.is_none() && credentials.local,
+            Access::Key => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn who_may_publish() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = Secret::of(folder.path()).unwrap();
+        let made = secret.publish_key("news");
+        let gate = Gate::new(secret).unwrap();
+        let (here, there) = ("127.0.0.1", "192.0.2.1");
+        let bearer = format!("Bearer {made}");
+        let basic = format!("basic {}", BASE64.encode(format!("me:{made}").as_bytes()));
+        let configured = PublishKey::from("hush".to_owned());
+        let none: &[(&str, &str)] = &[];
+        for (peer, fields, in_path, key, access, admitted, why) in [
+            (here, none, None, None, Access::Loopback, true, "this machine"),
+            (there, none, None, None, Access::Loopback, false, "another machine"),
+            (here, &[("x-forwarded-for", "192.0.2.1")], None, None, Access::Loopback, false, "through a proxy"),
+            (here, none, None, None, Access::Key, false, "a key is demanded"),
+            (there, none, None, None, Access::Anyone, true, "open"),
+            (there, none, Some(made.as_str()), None, Access::Loopback, true, "a made key in the path"),
+            (there, &[("authorization", bearer.as_str())], None, None, Access::Key, true, "in a Bearer token"),
+            (there, &[("authorization", basic.as_str())], None, None, Access::Key, true, "as a password"),
+            (there, &[("authorization", "Bearer hush")], None, Some(&configured), Access::Loopback, true, "a configured key"),
+            (there, &[("authorization", "Digest hush")], None, Some(&configured), Access::Loopback, false, "another scheme"),
+            (here, none, None, Some(&configured), Access::Loopback, false, "a configured key is asked of everybody"),
+            (there, none, Some("hush!"), Some(&configured), Access::Loopback, false, "a wrong key"),
+            (there, none, Some(""), Some(&configured), Access::Loopback, false, "an empty key"),
+        ] {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (header::HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap()));
+            let credentials = Credentials::of(peer.parse().ok(), &fields.collect(), in_path);
+            assert_eq!(gate.admits("news", key, access, &credentials), admitted, "{why}");
+        }
+        assert_eq!(format!("{configured:?}"), "PublishKey");
+    }
+}

@@ -1,0 +1,428 @@
+//! The log of one rendition: what was published of it, in order, shared by all who read it.
+//!
+//! It only grows at its end and is forgotten at its beginning. Whoever reads holds a [`Cursor`], which is a number; nothing is kept for
+//! readers, so a slow one holds up nobody, and finds itself out of the log at last.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::{http::Content, storage::Extent};
+
+/// The log of one rendition.
+#[derive(Debug)]
+pub struct Log {
+    /// As it is called in URLs.
+    pub name: String,
+    state: Mutex<State>,
+    /// Woken once for all that is published at once.
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By number, from 1.
+    headers: BTreeMap<u32, Bytes>,
+    /// In ascending order; numbers may be left out, where nothing came.
+    segments: VecDeque<Entry>,
+    ended: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u32,
+    parts: Vec<Part>,
+    closed: bool,
+}
+
+/// A part of a segment, which is a CMAF chunk.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its bytes, as long as they are in memory.
+    pub bytes: Option<Bytes>,
+    /// Where they are in the recording, if they are.
+    pub extent: Option<Extent>,
+    /// When it begins, in microseconds of the stream's time line.
+    pub start: i64,
+    /// Whether play can begin with it.
+    pub independent: bool,
+}
+
+/// A segment that is there.
+#[derive(Debug)]
+pub enum Segment {
+    /// All of it.
+    Closed(Content),
+    /// What comes of it, from its beginning.
+    Growing(Cursor),
+}
+
+/// The end of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// The last segment of which there is anything; 0 before the first.
+    pub segment: u32,
+    /// How many of its parts there are.
+    pub parts: u32,
+    /// Whether it is closed.
+    pub closed: bool,
+    /// Whether nothing comes any more.
+    pub ended: bool,
+}
+
+impl Log {
+    /// An empty log of the rendition `name`.
+    pub fn new(name: String) -> Self {
+        Self { name, state: Mutex::default(), changed: watch::Sender::new(()) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is of video.
+    pub fn is_video(&self) -> bool {
+        self.name.starts_with('v')
+    }
+
+    /// Puts a header into it.
+    pub fn add_header(&self, number: u32, bytes: Bytes) {
+        self.state().headers.insert(number, bytes);
+    }
+
+    /// Puts the next part of `segment` behind the others.
+    pub fn add_part(&self, segment: u32, part: Part) {
+        let mut state = self.state();
+        match state.segments.back_mut() {
+            Some(last) if last.number == segment => last.parts.push(part),
+            _ => state.segments.push_back(Entry { number: segment, parts: vec![part], closed: false }),
+        }
+    }
+
+    /// Nothing will be added to `segment`.
+    pub fn close(&self, segment: u32) {
+        let mut state = self.state();
+        if let Some(closed) = state.segments.iter_mut().rev().find(|other| other.number == segment) {
+            closed.closed = true;
+        }
+    }
+
+    /// Nothing will be added any more.
+    pub fn end(&self) {
+        let mut state = self.state();
+        state.ended = true;
+        if let Some(last) = state.segments.back_mut() {
+            last.closed = true;
+        }
+    }
+
+    /// Something will be, after all.
+    pub fn go_on(&self) {
+        self.state().ended = false;
+    }
+
+    /// Leaves what is before `segment` to the file; forgets what is not there.
+    pub fn leave_memory(&self, segment: u32) {
+        let mut state = self.state();
+        for old in state.segments.iter_mut().take_while(|old| old.number < segment) {
+            old.parts.retain(|part| part.extent.is_some());
+            old.parts.iter_mut().for_each(|part| part.bytes = None);
+        }
+        while state.segments.front().is_some_and(|first| first.number < segment && first.parts.is_empty()) {
+            state.segments.pop_front();
+        }
+    }
+
+    /// Forgets what is before `segment`, wherever it is.
+    pub fn forget(&self, segment: u32) {
+        let mut state = self.state();
+        while state.segments.front().is_some_and(|first| first.number < segment) {
+            state.segments.pop_front();
+        }
+    }
+
+    /// Wakes all who wait for something to come.
+    pub fn wake(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// Hears of what comes from now on.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        let mut changes = self.changed.subscribe();
+        changes.mark_unchanged();
+        changes
+    }
+
+    /// How many wait or read.
+    pub fn readers(&self) -> usize {
+        self.changed.receiver_count()
+    }
+
+    /// Its end.
+    pub fn edge(&self) -> Edge {
+        self.state().edge()
+    }
+
+    /// A header.
+    pub fn header(&self, number: u32) -> Option<Bytes> {
+        self.state().headers.get(&number).cloned()
+    }
+
+    /// The newest header.
+    pub fn last_header(&self) -> Option<(u32, Bytes)> {
+        self.state().headers.last_key_value().map(|(number, bytes)| (*number, bytes.clone()))
+    }
+
+    /// A part that is there; `None` where it is not.
+    pub fn part(&self, segment: u32, part: u32) -> Option<Content> {
+        let state = self.state();
+        let part = state.find(segment)?.parts.get(usize::try_from(part).ok()?)?;
+        State::content(std::slice::from_ref(part))
+    }
+
+    /// A segment of which something is there; `None` where nothing is.
+    pub fn segment(self: &Arc<Self>, number: u32) -> Option<Segment> {
+        let state = self.state();
+        let segment = state.find(number)?;
+        if segment.closed {
+            return State::content(&segment.parts).map(Segment::Closed);
+        }
+        Some(Segment::Growing(self.cursor(number, 0)))
+    }
+
+    /// Reads from part `part` of `segment` on.
+    pub fn cursor(self: &Arc<Self>, segment: u32, part: usize) -> Cursor {
+        Cursor { changes: self.changes(), log: Arc::clone(self), segment, part }
+    }
+
+    /// The newest part that play can begin with: its segment, its index and when it begins.
+    pub fn newest_independent(&self) -> Option<(u32, usize, i64)> {
+        let state = self.state();
+        state.segments.iter().rev().find_map(|segment| {
+            let (index, part) = segment.parts.iter().enumerate().rev().find(|(_, part)| part.independent)?;
+            Some((segment.number, index, part.start))
+        })
+    }
+
+    /// The first part that begins at `time`, in microseconds, or later; the place behind the last one where there is none.
+    pub fn at(&self, time: i64) -> (u32, usize) {
+        let state = self.state();
+        let later = state.segments.iter().rev().map_while(|segment| {
+            let first = segment.parts.iter().position(|part| part.start >= time)?;
+            Some((segment.number, first))
+        });
+        later.last().unwrap_or_else(|| match state.edge() {
+            Edge { segment, parts, closed: false, .. } => (segment, usize::try_from(parts).unwrap_or(usize::MAX)),
+            Edge { segment, .. } => (segment + 1, 0),
+        })
+    }
+}
+
+impl State {
+    fn edge(&self) -> Edge {
+        let last = self.segments.back();
+        Edge {
+            segment: last.map_or(0, |last| last.number),
+            parts: last.map_or(0, |last| u32::try_from(last.parts.len()).unwrap_or(u32::MAX)),
+            closed: last.is_none_or(|last| last.closed),
+            ended: self.ended,
+        }
+    }
+
+    fn find(&self, number: u32) -> Option<&Entry> {
+        let index = self.segments.binary_search_by_key(&number, |segment| segment.number).ok()?;
+        self.segments.get(index)
+    }
+
+    /// The bytes of parts that follow each other.
+    fn content(parts: &[Part]) -> Option<Content> {
+        let mut content = Content::default();
+        for part in parts {
+            content.push(match (&part.bytes, &part.extent) {
+                (Some(bytes), _) => Content::from_bytes(bytes.clone()),
+                (None, Some(extent)) => Content::from_range(Arc::clone(&extent.file), extent.range.clone()),
+                (None, None) => return None,
+            });
+        }
+        Some(content)
+    }
+}
+
+/// A place in a log: where somebody reads on.
+#[derive(Debug)]
+pub struct Cursor {
+    log: Arc<Log>,
+    changes: watch::Receiver<()>,
+    segment: u32,
+    part: usize,
+}
+
+/// What is at a place in a log.
+enum Look {
+    Part(Bytes),
+    SegmentEnd,
+    Nothing,
+    Ended,
+    Lost,
+}
+
+impl Cursor {
+    /// The next part of the segment; `None` at its end. Waits for what is not there yet.
+    ///
+    /// # Errors
+    /// The reader was too slow: what it would read next is no longer there.
+    pub async fn next_of_segment(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            match self.look() {
+                Look::Part(bytes) => return Ok(Some(bytes)),
+                Look::SegmentEnd | Look::Ended => return Ok(None),
+                Look::Nothing => self.wait().await,
+                Look::Lost => return Err(too_slow()),
+            }
+        }
+    }
+
+    /// The next part, of whatever segment, if it is there; `Ok(None)` where it is not yet. [`is_over`](Self::is_over) tells whether it
+    /// ever will.
+    ///
+    /// # Errors
+    /// As [`next_of_segment`](Self::next_of_segment).
+    pub fn next_if_there(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            match self.look() {
+                Look::Part(bytes) => return Ok(Some(bytes)),
+                Look::SegmentEnd => {
+                    self.segment += 1;
+                    self.part = 0;
+                }
+                Look::Nothing | Look::Ended => return Ok(None),
+                Look::Lost => return Err(too_slow()),
+            }
+        }
+    }
+
+    /// Whether nothing comes behind it.
+    pub fn is_over(&self) -> bool {
+        let state = self.log.state();
+        state.ended && state.segments.back().is_none_or(|last| (self.segment, self.part) >= (last.number, last.parts.len()))
+    }
+
+    /// Waits until something has been published since it last looked.
+    pub async fn wait(&mut self) {
+        // The sender lives as long as the log, which is held here.
+        let _ = self.changes.changed().await;
+    }
+
+    fn look(&mut self) -> Look {
+        self.changes.mark_unchanged(); // before it looks, so that it misses nothing
+        let state = self.log.state();
+        let Some(segment) = state.find(self.segment) else {
+            let edge = state.edge();
+            return match state.segments.front() {
+                // A number that was left out, because nothing came.
+                Some(first) if first.number < self.segment && self.segment < edge.segment => Look::SegmentEnd,
+                Some(first) if self.segment < first.number => Look::Lost,
+                _ if edge.ended => Look::Ended,
+                _ => Look::Nothing,
+            };
+        };
+        match segment.parts.get(self.part) {
+            Some(part) => match &part.bytes {
+                Some(bytes) => {
+                    self.part += 1;
+                    Look::Part(bytes.clone())
+                }
+                None => Look::Lost,
+            },
+            None if segment.closed => Look::SegmentEnd,
+            None => Look::Nothing,
+        }
+    }
+}
+
+fn too_slow() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the viewer is too slow: what it would read next is no longer there")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(text: &'static str, start: i64, independent: bool) -> Part {
+        Part { bytes: Some(Bytes::from_static(text.as_bytes())), extent: None, start, independent }
+    }
+
+    /// Segments 1 (a b), 2 (c d), 3 (e), the last one open.
+    fn log() -> Arc<Log> {
+        let log = Arc::new(Log::new("v1".into()));
+        for (segment, text, start, independent) in
+            [(1, "a", 0, true), (1, "b", 1, false), (2, "c", 2, true), (2, "d", 3, false), (3, "e", 4, true)]
+        {
+            if log.edge().segment < segment {
+                log.close(segment - 1);
+            }
+            log.add_part(segment, part(text, start, independent));
+        }
+        log
+    }
+
+    #[test]
+    fn what_is_there() {
+        let log = log();
+        log.forget(2);
+        for (segment, index, there) in [(1, 0, false), (2, 0, true), (2, 2, false), (3, 0, true), (3, 1, false), (4, 0, false)] {
+            assert_eq!(log.part(segment, index).is_some(), there, "part {index} of segment {segment}");
+        }
+        let length = |number| match log.segment(number) {
+            Some(Segment::Closed(content)) => content.len(),
+            Some(Segment::Growing(_)) => 1000,
+            None => 0,
+        };
+        assert_eq!([length(1), length(2), length(3), length(4)], [0, 2, 1000, 0]);
+    }
+
+    #[tokio::test]
+    async fn a_reader_of_a_growing_segment_gets_all_of_it_and_its_end() -> io::Result<()> {
+        let log = log();
+        let mut cursor = log.cursor(3, 0);
+        assert_eq!(cursor.next_of_segment().await?.as_deref(), Some(&b"e"[..]));
+        let reader = tokio::spawn(async move { (cursor.next_of_segment().await, cursor.next_of_segment().await) });
+        tokio::task::yield_now().await;
+        log.add_part(3, part("f", 5, false));
+        log.wake();
+        log.close(3);
+        log.wake();
+        let (next, end) = reader.await.map_err(io::Error::other)?;
+        assert_eq!((next?.as_deref(), end?), (Some(&b"f"[..]), None));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_reader_out_of_the_log_hears_of_it() {
+        let log = log();
+        let mut cursor = log.cursor(1, 1);
+        log.forget(3);
+        assert!(cursor.next_of_segment().await.is_err() && cursor.next_if_there().is_err());
+    }
+
+    #[test]
+    fn an_endless_reader_goes_from_segment_to_segment() -> io::Result<()> {
+        let log = log();
+        assert_eq!(log.newest_independent(), Some((3, 0, 4)));
+        assert_eq!([log.at(0), log.at(1), log.at(3), log.at(4), log.at(5)], [(1, 0), (1, 1), (2, 1), (3, 0), (3, 1)]);
+        let mut cursor = log.cursor(1, 1);
+        let mut read = Vec::new();
+        while let Some(bytes) = cursor.next_if_there()? {
+            read.extend_from_slice(&bytes);
+        }
+        assert_eq!((read.as_slice(), cursor.is_over()), (&b"bcde"[..], false));
+        log.end();
+        assert!(cursor.is_over());
+        Ok(())
+    }
+}

@@ -1,0 +1,305 @@
+//! One live stream: the core's driver, and the logs that it fills.
+
+use std::{
+    io,
+    sync::{
+        Arc, PoisonError, RwLock, Weak,
+        atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use reelway_core::{
+    live::{Event, Live, RenditionId},
+    time::{Moment, Timescale, rescale},
+};
+use tokio::{
+    sync::{RwLock as AsyncRwLock, RwLockReadGuard, watch},
+    task::spawn_blocking,
+    time::sleep_until,
+};
+
+use super::{Clock, Figures, Log, Part, log::Edge, recording::Recording, texts::Texts};
+use crate::{config::StreamConfig, http::StreamName, storage::Extent};
+
+/// What is changed when something is published.
+struct Driver {
+    live: Live,
+    /// `None` where it is not recorded, and while somebody writes it.
+    recording: Option<Recording>,
+}
+
+/// A live stream.
+pub struct Stream {
+    /// What it is called.
+    pub name: StreamName,
+    /// How it is to be.
+    pub config: StreamConfig,
+    /// Tells it from others of the same name, earlier and later ones, in entity tags.
+    pub session: u64,
+    /// The time by which it is published.
+    pub clock: Clock,
+    /// What is counted.
+    pub figures: Arc<Figures>,
+    /// What its recording is called, if it has one.
+    pub recording: Option<String>,
+    /// Its manifests.
+    pub texts: Texts,
+    driver: AsyncRwLock<Driver>,
+    /// By the index of the rendition.
+    logs: RwLock<Vec<Arc<Log>>>,
+    /// Woken when anything is published.
+    changed: watch::Sender<()>,
+    /// Woken when the next moment may be another.
+    timer: watch::Sender<()>,
+    /// Whether somebody publishes it.
+    published: AtomicBool,
+    ended: AtomicBool,
+    /// When something was published last, in microseconds since 1970.
+    last: AtomicI64,
+}
+
+impl Stream {
+    /// A stream of which there is nothing yet. `live` is new, and so is `recording`.
+    pub fn new(
+        name: StreamName,
+        config: StreamConfig,
+        live: Live,
+        recording: Option<Recording>,
+        clock: Clock,
+        figures: Arc<Figures>,
+    ) -> Arc<Self> {
+        let stream = Arc::new(Self {
+            name,
+            config,
+            session: u64::try_from(clock.now().0).unwrap_or(0),
+            clock,
+            figures,
+            recording: recording.as_ref().map(|recording| recording.session.clone()),
+            texts: Texts::default(),
+            driver: AsyncRwLock::new(Driver { live, recording }),
+            logs: RwLock::default(),
+            changed: watch::Sender::new(()),
+            timer: watch::Sender::new(()),
+            published: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            last: AtomicI64::new(0),
+        });
+        tokio::spawn(keep_time(Arc::downgrade(&stream), stream.timer.subscribe()));
+        stream
+    }
+
+    /// Lets `change` change the stream, and publishes what comes of it: all at once, and before anybody sees it in a manifest; where it
+    /// is recorded, when it has been written. To be seen to its end, since what has happened happens once.
+    pub async fn publish<R>(&self, change: impl FnOnce(&mut Live, Moment) -> R) -> R {
+        let mut driver = self.driver.write().await;
+        let result = change(&mut driver.live, self.clock.now());
+        let events: Vec<Event> = std::iter::from_fn(|| driver.live.poll()).map(in_one_piece).collect();
+        self.make_logs(&driver.live);
+        let (events, extents) = match driver.recording.take() {
+            Some(recording) if !events.is_empty() => {
+                let (recording, events, extents) = self.record(recording, events).await;
+                driver.recording = recording;
+                (events, extents)
+            }
+            recording => {
+                driver.recording = recording;
+                (events, Vec::new())
+            }
+        };
+        let scales: Vec<Timescale> =
+            driver.live.renditions().filter_map(|id| driver.live.window(id)).map(|window| window.timescale).collect();
+        let touched = self.take(events, extents, &scales);
+        drop(driver);
+        for log in &touched {
+            log.wake();
+        }
+        if !touched.is_empty() {
+            self.last.store(self.clock.now().0, Relaxed);
+            self.changed.send_replace(());
+        }
+        self.timer.send_replace(());
+        result
+    }
+
+    /// Writes down what has happened, on a thread that may wait for a disk.
+    async fn record(&self, mut recording: Recording, events: Vec<Event>) -> (Option<Recording>, Vec<Event>, Vec<Option<Extent>>) {
+        let names: Vec<String> = self.logs().iter().map(|log| log.name.clone()).collect();
+        let (figures, kept) = (Arc::clone(&self.figures), events.clone());
+        let written = spawn_blocking(move || {
+            let extents = recording.take(&events, &names, &figures);
+            (recording, extents)
+        });
+        match written.await {
+            Ok((recording, extents)) => (Some(recording), kept, extents),
+            Err(error) => {
+                tracing::error!(%error, stream = %self.name, "the recording ends here");
+                (None, kept, Vec::new())
+            }
+        }
+    }
+
+    /// Puts what has happened into the logs; gives those in which there is something new. `scales` are those of the renditions.
+    fn take(&self, events: Vec<Event>, extents: Vec<Option<Extent>>, scales: &[Timescale]) -> Vec<Arc<Log>> {
+        let mut touched: Vec<Arc<Log>> = Vec::new();
+        for (event, extent) in events.into_iter().zip(extents.into_iter().chain(std::iter::repeat(None))) {
+            let log = match &event {
+                Event::Header { rendition, .. }
+                | Event::Part { rendition, .. }
+                | Event::Segment { rendition, .. }
+                | Event::Removed { rendition, .. } => self.log(*rendition),
+                Event::Ended => None,
+            };
+            match (event, &log) {
+                (Event::Header { number, bytes, .. }, Some(log)) => log.add_header(number, bytes),
+                (Event::Part { rendition, segment, head, start, independent, .. }, Some(log)) => {
+                    let scale = scales.get(rendition.0).copied().unwrap_or(Timescale::MICROS);
+                    let start = rescale(i64::try_from(start).unwrap_or(i64::MAX), scale, Timescale::MICROS);
+                    log.add_part(segment, Part { bytes: Some(head), extent, start, independent });
+                    self.figures.parts.fetch_add(1, Relaxed);
+                }
+                (Event::Segment { segment, .. }, Some(log)) => {
+                    log.close(segment.number);
+                    if self.config.record {
+                        log.leave_memory(segment.number.saturating_sub(self.segments_in_memory()));
+                    }
+                }
+                (Event::Removed { segment, .. }, Some(log)) => log.forget(segment + 1),
+                (Event::Ended, _) => {
+                    self.ended.store(true, Relaxed);
+                    self.logs().iter().for_each(|log| log.end());
+                    touched = self.logs();
+                }
+                (_, None) => {}
+            }
+            touched.extend(log.filter(|log| !touched.iter().any(|other| Arc::ptr_eq(other, log))));
+        }
+        touched
+    }
+
+    /// How many segments stay in memory where the rest is recorded.
+    fn segments_in_memory(&self) -> u32 {
+        let segments = self.config.memory.as_millis() / self.config.segment.as_millis().max(1);
+        u32::try_from(segments).unwrap_or(u32::MAX)
+    }
+
+    /// Makes the logs of renditions that have none. They are numbered in the order in which they were added.
+    fn make_logs(&self, live: &Live) {
+        let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+        let names = live.renditions().skip(logs.len()).filter_map(|id| live.name(id));
+        let new: Vec<Arc<Log>> = names.map(|name| Arc::new(Log::new(name.to_owned()))).collect();
+        logs.extend(new);
+    }
+
+    /// What the manifests are written from. To be held shortly: who publishes waits for it.
+    pub async fn view(&self) -> RwLockReadGuard<'_, Live> {
+        RwLockReadGuard::map(self.driver.read().await, |driver| &driver.live)
+    }
+
+    /// The log of a rendition, once there is anything in it.
+    pub fn log(&self, rendition: RenditionId) -> Option<Arc<Log>> {
+        self.logs.read().unwrap_or_else(PoisonError::into_inner).get(rendition.0).cloned()
+    }
+
+    /// All logs.
+    pub fn logs(&self) -> Vec<Arc<Log>> {
+        self.logs.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Hears of all that is published from now on.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Whether somebody publishes it.
+    pub fn is_published(&self) -> bool {
+        self.published.load(Relaxed)
+    }
+
+    /// Somebody begins to publish it, or is gone.
+    pub fn set_published(&self, published: bool) {
+        self.published.store(published, Relaxed);
+    }
+
+    /// Milliseconds since something was published last; `None` before.
+    pub fn silence(&self) -> Option<i64> {
+        let last = self.last.load(Relaxed);
+        (last > 0).then(|| self.clock.now().0.saturating_sub(last) / 1000)
+    }
+
+    /// Whether it is over.
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Relaxed)
+    }
+
+    /// How many requests read or wait.
+    pub fn readers(&self) -> usize {
+        self.changed.receiver_count() + self.logs().iter().map(|log| log.readers()).sum::<usize>()
+    }
+
+    /// The end of the log that is furthest.
+    pub fn edge(&self) -> Option<Edge> {
+        self.logs().iter().map(|log| log.edge()).max_by_key(|edge| (edge.segment, edge.parts))
+    }
+}
+
+/// An event whose part has its bytes in one piece, as its head. One copy here saves each of its viewers a write for every sample.
+fn in_one_piece(mut event: Event) -> Event {
+    if let Event::Part { head, payload, .. } = &mut event {
+        let length = head.len() + payload.iter().map(Bytes::len).sum::<usize>();
+        let mut bytes = BytesMut::with_capacity(length);
+        bytes.extend_from_slice(head);
+        for piece in std::mem::take(payload) {
+            bytes.extend_from_slice(&piece);
+        }
+        *head = bytes.freeze();
+    }
+    event
+}
+
+/// Tells the driver when its moment has come, as long as there is a stream.
+async fn keep_time(stream: Weak<Stream>, mut timer: watch::Receiver<()>) {
+    loop {
+        timer.mark_unchanged();
+        let next = {
+            let Some(stream) = stream.upgrade() else { return };
+            let next = stream.view().await.timeout();
+            next.map(|moment| stream.clock.instant(moment))
+        };
+        let wait = async {
+            match next {
+                Some(moment) => sleep_until(moment).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // The stream is gone.
+            changed = timer.changed() => if changed.is_err() { return },
+            () = wait => {
+                let Some(stream) = stream.upgrade() else { return };
+                stream.publish(Live::handle_timeout).await;
+            }
+        }
+    }
+}
+
+/// The configuration as the core takes it.
+pub(super) fn core_config(config: &StreamConfig) -> reelway_core::live::Config {
+    let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+    let defaults = reelway_core::live::Config::default();
+    reelway_core::live::Config {
+        segment_target: millis(config.segment),
+        part_target: millis(config.part),
+        window: millis(config.window),
+        grace: millis(config.grace),
+        latency: config.latency.map_or(defaults.latency, millis),
+        utc_timing: Some("/api/v1/time".into()),
+        ..defaults
+    }
+}
+
+/// An error of the driver that nobody can do anything about here.
+pub(super) fn other(error: reelway_core::Error) -> io::Error {
+    io::Error::other(error)
+}

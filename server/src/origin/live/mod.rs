@@ -1,0 +1,104 @@
+//! `/live/NAME/...`: a live stream for its viewers.
+//!
+//! Requests for what is about to be published wait, and are all answered at once when it is. What is asked for is looked up and never
+//! made: a name that nobody publishes costs no more than looking for it.
+
+mod endless;
+mod manifest;
+mod media;
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use crate::{
+    http::{LivePart, Response, StreamName, problem, respond},
+    live::{Stream, Streams},
+};
+
+/// Why a viewer does not get what it asks for.
+#[derive(Debug)]
+enum Refusal {
+    /// There is no such thing, and nobody should ask again within this time.
+    NotFound(Duration),
+    /// It may be there after this time.
+    NotYet(Duration),
+    /// It was there.
+    Gone,
+    /// It cannot be asked for so.
+    BadRequest(String),
+    /// It was waited for in vain.
+    Unavailable,
+}
+
+/// Answers a viewer of the stream `name`.
+pub async fn answer(streams: &Streams, method: &Method, fields: &HeaderMap, name: &StreamName, part: &LivePart, query: &str) -> Response {
+    let Some(stream) = streams.get(name) else {
+        return Refusal::NotFound(Duration::from_secs(1)).answer();
+    };
+    let found = match part {
+        LivePart::MultivariantPlaylist | LivePart::Mpd => manifest::whole(&stream, part, fields).await,
+        LivePart::MediaPlaylist(rendition) => manifest::media_playlist(&stream, rendition, query, fields).await,
+        LivePart::Header(rendition, number) => media::header(&stream, rendition, *number).await,
+        LivePart::Part(rendition, segment, part) => media::part(&stream, rendition, *segment, *part).await,
+        LivePart::Segment(rendition, number) => match media::segment(&stream, rendition, *number).await {
+            Ok(media::Segment::Closed(representation)) => Ok(representation),
+            Ok(media::Segment::Growing(response)) => return growing(method, fields, response),
+            Err(refusal) => Err(refusal),
+        },
+        LivePart::Endless => match endless::endless(&stream).await {
+            Ok(response) => return growing(method, fields, response),
+            Err(refusal) => Err(refusal),
+        },
+    };
+    match found {
+        Ok(representation) => respond(method, fields, representation),
+        Err(refusal) => refusal.answer(),
+    }
+}
+
+/// A response whose length nobody knows: it has no ranges and no entity tag.
+fn growing(method: &Method, fields: &HeaderMap, mut response: Response) -> Response {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "this can be read with GET and HEAD only");
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+        return response;
+    }
+    // Proxies are not to gather what is meant to flow.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    if fields.contains_key("priority") {
+        response.headers_mut().remove("priority");
+    }
+    response
+}
+
+impl Refusal {
+    fn answer(self) -> Response {
+        let (status, detail, cache) = match &self {
+            Self::NotFound(time) | Self::NotYet(time) => (StatusCode::NOT_FOUND, "there is nothing here", Some(*time)),
+            Self::Gone => (StatusCode::GONE, "this is over", Some(Duration::from_mins(1))),
+            Self::BadRequest(detail) => (StatusCode::BAD_REQUEST, detail.as_str(), None),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "it did not come in time", None),
+        };
+        let mut response = problem(status, detail);
+        let headers = response.headers_mut();
+        if let Some(time) = cache {
+            set(headers, header::CACHE_CONTROL, &format!("public, max-age={}", time.as_secs()));
+        }
+        if let Self::NotYet(time) = self {
+            set(headers, header::RETRY_AFTER, &time.as_secs().max(1).to_string());
+        }
+        response
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// The entity tag of `place` of a stream: another stream of the same name has others.
+fn etag(stream: &Arc<Stream>, place: &str) -> String {
+    format!("{:x}-{place}", stream.session)
+}

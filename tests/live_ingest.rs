@@ -1,0 +1,331 @@
+//! Encoders: what they push over every protocol, in every manner, becomes a stream of which not a byte is lost; what cannot is refused, with
+//! the status that tells why.
+
+#![allow(clippy::unwrap_used, reason = "these are tests, though not all marked as such")]
+
+#[path = "live_support.rs"]
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use reelway_tests::ffmpeg::is_there;
+use support::{
+    FILM, Running, SHORT, Studio, ffmpeg, fragments, samples,
+    transport::{ALL, PATIENCE, soon},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+
+/// What viewers get of `stream` is what was pushed, sample by sample.
+async fn is_whole(studio: &Studio, stream: &str) {
+    for (rendition, index) in [("v1", 0), ("a1", 1)] {
+        let file = studio.write(&format!("{stream}-{rendition}.mp4"), &studio.download(stream, rendition).await);
+        assert_eq!(samples(&file, 0), samples(&FILM.0, index), "{rendition} of {stream}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_body_by_every_protocol() {
+    let studio = Studio::new(SHORT);
+    for protocol in ALL {
+        for method in [Method::PUT, Method::POST] {
+            let stream = format!("{protocol:?}-{method}");
+            let answer = studio.ask_by(protocol, method, &format!("/ingest/{stream}"), &[], FILM.1.clone()).await;
+            assert_eq!(answer.status, StatusCode::OK, "{protocol:?}: {}", answer.text());
+            is_whole(&studio, &stream).await;
+        }
+    }
+}
+
+/// DASH-IF Live Media Ingest 1.2, Interface-1; live.md 2.3.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_one_encoder() {
+    let studio = Studio::new(SHORT);
+    let (header, pieces) = fragments(&FILM.1);
+    let put = async |path: &str, body: Bytes| studio.put(&format!("/ingest/show/{path}"), body).await.status.as_u16();
+    assert_eq!(put("av/init.mp4", Bytes::new()).await, 200, "an encoder tries the way");
+    assert_eq!(put("av/1.m4s", pieces[0].clone()).await, 412, "the header comes first");
+    assert_eq!(put("av/init.mp4", "this is no video".into()).await, 415);
+    assert_eq!(put("av/init.mp4", header.slice(..header.len() / 2)).await, 415, "half a header");
+    assert_eq!(put("manifest.mpd", "<MPD/>".into()).await, 200, "ours are our own");
+    for _ in 0..2 {
+        assert_eq!(put("av/init.mp4", header.clone()).await, 200, "the same header says nothing new");
+    }
+    for (number, piece) in (1..).zip(&pieces) {
+        assert_eq!(put(&format!("av/{number}.m4s"), piece.clone()).await, 200);
+        assert_eq!(put(&format!("av/{number}.m4s"), piece.clone()).await, 200, "sent again, it is there already");
+    }
+    for (method, expected) in [(Method::DELETE, 200), (Method::OPTIONS, 204), (Method::GET, 405), (Method::PATCH, 405)] {
+        let answer = studio.ask(method.clone(), "/ingest/show/av/1.m4s", &[], Bytes::new()).await;
+        assert_eq!(answer.status.as_u16(), expected, "{method}");
+        assert!(method == Method::DELETE || answer.field("allow").contains("PUT"), "{method}");
+    }
+    is_whole(&studio, "show").await;
+}
+
+/// A file that breaks off costs what was not whole of it, and no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_breaks_off() {
+    let studio = Studio::new(SHORT);
+    let (header, pieces) = fragments(&FILM.1);
+    assert_eq!(studio.put("/ingest/cut/init.mp4", header).await.status, StatusCode::OK);
+    let (last, whole) = pieces.split_last().unwrap();
+    let head = format!("PUT /ingest/cut/1.m4s HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", pieces[0].len());
+    let mut socket = TcpStream::connect(studio.server.plain).await.unwrap();
+    socket.write_all(head.as_bytes()).await.unwrap();
+    socket.write_all(&pieces[0][..pieces[0].len() / 2]).await.unwrap();
+    drop(socket);
+    for (number, piece) in (1..).zip(whole) {
+        let answer = studio.put(&format!("/ingest/cut/{number}.m4s"), piece.clone()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    }
+    assert_eq!(studio.put("/ingest/cut/99.m4s", last.clone()).await.status, StatusCode::OK);
+    is_whole(&studio, "cut").await;
+}
+
+/// RFC 9110 14.5: GStreamer sends one body as a series of requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_in_a_series_of_requests() {
+    let studio = Studio::new(SHORT);
+    let film = &FILM.1;
+    let mut at = 0;
+    while at < film.len() {
+        let end = film.len().min(at + 40_000);
+        let range = format!("bytes {at}-{}/*", end - 1);
+        let fields: &[(&str, &str)] = if at == 0 { &[] } else { &[("content-range", &range)] };
+        let answer = studio.ask(Method::PUT, "/ingest/series", fields, film.slice(at..end)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        at = end;
+        if at < 100_000 {
+            let wrong = studio.ask(Method::PUT, "/ingest/series", &[("content-range", "bytes 7-8/*")], "xx").await;
+            assert_eq!(wrong.status, StatusCode::RANGE_NOT_SATISFIABLE, "another place than that where the last one ended");
+        }
+    }
+    is_whole(&studio, "series").await;
+    let answer = studio.ask(Method::PUT, "/ingest/series", &[("content-range", "pages 1-2/*")], "xx").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_publish() {
+    let studio = Studio::new("[stream.news]\nkey = \"hush\"\n");
+    let basic = "Basic bWU6aHVzaA=="; // me:hush
+    for (path, fields, expected) in [
+        ("/ingest/news", &[][..], 401),
+        ("/ingest/news/a.mpd", &[], 401),
+        ("/ingest/news~wrong/a.mpd", &[], 403),
+        ("/ingest/news/a.mpd", &[("authorization", "Bearer wrong")], 403),
+        ("/ingest/news~hush/a.mpd", &[], 200),
+        ("/ingest/news/a.mpd", &[("authorization", "Bearer hush")], 200),
+        ("/ingest/news/a.mpd", &[("authorization", basic)], 200),
+        ("/ingest/other/a.mpd", &[], 200),
+        ("/ingest/other/a.mpd", &[("x-forwarded-for", "192.0.2.1")], 401),
+    ] {
+        let answer = studio.ask(Method::PUT, path, fields, "x").await;
+        assert_eq!(answer.status.as_u16(), expected, "{path} {fields:?}");
+        assert_eq!(answer.field("www-authenticate").is_empty(), expected != 401, "{path}");
+        assert_eq!(answer.field("connection") == "close", expected != 200, "{path}: encoders send on, unless the connection is closed");
+    }
+}
+
+/// RFC 9110 10.1.1: ffmpeg sends its password only when it was refused before it was asked to go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_read_of_a_body_that_is_not_welcome() {
+    let studio = Studio::new("[stream.news]\nkey = \"hush\"\n");
+    for (path, expected) in
+        [("/ingest/news", "HTTP/1.1 401"), ("/ingest/news~wrong", "HTTP/1.1 403"), ("/ingest/news~hush", "HTTP/1.1 100")]
+    {
+        let mut socket = TcpStream::connect(studio.server.plain).await.unwrap();
+        let head = format!("PUT {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut start = [0; 12];
+        soon(socket.read_exact(&mut start)).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&start), expected);
+        if expected != "HTTP/1.1 100" {
+            let mut rest = Vec::new();
+            assert!(soon(socket.read_to_end(&mut rest)).await.is_ok(), "the connection ends");
+        }
+    }
+}
+
+/// One encoder a stream; another may come when the first is gone or silent, and goes on with the stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_encoder() {
+    let studio = Studio::new(SHORT);
+    let (header, pieces) = fragments(&FILM.1);
+    let open = async || {
+        let mut socket = TcpStream::connect(studio.server.plain).await.unwrap();
+        let head = "PUT /ingest/two HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        socket.write_all(head.as_bytes()).await.unwrap();
+        for piece in [&header, &pieces[0]] {
+            socket.write_all(format!("{:x}\r\n", piece.len()).as_bytes()).await.unwrap();
+            socket.write_all(piece).await.unwrap();
+            socket.write_all(b"\r\n").await.unwrap();
+        }
+        socket
+    };
+    let mut first = open().await;
+    studio.until("/api/v1/streams", |answer| answer.text().contains("\"live\"")).await;
+    let mut second = open().await;
+    let mut status = [0; 12];
+    soon(second.read_exact(&mut status)).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 409", "the first one publishes");
+    sleep(Duration::from_millis(1500)).await; // longer than its silence may be
+    let _third = open().await;
+    soon(first.read_exact(&mut status)).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 409", "it was silent, and another took its place");
+}
+
+/// Polling what is not there costs nothing that stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_polls_of_a_missing_stream() {
+    let studio = Studio::new(SHORT);
+    let mut client = studio.server.h3().await;
+    for round in 0..10_000 {
+        let path = format!("/live/missing{}/v1/media.m3u8?_HLS_msn=7&_HLS_part=1", round % 100);
+        let request = http::Request::get(format!("https://localhost{path}")).body(Bytes::new()).unwrap();
+        assert_eq!(client.fetch(request).await.unwrap().0.status, StatusCode::NOT_FOUND);
+    }
+    assert!(studio.streams.all().is_empty());
+}
+
+/// Waits until the stream has a whole segment, for ffmpeg knows nothing of parts, and has ffprobe read both of its manifests.
+async fn plays(studio: &Studio, stream: &str, renditions: usize) {
+    studio.until(&format!("/live/{stream}/v1/media.m3u8"), |answer| answer.text().contains("#EXTINF")).await;
+    for manifest in ["master.m3u8", "manifest.mpd"] {
+        let path = format!("/live/{stream}/{manifest}");
+        studio.until(&path, |answer| answer.status == StatusCode::OK).await;
+        let url = studio.url(&path);
+        let probe = tokio::process::Command::new("ffprobe")
+            .args(["-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0"])
+            .arg(&url)
+            .kill_on_drop(true)
+            .output();
+        let output = timeout(PATIENCE, probe).await.unwrap().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && out.contains("h264") && out.contains("aac"), "{url}: {out} {err}");
+        assert!(out.lines().filter(|line| line.contains("h264")).count() >= renditions, "{url}: {out}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ffmpeg_with_one_body() {
+    if !is_there("ffmpeg") {
+        return;
+    }
+    let studio = Studio::new(SHORT);
+    let url = studio.url("/ingest/mp4");
+    let flags = "+frag_keyframe+empty_moov+default_base_moof";
+    let _encoder = ffmpeg(&["-movflags", flags, "-frag_duration", "200000", "-f", "mp4", "-method", "PUT", &url]);
+    plays(&studio, "mp4", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ffmpeg_with_dash() {
+    if !is_there("ffmpeg") {
+        return;
+    }
+    let studio = Studio::new("[stream.dash]\nsegment = \"1s\"\nkey = \"hush\"\n");
+    let url = studio.url("/ingest/dash~hush/manifest.mpd");
+    let _encoder = ffmpeg(&[
+        "-f",
+        "dash",
+        "-method",
+        "PUT",
+        "-http_persistent",
+        "1",
+        "-ldash",
+        "1",
+        "-streaming",
+        "1",
+        "-seg_duration",
+        "1",
+        "-frag_duration",
+        "0.2",
+        "-frag_type",
+        "duration",
+        "-use_template",
+        "1",
+        "-use_timeline",
+        "0",
+        "-window_size",
+        "5",
+        "-extra_window_size",
+        "2",
+        &url,
+    ]);
+    plays(&studio, "dash", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ffmpeg_with_hls() {
+    if !is_there("ffmpeg") {
+        return;
+    }
+    let studio = Studio::new(SHORT);
+    let url = studio.url("/ingest/hls/live.m3u8");
+    let _encoder = ffmpeg(&[
+        "-f",
+        "hls",
+        "-method",
+        "PUT",
+        "-hls_segment_type",
+        "fmp4",
+        "-hls_time",
+        "1",
+        "-hls_list_size",
+        "5",
+        "-hls_flags",
+        "delete_segments",
+        "-http_persistent",
+        "1",
+        &url,
+    ]);
+    plays(&studio, "hls", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_with_a_file() {
+    let studio = Studio::new(SHORT);
+    let (url, film) = (studio.url("/ingest/curl"), FILM.0.to_str().unwrap());
+    let curl = Running::start("curl", &["-sf", "-H", "Transfer-Encoding: chunked", "--limit-rate", "200k", "-T", film, &url]);
+    assert!(curl.ended().await);
+    is_whole(&studio, "curl").await;
+}
+
+/// The publisher is killed and comes back: the stream goes on under the same addresses, and says what is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encoder_that_is_killed_and_comes_back() {
+    if !is_there("ffmpeg") {
+        return;
+    }
+    let studio = Studio::new(&SHORT.replace("grace = \"2s\"", "grace = \"30s\""));
+    let url = studio.url("/ingest/back");
+    let start = || {
+        ffmpeg(&[
+            "-movflags",
+            "+frag_keyframe+empty_moov+default_base_moof",
+            "-frag_duration",
+            "200000",
+            "-f",
+            "mp4",
+            "-method",
+            "PUT",
+            &url,
+        ])
+    };
+    let first = start();
+    let playlist = "/live/back/v1/media.m3u8";
+    let last = |text: &str| text.lines().filter_map(|line| line.strip_suffix(".m4s")?.parse::<u32>().ok()).max().unwrap_or(0);
+    let before = last(&studio.until(playlist, |answer| last(&answer.text()) >= 2).await.text());
+    drop(first);
+    let _second = start();
+    let after = studio.until(playlist, |answer| last(&answer.text()) > before + 2).await.text();
+    assert!(after.contains("#EXT-X-DISCONTINUITY\n") || after.contains("#EXT-X-GAP"), "{after}");
+    assert!(!after.contains("#EXT-X-ENDLIST"), "{after}");
+}
