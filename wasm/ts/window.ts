@@ -11,6 +11,8 @@ const reading = new Set<ByobReader>();
 
 /** Bytes of one read of a stream. */
 const CHUNK = 1 << 20;
+/** What is kept before the stretch that was asked for last: the next track may begin a little before it. */
+const BEHIND = 1 << 20;
 /** What a window keeps; a longer stretch is read for itself. */
 const MOST = 64 << 20;
 
@@ -68,17 +70,18 @@ export class Window {
     return this.bytes.subarray(start - this.start, end - this.start);
   }
 
-  /** Moves what is kept from `start` on to the front of a buffer that reaches to `end`. */
+  /** Moves what is kept, from a little before `start` on, to the front of a buffer that reaches to `end`. */
   private makeRoom(start: number, end: number): void {
-    const kept = this.bytes.subarray(start - this.start, this.end - this.start);
-    if (this.bytes.byteLength < end - start + CHUNK) {
-      const larger = new Uint8Array(Math.ceil((end - start) * 1.25) + CHUNK);
+    const from = Math.max(this.start, start - BEHIND);
+    const kept = this.bytes.subarray(from - this.start, this.end - this.start);
+    if (this.bytes.byteLength < end - from + CHUNK) {
+      const larger = new Uint8Array(Math.ceil((end - from) * 1.25) + CHUNK);
       larger.set(kept);
       this.bytes = larger;
     } else {
-      this.bytes.copyWithin(0, start - this.start, this.end - this.start);
+      this.bytes.copyWithin(0, from - this.start, this.end - this.start);
     }
-    this.start = start;
+    this.start = from;
   }
 
   private async fill(file: Blob, end: number): Promise<void> {
