@@ -11,8 +11,9 @@ const reading = new Set<ByobReader>();
 
 /** Bytes of one read of a stream. */
 const CHUNK = 1 << 20;
-/** What is kept before the stretch that was asked for last: the next track may begin a little before it. */
-const BEHIND = 1 << 20;
+/** What is kept before the stretch that was asked for last, as the next track may begin a little before it, and what is read over rather
+ * than to begin a new stream. */
+const NEAR = 4 << 20;
 /** What a window keeps; a longer stretch is read for itself. */
 const MOST = 64 << 20;
 
@@ -53,7 +54,7 @@ export class Window {
       const bytes = this.file.slice(start, end).arrayBuffer();
       return this.keep(start, new Uint8Array(await this.whole(bytes, start, end)));
     }
-    if (this.stream === undefined || start < this.start || start > this.end) {
+    if (this.stream === undefined || start < this.start || start > this.end + NEAR) {
       this.drop();
       this.start = this.end = this.next = start;
     }
@@ -72,7 +73,7 @@ export class Window {
 
   /** Moves what is kept, from a little before `start` on, to the front of a buffer that reaches to `end`. */
   private makeRoom(start: number, end: number): void {
-    const from = Math.max(this.start, start - BEHIND);
+    const from = Math.min(Math.max(this.start, start - NEAR), this.end);
     const kept = this.bytes.subarray(from - this.start, this.end - this.start);
     if (this.bytes.byteLength < end - from + CHUNK) {
       const larger = new Uint8Array(Math.ceil((end - from) * 1.25) + CHUNK);
