@@ -109,7 +109,7 @@ impl Gate {
             }
         }
         match access {
-            Access::Anyone => true,
+            Access::Anyone => key.is_none(),
             Access::Loopback => key.is_none() && credentials.local,
             Access::Key => false,
         }
@@ -145,6 +145,7 @@ mod tests {
             (there, &[("authorization", "Bearer hush")], None, Some(&configured), Access::Loopback, true, "a configured key"),
             (there, &[("authorization", "Digest hush")], None, Some(&configured), Access::Loopback, false, "another scheme"),
             (here, none, None, Some(&configured), Access::Loopback, false, "a configured key is asked of everybody"),
+            (there, none, None, Some(&configured), Access::Anyone, false, "also where all else is open"),
             (there, none, Some("hush!"), Some(&configured), Access::Loopback, false, "a wrong key"),
             (there, none, Some(""), Some(&configured), Access::Loopback, false, "an empty key"),
         ] {

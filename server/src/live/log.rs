@@ -121,21 +121,17 @@ impl Log {
         }
     }
 
-    /// Something will be, after all.
-    pub fn go_on(&self) {
-        self.state().ended = false;
-    }
-
-    /// Leaves what is before `segment` to the file; forgets what is not there.
+    /// Leaves what is before `segment` to the file. A segment of which a part could not be written is forgotten whole: what was left of it
+    /// would look like all of it.
     pub fn leave_memory(&self, segment: u32) {
         let mut state = self.state();
         for old in state.segments.iter_mut().take_while(|old| old.number < segment) {
-            old.parts.retain(|part| part.extent.is_some());
+            if old.parts.iter().any(|part| part.extent.is_none()) {
+                old.parts.clear();
+            }
             old.parts.iter_mut().for_each(|part| part.bytes = None);
         }
-        while state.segments.front().is_some_and(|first| first.number < segment && first.parts.is_empty()) {
-            state.segments.pop_front();
-        }
+        state.segments.retain(|old| old.number >= segment || !old.parts.is_empty());
     }
 
     /// Forgets what is before `segment`, wherever it is.

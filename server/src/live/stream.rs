@@ -168,7 +168,12 @@ impl Stream {
                 (Event::Removed { segment, .. }, Some(log)) => log.forget(segment + 1),
                 (Event::Ended, _) => {
                     self.ended.store(true, Relaxed);
-                    self.logs().iter().for_each(|log| log.end());
+                    for log in self.logs() {
+                        log.end();
+                        if self.config.record {
+                            log.leave_memory(u32::MAX);
+                        }
+                    }
                     touched = self.logs();
                 }
                 (_, None) => {}
@@ -284,8 +289,8 @@ async fn keep_time(stream: Weak<Stream>, mut timer: watch::Receiver<()>) {
     }
 }
 
-/// The configuration as the core takes it.
-pub(super) fn core_config(config: &StreamConfig) -> reelway_core::live::Config {
+/// The configuration as the core takes it, for a stream whose first segment is `first`.
+pub(super) fn core_config(config: &StreamConfig, first: u32) -> reelway_core::live::Config {
     let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
     let defaults = reelway_core::live::Config::default();
     reelway_core::live::Config {
@@ -294,6 +299,7 @@ pub(super) fn core_config(config: &StreamConfig) -> reelway_core::live::Config {
         window: millis(config.window),
         grace: millis(config.grace),
         latency: config.latency.map_or(defaults.latency, millis),
+        first_number: first,
         utc_timing: Some("/api/v1/time".into()),
         ..defaults
     }

@@ -4,10 +4,12 @@ use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock, atomic::Ordering::Relaxed},
+    sync::{Arc, PoisonError, RwLock, Weak, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use reelway_core::{live::Live, time::Date};
+use tokio::time::sleep;
 
 use super::{
     Clock, Figures, Stream,
@@ -22,6 +24,9 @@ use crate::{
 /// The most streams at once.
 const MOST: usize = 1024;
 
+/// How often it is looked for streams that are over.
+const LOOK: Duration = Duration::from_secs(30);
+
 /// All live streams.
 #[derive(Default)]
 pub struct Streams {
@@ -30,7 +35,30 @@ pub struct Streams {
     figures: Arc<Figures>,
     /// Where recordings are; without it nothing is recorded.
     recordings: Option<PathBuf>,
-    by_name: RwLock<HashMap<StreamName, Arc<Stream>>>,
+    by_name: Arc<ByName>,
+}
+
+type ByName = RwLock<HashMap<StreamName, Arc<Stream>>>;
+
+/// Forgets a stream that is over and not recorded, once nobody needs to ask for what was in its window.
+async fn forget(by_name: Weak<ByName>, stream: Weak<Stream>) {
+    let window = loop {
+        sleep(LOOK).await;
+        match stream.upgrade().map(|stream| (stream.is_ended(), stream.config.window)) {
+            Some((true, window)) => break window,
+            Some(_) => {}
+            None => return,
+        }
+    };
+    sleep(window).await;
+    if let (Some(by_name), Some(stream)) = (by_name.upgrade(), stream.upgrade())
+        && stream.recording.is_none()
+    {
+        let mut by_name = by_name.write().unwrap_or_else(PoisonError::into_inner);
+        if by_name.get(&stream.name).is_some_and(|there| Arc::ptr_eq(there, &stream)) {
+            by_name.remove(&stream.name);
+        }
+    }
 }
 
 /// There are as many streams as there may be.
@@ -91,7 +119,9 @@ impl Streams {
             }
         }
         let config = self.config.stream(name);
-        let live = Live::new(core_config(&config)).map_err(other)?;
+        // Segments of an earlier stream of this name may be in caches, under their numbers.
+        let before = by_name.get(name).and_then(|ended| ended.edge()).map_or(0, |edge| edge.segment);
+        let live = Live::new(core_config(&config, before.saturating_add(1))).map_err(other)?;
         let recording = self.recording(name, &config).unwrap_or_else(|error| {
             tracing::error!(%error, stream = %name, "the stream cannot be recorded");
             self.figures.recording_faults.fetch_add(1, Relaxed);
@@ -99,6 +129,7 @@ impl Streams {
         });
         let stream = Stream::new(name.clone(), config, live, recording, self.clock, Arc::clone(&self.figures));
         by_name.insert(name.clone(), Arc::clone(&stream));
+        tokio::spawn(forget(Arc::downgrade(&self.by_name), Arc::downgrade(&stream)));
         Ok(Ok(stream))
     }
 
