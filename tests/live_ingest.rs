@@ -196,7 +196,9 @@ async fn ten_thousand_polls_of_a_missing_stream() {
 
 /// Waits until the stream has a whole segment, for ffmpeg knows nothing of parts, and has ffprobe read both of its manifests.
 async fn plays(studio: &Studio, stream: &str, renditions: usize) {
-    studio.until(&format!("/live/{stream}/v1/media.m3u8"), |answer| answer.text().contains("#EXTINF")).await;
+    for rendition in ["v1", "a1"] {
+        studio.until(&format!("/live/{stream}/{rendition}/media.m3u8"), |answer| answer.text().contains("#EXTINF")).await;
+    }
     for manifest in ["master.m3u8", "manifest.mpd"] {
         let path = format!("/live/{stream}/{manifest}");
         studio.until(&path, |answer| answer.status == StatusCode::OK).await;
@@ -287,6 +289,28 @@ async fn ffmpeg_with_hls() {
         &url,
     ]);
     plays(&studio, "hls", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ffmpeg_with_a_transport_stream() {
+    if !is_there("ffmpeg") {
+        return;
+    }
+    let studio = Studio::new(SHORT);
+    let url = studio.url("/ingest/ts");
+    let _encoder = ffmpeg(&["-f", "mpegts", "-method", "PUT", &url]);
+    plays(&studio, "ts", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ffmpeg_with_hls_of_transport_streams() {
+    if !is_there("ffmpeg") {
+        return;
+    }
+    let studio = Studio::new(SHORT);
+    let url = studio.url("/ingest/hls-ts/live.m3u8");
+    let _encoder = ffmpeg(&["-f", "hls", "-method", "PUT", "-hls_time", "1", "-hls_list_size", "5", "-http_persistent", "1", &url]);
+    plays(&studio, "hls-ts", 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@
 //!
 //! | what comes | is |
 //! |---|---|
-//! | `/ingest/NAME` | one body without end; with `Content-Range` a series of requests that go on with it (GStreamer) |
+//! | `/ingest/NAME` | one body without end, fragmented MP4 or a transport stream; with `Content-Range` a series of requests that go on with it (GStreamer) |
 //! | `/ingest/NAME/FILE` | the headers and segments of renditions, each a file: ffmpeg `-f dash` and `-f hls`, DASH-IF Interface-1 |
 //! | manifests of the encoder, `DELETE` | taken and left alone: Reelway writes its own, and keeps what it has |
 
@@ -32,8 +32,9 @@ use crate::{
     net::Peer,
 };
 use fault::Fault;
+use naming::FileKey;
 use session::{Manner, Request, Session, Sessions};
-use source::{Progress, Source};
+use source::{Progress, SYNC_BYTE, Source};
 
 /// Takes what encoders send.
 pub struct Ingest(Arc<Inner>);
@@ -181,12 +182,23 @@ impl Inner {
             }
         }
         let first = first.freeze();
+        let is_transport = first.starts_with(&[SYNC_BYTE]);
         let is_header = match first.get(4..8) {
+            _ if is_transport => true,
             Some(b"ftyp" | b"moov") => true,
             Some(b"styp" | b"moof" | b"prft" | b"emsg" | b"sidx" | b"free" | b"skip" | b"mdat" | b"mfra") => false,
-            _ => return Err(Fault::NoMedia(format!("{} is no fragmented MP4 (ISO/IEC 14496-12)", file.join("/")))),
+            _ => {
+                return Err(Fault::NoMedia(format!(
+                    "{} is neither a fragmented MP4 (ISO/IEC 14496-12) nor a transport stream (ISO/IEC 13818-1)",
+                    file.join("/")
+                )));
+            }
         };
-        let source = if is_header { session.source_of_header(file)? } else { header_of(&session, file).await? };
+        let source = match is_header {
+            true if is_transport => session.source(FileKey::of_segment(file))?,
+            true => session.source(FileKey::of(file))?,
+            false => header_of(&session, file).await?,
+        };
         let mut locked = source.lock().await;
         self.streams.figures().ingest_bytes.fetch_add(first.len() as u64, Relaxed);
         let result = match locked.take(first, session.turn).await {

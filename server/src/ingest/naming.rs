@@ -49,6 +49,11 @@ impl FileKey {
         self
     }
 
+    /// Of the segment at `file`, whose header is in itself, as in a transport stream: what its name tells besides its number.
+    pub fn of_segment(file: &[String]) -> Self {
+        Self::of(file).without_number()
+    }
+
     /// Of the header at `file`.
     pub fn of(file: &[String]) -> Self {
         let (name, folder) = file.split_last().map_or(("", &[][..]), |(name, folder)| (name.as_str(), folder));

@@ -149,11 +149,10 @@ impl Session {
         (self.stream.config.segment * 4).max(self.stream.config.takeover)
     }
 
-    /// The source whose header is at `file`; a new one if there is none.
-    pub fn source_of_header(&self, file: &[String]) -> Result<Arc<AsyncMutex<Source>>, Fault> {
+    /// The source called `key`; a new one if there is none.
+    pub fn source(&self, key: FileKey) -> Result<Arc<AsyncMutex<Source>>, Fault> {
         let mut sources = lock(&self.sources);
         let count = sources.len();
-        let key = FileKey::of(file);
         if !sources.contains_key(&key) && count >= MOST_SOURCES {
             return Err(Fault::NoMedia(format!("there are {MOST_SOURCES} renditions already")));
         }

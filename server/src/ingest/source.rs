@@ -4,8 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reelway_core::{
-    ErrorKind,
-    demux::stream::{Item, StreamDemuxer},
+    ErrorKind, Result as CoreResult,
+    demux::{
+        LeftOut,
+        stream::{Item, StreamDemuxer},
+        ts::TransportDemuxer,
+    },
     live::{Live, RenditionId},
     time::Moment,
     track::Track,
@@ -14,10 +18,74 @@ use reelway_core::{
 use super::fault::Fault;
 use crate::live::Stream;
 
+/// The first byte of every packet of a transport stream (ISO/IEC 13818-1 2.4.3.3). No box of an MP4 that is taken is as long as one that
+/// begins so.
+pub const SYNC_BYTE: u8 = 0x47;
+
+/// What the first byte tells that it is.
+enum Demuxer {
+    Fragmented(Box<StreamDemuxer>),
+    Transport(Box<TransportDemuxer>),
+}
+
+impl Default for Demuxer {
+    fn default() -> Self {
+        Self::Fragmented(Box::default())
+    }
+}
+
+impl Demuxer {
+    fn push(&mut self, bytes: Bytes) -> CoreResult<()> {
+        match self {
+            Self::Fragmented(demuxer) if demuxer.position() == 0 && demuxer.is_whole() && bytes.starts_with(&[SYNC_BYTE]) => {
+                let mut demuxer = Box::new(TransportDemuxer::new());
+                let pushed = demuxer.push(&bytes);
+                *self = Self::Transport(demuxer);
+                pushed
+            }
+            Self::Fragmented(demuxer) => demuxer.push(bytes),
+            Self::Transport(demuxer) => demuxer.push(&bytes),
+        }
+    }
+
+    fn poll(&mut self) -> Option<Item> {
+        match self {
+            Self::Fragmented(demuxer) => demuxer.poll(),
+            Self::Transport(demuxer) => demuxer.poll(),
+        }
+    }
+
+    fn has_header(&self) -> bool {
+        match self {
+            Self::Fragmented(demuxer) => demuxer.has_header(),
+            Self::Transport(demuxer) => demuxer.has_header(),
+        }
+    }
+
+    /// Whether nothing is missing of what has begun. A transport stream does not tell.
+    fn is_whole(&self) -> bool {
+        matches!(self, Self::Fragmented(demuxer) if demuxer.is_whole())
+    }
+
+    fn finish_body(&mut self) -> CoreResult<()> {
+        match self {
+            Self::Fragmented(demuxer) => demuxer.finish_body(),
+            Self::Transport(demuxer) => demuxer.finish_body(),
+        }
+    }
+
+    fn left_out(&self) -> &[LeftOut] {
+        match self {
+            Self::Fragmented(demuxer) => demuxer.left_out(),
+            Self::Transport(demuxer) => demuxer.left_out(),
+        }
+    }
+}
+
 /// Samples out of bytes, into a stream.
 pub struct Source {
     stream: Arc<Stream>,
-    demuxer: StreamDemuxer,
+    demuxer: Demuxer,
     tracks: Vec<Track>,
     /// The renditions of the tracks, as of `turn`; `None` where a track cannot be one, as text.
     renditions: Vec<Option<RenditionId>>,
@@ -43,7 +111,7 @@ impl Source {
     pub fn new(stream: Arc<Stream>) -> Self {
         Self {
             stream,
-            demuxer: StreamDemuxer::new(),
+            demuxer: Demuxer::default(),
             tracks: Vec::new(),
             renditions: Vec::new(),
             turn: None,
