@@ -73,6 +73,6 @@ export default defineConfig({
     chunkSizeWarningLimit: 1000,
   },
   server: {
-    proxy: Object.fromEntries(["/api", "/vod", "/media"].map((path) => [path, origin])),
+    proxy: Object.fromEntries(["/api", "/vod", "/media", "/live", "/ingest"].map((path) => [path, origin])),
   },
 });

@@ -121,6 +121,29 @@ export async function serverInfo(): Promise<ServerInfo & { over: string | undefi
   return { ...info, over: entries.at(-1)?.nextHopProtocol || undefined };
 }
 
+/** A live stream, as it is now. */
+export interface LiveStream {
+  name: string;
+  /** `waiting`: its publisher has gone and may come back. */
+  state: "live" | "waiting" | "ended";
+  started: string;
+  viewers: number;
+  segmentMs: number;
+  partMs: number;
+  /** How far back one can go. */
+  windowMs: number;
+  /** The recording, where there is one. */
+  vod?: string;
+  hls: string;
+  dash: string;
+  mp4: string;
+}
+
+export async function listStreams(signal?: AbortSignal): Promise<LiveStream[]> {
+  const { streams } = await get<{ streams: LiveStream[] }>("/api/v1/streams", signal, "no-store");
+  return streams;
+}
+
 export async function listAssets(signal?: AbortSignal): Promise<Asset[]> {
   const { assets } = await get<{ assets: Asset[] }>("/api/v1/assets", signal);
   return assets;

@@ -4,7 +4,7 @@ import "./debug.ts";
 import { h } from "./dom.ts";
 import { protocolName } from "./format.ts";
 import { LibraryView } from "./library.ts";
-import { LIBRARY_HREF, parseRoute, type Route } from "./route.ts";
+import { LIBRARY_HREF, LIVE_HREF, parseRoute, type Route } from "./route.ts";
 import type { View } from "./view.ts";
 
 const main = document.getElementById("main") as HTMLElement;
@@ -18,6 +18,14 @@ async function open(route: Route): Promise<View> {
     case "watch": {
       const { WatchView } = await import("./watch.ts");
       return new WatchView(route.id);
+    }
+    case "live": {
+      const { LiveView } = await import("./live.ts");
+      return new LiveView();
+    }
+    case "stream": {
+      const { StreamView } = await import("./stream.ts");
+      return new StreamView(route.id);
     }
   }
 }
@@ -37,12 +45,22 @@ async function show(): Promise<void> {
     return;
   }
   current = view;
+  markPlace(route);
   document.title = view.title;
   main.replaceChildren(view.root);
   scrollTo(0, 0);
   // After a change of page the keyboard and the screen reader start at its top, as on a real load.
   if (!first) main.focus({ preventScroll: true });
   view.shown?.();
+}
+
+/** Shows in the header which of its places the page belongs to. */
+function markPlace({ page }: Route): void {
+  const live = page === "live" || page === "stream";
+  for (const link of document.querySelectorAll<HTMLAnchorElement>(".places a")) {
+    if ((link.hash === LIVE_HREF) === live) link.setAttribute("aria-current", page === "library" || page === "live" ? "page" : "true");
+    else link.removeAttribute("aria-current");
+  }
 }
 
 /** A part of the app that does not arrive: the server was replaced by a newer one, or is gone. */

@@ -1,23 +1,30 @@
 /** The part of the address after "#": which page, of which video. */
 
-export type Route = { page: "library" } | { page: "watch"; id: string };
+export type Route = { page: "library" } | { page: "live" } | { page: "watch" | "stream"; id: string };
 
 export const LIBRARY_HREF = "#/";
+export const LIVE_HREF = "#/live";
 
 /** Slashes stay readable; everything else that could end or split the address is encoded. */
 export function watchHref(id: string): string {
   return `#/watch/${id.split("/").map(encodeURIComponent).join("/")}`;
 }
 
+export function streamHref(name: string): string {
+  return `${LIVE_HREF}/${encodeURIComponent(name)}`;
+}
+
 /** Undefined for a hash that is no page. */
 export function parseRoute(hash: string): Route | undefined {
   const path = hash.replace(/^#/, "");
   if (path === "" || path === "/") return { page: "library" };
-  const watch = /^\/watch\/(.+)$/.exec(path)?.[1];
-  if (watch === undefined) return undefined;
+  if (path === "/live" || path === "/live/") return { page: "live" };
+  const [, place, rest] = /^\/(watch|live)\/(.+)$/.exec(path) ?? [];
+  if (rest === undefined) return undefined;
+  const page = place === "live" ? "stream" : "watch";
   try {
-    return { page: "watch", id: decodeURIComponent(watch) };
+    return { page, id: decodeURIComponent(rest) };
   } catch {
-    return { page: "watch", id: watch };
+    return { page, id: rest };
   }
 }

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { parseRoute, watchHref } from "../src/route.ts";
+import { parseRoute, streamHref, watchHref } from "../src/route.ts";
 
 test("every id survives the way through the address", () => {
   for (const id of ["a.mp4", "movies/a.mp4", "a b#c?d%20.mp4", "日本/映画.mp4", "100%.mp4"]) {
     assert.deepEqual(parseRoute(watchHref(id)), { page: "watch", id });
   }
+});
+
+test("live streams have pages of their own", () => {
+  assert.deepEqual(parseRoute("#/live"), { page: "live" });
+  assert.deepEqual(parseRoute(streamHref("news 1")), { page: "stream", id: "news 1" });
 });
 
 test("slashes stay readable", () => {

@@ -1,0 +1,57 @@
+/** How an encoder sends a live stream here, in lines to copy. Pure functions only. */
+
+export const ENCODERS = { ffmpeg: "ffmpeg", obs: "OBS", gstreamer: "GStreamer" } as const;
+export type Encoder = keyof typeof ENCODERS;
+
+/** What goes on a command line, or into the fields of a window. */
+export interface Recipe {
+  words: string;
+  text: string;
+}
+
+/** Names that are safe in an address; what else was typed becomes a dash. */
+export function streamName(typed: string): string {
+  return typed.trim().replace(/[^A-Za-z0-9._]+/g, "-").replace(/^[-.]+|-+$/g, "") || "mystream";
+}
+
+/** `origin` as the page has it: `https://localhost:8443`. */
+export function recipe(encoder: Encoder, origin: string, name: string): Recipe {
+  const url = `${origin}/ingest/${name}`;
+  switch (encoder) {
+    case "ffmpeg":
+      return {
+        words: "A key frame every second and a fragment for every frame: viewers are about a second behind. Put your own input in place of the first line.",
+        text: [
+          "ffmpeg -re -stream_loop -1 -i input.mp4 \\",
+          "  -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -b:v 3M \\",
+          "  -force_key_frames 'expr:gte(t,n_forced)' -sc_threshold 0 -c:a aac -b:a 128k \\",
+          "  -f mp4 -movflags +frag_every_frame+empty_moov+default_base_moof+delay_moov \\",
+          `  ${url}`,
+        ].join("\n"),
+      };
+    case "obs":
+      return {
+        words: "Settings, Output, Output Mode “Advanced”, tab Recording, Type “Custom Output (FFmpeg)”; then Start Recording sends it.",
+        text: [
+          "FFmpeg Output Type:     Output to URL",
+          `File path or URL:       ${url}`,
+          "Container Format:       mp4",
+          "Muxer Settings:         movflags=+frag_every_frame+empty_moov+default_base_moof+delay_moov",
+          "Keyframe interval:      one second of frames (30 at 30 frames/s)",
+          "Video Encoder:          libx264",
+          "Video Encoder Settings: preset=veryfast tune=zerolatency sc_threshold=0",
+          "Audio Encoder:          aac",
+        ].join("\n"),
+      };
+    case "gstreamer":
+      return {
+        words: "A key frame every second at 30 frames/s, and fragments of 200 ms. Put your own sources in place of the test ones.",
+        text: [
+          "gst-launch-1.0 -e mp4mux name=mux fragment-duration=200 fragment-mode=dash-or-mss streamable=true \\",
+          `  ! souphttpclientsink location=${url} ssl-strict=false \\`,
+          "  videotestsrc is-live=true ! video/x-raw,framerate=30/1 ! x264enc tune=zerolatency key-int-max=30 bitrate=3000 \\",
+          "  ! h264parse ! mux. audiotestsrc is-live=true ! avenc_aac ! aacparse ! mux.",
+        ].join("\n"),
+      };
+  }
+}
