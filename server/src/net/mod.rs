@@ -49,5 +49,6 @@ pub use bind::Transport;
 pub use certificates::{Certificates, PemFiles};
 pub use error::Error;
 pub use listeners::Listeners;
+pub use quic::{Breach, RequestFrames, UniFrames};
 pub use settings::Settings;
 pub use tls::Identity;

@@ -9,6 +9,15 @@ use h3::{
 use quinn::{ConnectionError, ReadError, VarInt, WriteError};
 use thiserror::Error;
 
+/// What a client did that HTTP/3 forbids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breach {
+    /// The connection has to end, with this code (RFC 9114 section 8.1) and for this reason.
+    Connection(Code, &'static str),
+    /// One message is malformed (section 4.1.2); the connection goes on.
+    Message(&'static str),
+}
+
 /// Why no more can be read from a stream.
 #[derive(Clone, Debug, Error)]
 pub(super) enum Fault {

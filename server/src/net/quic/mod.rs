@@ -15,9 +15,9 @@
 //!       '------ response_writer: h3's HEADERS, then DATA frames straight to quinn <-- response body
 //! ```
 //!
-//! `connection` holds the exchanges of one connection and ends them with it; `frame` is the layout of frames; `fault` what goes
-//! wrong; `budget` what is too much; `priority` RFC 9218; `send_window` what is held for a client; `endpoint` the socket and who
-//! may connect.
+//! `connection` holds the exchanges of one connection and ends them with it; `frame` is the layout of frames, `request_frames` and
+//! `uni_frames` what may come in which order; `fault` what goes wrong; `budget` what is too much; `priority` RFC 9218; `send_window`
+//! what is held for a client; `endpoint` the socket and who may connect.
 
 mod budget;
 mod connection;
@@ -27,12 +27,17 @@ mod fault;
 mod frame;
 mod priority;
 mod request_body;
+mod request_frames;
 mod request_reader;
 mod response_writer;
 mod send_window;
 mod streams;
 mod transport;
+mod uni_frames;
 mod uni_reader;
 
 pub(super) use endpoint::{Host, endpoint, run};
+pub use fault::Breach;
+pub use request_frames::RequestFrames;
 pub(super) use send_window::SendPool;
+pub use uni_frames::UniFrames;

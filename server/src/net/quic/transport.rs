@@ -20,7 +20,8 @@ use super::{
     request_reader::RequestReader,
     response_writer::ResponseWriter,
     streams::{Halves, RequestStream, UniWriter},
-    uni_reader::{UniReader, control_budget},
+    uni_frames::control_budget,
+    uni_reader::UniReader,
 };
 use crate::net::Settings;
 

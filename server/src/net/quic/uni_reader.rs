@@ -1,202 +1,54 @@
-//! A unidirectional stream of the client (RFC 9114 section 6.2): in practice its control stream and two for QPACK.
+//! A unidirectional stream of the client as h3 sees it.
 
 use std::{
     future::Future,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll, ready},
 };
 
-use bytes::{Bytes, BytesMut};
-use h3::{
-    error::Code,
-    quic::{RecvStream, StreamErrorIncoming, StreamId},
-};
+use bytes::Bytes;
+use h3::quic::{RecvStream, StreamErrorIncoming, StreamId};
 
 use super::{
     budget::Budget,
-    fault::{Fault, refuse},
-    frame::{self, Piece, Splitter, kind, parse_varint},
+    fault::{Breach, Fault, refuse},
     priority::Priorities,
     streams::stream_id,
+    uni_frames::UniFrames,
 };
-
-/// The type of the control stream, section 6.2.1.
-const CONTROL: u64 = 0x00;
-
-/// A SETTINGS frame has a handful of entries of at most 16 bytes, all other frames of the control stream are smaller.
-const LARGEST: u64 = 16 << 10;
-
-/// A PRIORITY_UPDATE frame holds an integer and a short text; what is longer says nothing to us.
-const LARGEST_UPDATE: u64 = 256;
 
 /// Most that is taken from quinn at once.
 const CHUNK: usize = 16 << 10;
 
-/// A frame costs its payload and this, so that empty ones cost something.
-const FRAME_COST: u32 = 64;
-
-/// What the control streams of a connection may cost: some 3000 frames at once, 1500 a second.
-pub(super) fn control_budget() -> Budget {
-    Budget::new(256 << 10, 128 << 10)
-}
-
-/// Gives h3 the stream as it is, except for a control stream: of that it gives whole frames of the known types, each checked to
-/// be well-formed, because h3 waits for more (and keeps what comes) where it should refuse. PRIORITY_UPDATE frames, which h3 does
-/// not know, go to the responses; frames of unknown types end here.
+/// Reads [`UniFrames`] from a QUIC stream.
 pub(super) struct UniReader {
     stream: quinn::RecvStream,
     connection: quinn::Connection,
-    budget: Arc<Mutex<Budget>>,
-    /// The type of the stream, once it is known.
-    kind: Option<u64>,
-    splitter: Splitter,
-    input: Bytes,
-    /// What is not yet complete: the type of the stream, or a frame.
-    partial: BytesMut,
-    /// The type of the frame that came last, and whom it is for.
-    frame: (u64, For),
-    /// A SETTINGS frame has come, as the first.
-    settings: bool,
-    priorities: Priorities,
-}
-
-/// Whom a frame of the control stream is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum For {
-    H3,
-    Priorities,
-    Nobody,
+    frames: UniFrames,
 }
 
 impl UniReader {
     /// Reads from `stream`, at the cost of `budget`.
     pub fn new(connection: quinn::Connection, stream: quinn::RecvStream, budget: Arc<Mutex<Budget>>, priorities: Priorities) -> Self {
-        Self {
-            stream,
-            connection,
-            budget,
-            kind: None,
-            splitter: Splitter::default(),
-            input: Bytes::new(),
-            partial: BytesMut::new(),
-            frame: (0, For::Nobody),
-            settings: false,
-            priorities,
-        }
+        Self { stream, connection, frames: UniFrames::new(budget, priorities) }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Fault>> {
         loop {
-            let ready = match self.kind {
-                None => self.take_kind(),
-                Some(CONTROL) => self.take_frame()?,
-                Some(_) => (!self.input.is_empty()).then(|| std::mem::take(&mut self.input)),
-            };
-            if ready.is_some() {
-                return Poll::Ready(Ok(ready));
+            match self.frames.give() {
+                Ok(None) => {}
+                Ok(ready) => return Poll::Ready(Ok(ready)),
+                Err(Breach::Connection(code, reason)) => return Poll::Ready(Err(refuse(&self.connection, code, reason))),
+                Err(Breach::Message(reason)) => return Poll::Ready(Err(Fault::Malformed(reason))),
             }
             match ready!(pin!(self.stream.read_chunk(CHUNK, true)).poll(cx)) {
-                Ok(Some(chunk)) => self.input = chunk.bytes,
+                Ok(Some(chunk)) => self.frames.feed(chunk.bytes),
                 Ok(None) => return Poll::Ready(Ok(None)),
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
     }
-
-    /// The type of the stream, as bytes for h3, once it is complete.
-    fn take_kind(&mut self) -> Option<Bytes> {
-        while !self.input.is_empty() {
-            self.partial.extend_from_slice(&self.input.split_to(1));
-            if let Some((kind, _)) = parse_varint(&self.partial) {
-                self.kind = Some(kind);
-                return Some(self.partial.split().freeze());
-            }
-        }
-        None
-    }
-
-    /// The next frame that is for h3, once it is complete.
-    fn take_frame(&mut self) -> Result<Option<Bytes>, Fault> {
-        while let Some(piece) = self.splitter.next(&mut self.input) {
-            match piece {
-                Piece::Header { kind, length } => {
-                    self.frame = (kind, self.judge(kind, length)?);
-                    self.partial.clear();
-                }
-                Piece::Payload(bytes) if self.frame.1 != For::Nobody => self.partial.extend_from_slice(&bytes),
-                Piece::Payload(_) => {}
-            }
-            if self.splitter.remaining() > 0 {
-                continue;
-            }
-            let payload = self.partial.split();
-            if self.frame.1 == For::Priorities {
-                self.update_priority(&payload)?;
-            } else if self.frame.1 == For::H3 {
-                if !is_well_formed(self.frame.0, &payload) {
-                    return Err(refuse(&self.connection, Code::H3_FRAME_ERROR, "a frame of the control stream is malformed"));
-                }
-                let mut frame = BytesMut::from(frame::header(self.frame.0, payload.len() as u64));
-                frame.unsplit(payload);
-                return Ok(Some(frame.freeze()));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whom a frame is for; fails for one that may not come here, or comes too often.
-    fn judge(&mut self, kind: u64, length: u64) -> Result<For, Fault> {
-        let refuse = |code, reason| Err(refuse(&self.connection, code, reason));
-        if !std::mem::replace(&mut self.settings, true) && kind != kind::SETTINGS {
-            return refuse(Code::H3_MISSING_SETTINGS, "the control stream does not begin with SETTINGS"); // RFC 9114 section 6.2.1
-        }
-        match kind {
-            kind::DATA | kind::HEADERS | kind::PUSH_PROMISE => {
-                return refuse(Code::H3_FRAME_UNEXPECTED, "a frame of a request stream on the control stream");
-            }
-            http2 if kind::OF_HTTP2.contains(&http2) => return refuse(Code::H3_FRAME_UNEXPECTED, "a frame of HTTP/2"),
-            _ if length > LARGEST => return refuse(Code::H3_EXCESSIVE_LOAD, "a frame of the control stream declares more than it may"),
-            _ => {}
-        }
-        let cost = u32::try_from(length).unwrap_or(u32::MAX).saturating_add(FRAME_COST);
-        if !self.budget.lock().unwrap_or_else(PoisonError::into_inner).charge(cost) {
-            return refuse(Code::H3_EXCESSIVE_LOAD, "too much on the control stream");
-        }
-        Ok(match kind {
-            kind::SETTINGS | kind::GOAWAY | kind::CANCEL_PUSH | kind::MAX_PUSH_ID => For::H3,
-            kind::PRIORITY_UPDATE if length <= LARGEST_UPDATE => For::Priorities,
-            // Section 7.2: of a push that was not promised, and none ever is.
-            kind::PRIORITY_UPDATE_OF_PUSH => return refuse(Code::H3_ID_ERROR, "a priority for a push that was not promised"),
-            _ => For::Nobody,
-        })
-    }
-
-    /// RFC 9218 section 7.2: the id of a request stream, and a `priority` field in ASCII.
-    fn update_priority(&self, payload: &[u8]) -> Result<(), Fault> {
-        let Some((id, field)) = parse_varint(payload) else {
-            return Err(refuse(&self.connection, Code::H3_FRAME_ERROR, "a priority without the id of its stream"));
-        };
-        // RFC 9000 section 2.1: the two low bits are the kind of stream; requests have 0.
-        if id % 4 != 0 {
-            return Err(refuse(&self.connection, Code::H3_ID_ERROR, "a priority for what is no request stream"));
-        }
-        if let Ok(field) = std::str::from_utf8(field) {
-            self.priorities.update(id, field);
-        }
-        Ok(())
-    }
-}
-
-/// SETTINGS holds pairs of integers (section 7.2.4), the others a single one (7.2.3, 7.2.6, 7.2.7).
-fn is_well_formed(kind: u64, mut payload: &[u8]) -> bool {
-    let mut integers = 0;
-    while !payload.is_empty() {
-        let Some((_, rest)) = parse_varint(payload) else { return false };
-        payload = rest;
-        integers += 1;
-    }
-    if kind == kind::SETTINGS { integers % 2 == 0 } else { integers == 1 }
 }
 
 impl RecvStream for UniReader {
@@ -212,25 +64,5 @@ impl RecvStream for UniReader {
 
     fn recv_id(&self) -> StreamId {
         stream_id(self.stream.id())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frames_of_the_control_stream_hold_whole_integers() {
-        for (kind, payload, good) in [
-            (kind::SETTINGS, &[][..], true),
-            (kind::SETTINGS, &[0x06, 0x40, 0x64], true),
-            (kind::SETTINGS, &[0x06], false),
-            (kind::SETTINGS, &[0x06, 0x40], false),
-            (kind::GOAWAY, &[0x04], true),
-            (kind::GOAWAY, &[], false),
-            (kind::MAX_PUSH_ID, &[0x04, 0x04], false),
-        ] {
-            assert_eq!(is_well_formed(kind, payload), good, "{kind:#x} {payload:x?}");
-        }
     }
 }
