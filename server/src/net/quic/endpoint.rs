@@ -4,7 +4,7 @@ use std::{future::IntoFuture, net::UdpSocket, sync::Arc, time::Duration};
 
 use h3::error::Code;
 use quinn::{
-    Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, TransportConfig, congestion::CubicConfig,
+    Endpoint, EndpointConfig, Incoming, Runtime, ServerConfig, TokioRuntime, TransportConfig, congestion::CubicConfig,
     crypto::rustls::QuicServerConfig,
 };
 use tokio::{
@@ -17,6 +17,7 @@ use super::{
     connection,
     fault::varint,
     send_window::{self, SendPool},
+    socket::BatchingSocket,
 };
 use crate::{
     metrics::Link,
@@ -47,7 +48,10 @@ pub(in crate::net) fn endpoint(socket: UdpSocket, crypto: Arc<QuicServerConfig>,
         .max_incoming(MAX_INCOMING)
         .incoming_buffer_size(INCOMING_BYTES)
         .incoming_buffer_size_total(ALL_INCOMING_BYTES);
-    let open = || Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime));
+    let open = || {
+        let socket = Arc::new(BatchingSocket::new(TokioRuntime.wrap_udp_socket(socket)?));
+        Endpoint::new_with_abstract_socket(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))
+    };
     match address {
         Ok(address) => open().map_err(|source| Error::bind(address, Transport::Udp, source)),
         Err(source) => Err(Error::bind(([0, 0, 0, 0], 0).into(), Transport::Udp, source)),

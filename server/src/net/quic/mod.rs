@@ -17,7 +17,7 @@
 //!
 //! `connection` holds the exchanges of one connection and ends them with it; `frame` is the layout of frames, `request_frames` and
 //! `uni_frames` what may come in which order; `fault` what goes wrong; `budget` what is too much; `priority` RFC 9218; `send_window`
-//! what is held for a client; `endpoint` the socket and who may connect.
+//! what is held for a client; `endpoint` who may connect; `socket` how packets leave.
 
 mod budget;
 mod connection;
@@ -31,6 +31,7 @@ mod request_frames;
 mod request_reader;
 mod response_writer;
 mod send_window;
+mod socket;
 mod streams;
 mod transport;
 mod uni_frames;
