@@ -4,8 +4,8 @@
 //! `cargo xtask bench encrypt [--input FILE] [--rounds N]` encrypts its segments and compares with the cipher alone.
 //! `cargo xtask bench ladder [--input FILE] [--rounds N]` makes three rungs and compares with one ffmpeg command that does the same.
 //! `cargo xtask bench jit [--input FILE] [--rounds N]` serves it and compares with serving plain bytes.
-//! `cargo xtask bench transport [--rounds N] [--connections N]` compares with bare quinn and with those of nginx, Caddy and ngtcp2's
-//! gtlsserver that are installed, and holds connections.
+//! `cargo xtask bench transport [--rounds N] [--connections N] [--only whole|segments|held]` compares with bare quinn and with those of
+//! nginx, Caddy and ngtcp2's gtlsserver that are installed, and holds connections.
 
 mod encrypt;
 mod input;
@@ -26,6 +26,15 @@ struct Options {
     scratch: Option<PathBuf>,
     /// Idle connections to hold.
     connections: usize,
+    /// The one part of a bench to run.
+    only: Option<String>,
+}
+
+impl Options {
+    /// Whether a part is to be run.
+    fn wants(&self, part: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == part)
+    }
 }
 
 fn main() -> ExitCode {
@@ -47,7 +56,7 @@ fn run() -> anyhow::Result<()> {
     if name.as_deref() == Some(transport::BARE_QUINN) {
         return transport::bare_quinn(&arguments.collect::<Vec<_>>());
     }
-    let mut options = Options { input: None, rounds: 5, scratch: None, connections: 5000 };
+    let mut options = Options { input: None, rounds: 5, scratch: None, connections: 5000, only: None };
     while let Some(option) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| anyhow::anyhow!("{option} needs a value"));
         match option.as_str() {
@@ -55,7 +64,8 @@ fn run() -> anyhow::Result<()> {
             "--rounds" => options.rounds = value()?.parse()?,
             "--scratch" => options.scratch = Some(value()?.into()),
             "--connections" => options.connections = value()?.parse()?,
-            _ => bail!("unknown option {option}: there are --input FILE, --rounds N, --scratch DIR, --connections N"),
+            "--only" => options.only = Some(value()?),
+            _ => bail!("unknown option {option}: there are --input FILE, --rounds N, --scratch DIR, --connections N, --only PART"),
         }
     }
     match name.as_deref() {

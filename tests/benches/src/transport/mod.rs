@@ -36,20 +36,26 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     println!("transport: {} rounds on loopback; processor time of the server alone; load average {}", options.rounds, load_average());
     let others = |protocol| if protocol == Protocol::Http3 { &[Kind::Gtlsserver, Kind::Caddy][..] } else { &[Kind::Nginx] };
 
-    let whole = Load { protocol: Protocol::Http3, path: "/large.mp4", size: LARGE, requests: 1, connections: 1, streams: 1 };
-    let bare = [Kind::BareQuinn];
-    compare(&runtime, &files, options.rounds, whole, &[&bare[..], others(Protocol::Http3)].concat())?;
-    for protocol in [Protocol::Http3, Protocol::Http2, Protocol::Http1] {
-        for (name, size, requests) in SEGMENTS {
-            let streams = if protocol == Protocol::Http1 { 1 } else { STREAMS };
-            let path = if name == "64k.mp4" { "/64k.mp4" } else { "/1m.mp4" };
-            let load = Load { protocol, path, size, requests, connections: CONNECTIONS, streams };
-            let against: Vec<Kind> = others(protocol).iter().copied().filter(|kind| *kind != Kind::Gtlsserver).collect();
-            compare(&runtime, &files, options.rounds, load, &against)?;
+    if options.wants("whole") {
+        let load = Load { protocol: Protocol::Http3, path: "/large.mp4", size: LARGE, requests: 1, connections: 1, streams: 1 };
+        compare(&runtime, &files, options.rounds, load, &[&[Kind::BareQuinn], others(Protocol::Http3)].concat())?;
+    }
+    if options.wants("segments") {
+        for protocol in [Protocol::Http3, Protocol::Http2, Protocol::Http1] {
+            for (name, size, requests) in SEGMENTS {
+                let streams = if protocol == Protocol::Http1 { 1 } else { STREAMS };
+                let path = if name == "64k.mp4" { "/64k.mp4" } else { "/1m.mp4" };
+                let load = Load { protocol, path, size, requests, connections: CONNECTIONS, streams };
+                let against: Vec<Kind> = others(protocol).iter().copied().filter(|kind| *kind != Kind::Gtlsserver).collect();
+                compare(&runtime, &files, options.rounds, load, &against)?;
+            }
         }
     }
-    held::idle(&runtime, &files, options.connections)?;
-    held::vanished(&files)
+    if options.wants("held") {
+        held::idle(&runtime, &files, options.connections)?;
+        held::vanished(&files)?;
+    }
+    Ok(())
 }
 
 /// Runs one load on Reelway and on `others` in turn, as often as there are rounds.
