@@ -34,7 +34,7 @@ describe("the pages for everybody", () => {
         await site.inPage(async (page) => {
           await page.emulateMedia({ colorScheme: scheme });
           await page.setViewportSize({ width, height: 800 });
-          for (const [place, ready] of [["#/", ".card-link"], ["#/watch/broken.mp4", ".notice h1"], ["#/watch/nothing", ".notice h1"]]) {
+          for (const [place, ready] of [["#/", ".card-link"], ["#/watch/broken.mp4", ".notice h1"], ["#/watch/nothing", ".notice h1"], ["#/live", ".recipe"], ["#/live/nothing", ".notice h1"]]) {
             await page.goto(site.secure() + place);
             await page.locator(ready ?? "").first().waitFor();
             await accessible(page);

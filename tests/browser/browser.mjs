@@ -35,8 +35,8 @@ function trust(quic, { secure, spki }) {
 }
 
 /** A server with these clips and a browser that trusts it.
- * @param {Quic} quic @param {string[]} clips */
-async function openSite(quic, ...clips) {
+ * @param {Quic} quic @param {string[]} clips @param {string} [config] of the server, in TOML */
+export async function openSite(quic, clips, config) {
   /** @type {(() => unknown)[]} */
   const undo = [];
   const close = async () => {
@@ -54,7 +54,7 @@ async function openSite(quic, ...clips) {
   try {
     const media = makeMedia(...clips);
     undo.push(media.remove);
-    const server = await startServer(media.folder);
+    const server = await startServer(media.folder, config);
     undo.push(server.stop);
     const profile = mkdtempSync(join(tmpdir(), "reelway-profile-"));
     undo.push(() => rmSync(profile, { recursive: true, force: true }));
@@ -77,9 +77,20 @@ async function openSite(quic, ...clips) {
 /** The same for all tests of a file or suite.
  * @param {Quic} quic @param {string[]} clips */
 export function useSite(quic, ...clips) {
+  return use(() => openSite(quic, clips));
+}
+
+/** The same with live streams, and nothing in the library.
+ * @param {string} config of the server, in TOML */
+export function useLiveSite(config) {
+  return use(() => openSite("forced", [], config));
+}
+
+/** @param {() => ReturnType<typeof openSite>} open */
+function use(open) {
   /** @type {Awaited<ReturnType<typeof openSite>>} */
   let site;
-  before(async () => void (site = await openSite(quic, ...clips)), { timeout: PATIENCE });
+  before(async () => void (site = await open()), { timeout: PATIENCE });
   after(() => site?.close(), { timeout: PATIENCE });
   return {
     /** Where it is with TLS and HTTP/3. */
@@ -119,7 +130,7 @@ function keepSourceBuffers() {
  * @param {import("playwright-core").BrowserContext} context
  * @param {(page: Page) => Promise<void>} visit
  * @param {RegExp} [expected] */
-async function inPage(context, visit, expected) {
+export async function inPage(context, visit, expected) {
   const page = await context.newPage();
   /** @type {string[]} */
   const faults = [];

@@ -7,6 +7,8 @@ interface Window {
       protocol: string | null;
       startupMs: number | null;
       buffer: number;
+      latency: number | null;
+      stalls: number;
       rendition: string | null;
       ended: boolean;
       error: string | null;
@@ -16,6 +18,8 @@ interface Window {
   bare: { video: HTMLVideoElement; player: any; error: string };
   /** The segments of video that came, in a test that keeps them. */
   segments: { number: number; rung: string }[];
+  /** What a viewer of a live stream has seen: milliseconds each frame was late, and stalls. */
+  seen: { latencies: number[]; stalls: number };
   /** Every SourceBuffer that was made, oldest first. */
   sourceBuffers: { type: string; source: MediaSource; buffer: SourceBuffer }[];
 }

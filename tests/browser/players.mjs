@@ -19,7 +19,8 @@ export const PLAYERS = /** @type {const} */ ({
   "Shaka Player by HLS": { library: "shaka", manifest: "master.m3u8" },
   "Shaka Player by DASH": { library: "shaka", manifest: "manifest.mpd" },
 });
-/** @typedef {keyof typeof PLAYERS} Name */
+/** And the browser alone, which plays what has no end as a file.
+ * @typedef {keyof typeof PLAYERS | "the browser"} Name */
 export const NAMES = /** @type {Name[]} */ (Object.keys(PLAYERS));
 
 /** The text of a library, as an expression without a value.
@@ -32,9 +33,9 @@ function code(library) {
  * @param {Page} page @param {string} origin @param {Name} name @param {string} path of the folder that the manifest is in
  * @param {((player: any) => void)} [prepare] runs in the page before anything is loaded */
 export async function openPlayer(page, origin, name, path, prepare) {
-  const { library, manifest } = PLAYERS[name];
+  const { library, manifest } = name === "the browser" ? { library: undefined, manifest: "stream.mp4" } : PLAYERS[name];
   await page.goto(`${origin}healthz`);
-  await page.evaluate(code(library));
+  if (library) await page.evaluate(code(library));
   await page.evaluate(`window.prepare = ${prepare ?? "() => undefined"}`);
   await page.evaluate(
     async ({ library, url }) => {
@@ -45,7 +46,9 @@ export async function openPlayer(page, origin, name, path, prepare) {
       const bare = { video, player: /** @type {any} */ (undefined), error: "" };
       window.bare = bare;
       video.addEventListener("error", () => (bare.error = video.error?.message || "the element failed"));
-      if (library === "hls") {
+      if (library === undefined) {
+        video.src = url;
+      } else if (library === "hls") {
         bare.player = new Hls();
         bare.player.on("hlsError", (/** @type {unknown} */ _, /** @type {any} */ data) => {
           if (data.fatal) bare.error = `${data.details}: ${data.error?.message}`;

@@ -3,7 +3,7 @@
 import { strict as assert } from "node:assert";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,12 +23,15 @@ export function binary() {
 }
 
 /** Serves a folder.
- * @param {string} media */
-export async function startServer(media) {
+ * @param {string} media @param {string} [config] its configuration, in TOML */
+export async function startServer(media, config) {
   const program = binary();
   const data = mkdtempSync(join(tmpdir(), "reelway-data-"));
   const ports = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
-  const child = spawn(program, ["serve", "--media", media, "--data", data, ...ports], { stdio: ["ignore", "pipe", "pipe"] });
+  const file = join(data, "reelway.toml");
+  if (config !== undefined) writeFileSync(file, config);
+  const configured = config === undefined ? [] : ["--config", file];
+  const child = spawn(program, ["serve", "--media", media, "--data", data, ...ports, ...configured], { stdio: ["ignore", "pipe", "pipe"] });
   // However the tests end, the server ends with them.
   const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);

@@ -28,6 +28,7 @@ usage: cargo xtask COMMAND
   wasm                          build the npm package into wasm/dist, the core for JavaScript into wasm/pkg
   bundlers                      build a page that uses the npm package with each bundler, and run it in Chromium
   bench [ARGS]                  build and run the benchmarks
+  bench live-players [ARGS]     how late live pictures are in each player, in Chromium
 ";
 
 fn main() -> ExitCode {
@@ -61,6 +62,7 @@ fn dispatch(command: &str, args: &[String]) -> Option<Result<()>> {
         ("web", []) => Some(needs::ensure(&[needs::NODE]).and_then(|()| web::build())),
         ("wasm", []) => Some(wasm_package()),
         ("bundlers", []) => Some(bundlers()),
+        ("bench", [name, args @ ..]) if name == "live-players" => Some(test::bench_live_players(args)),
         ("bench", args) => Some(bench(args)),
         _ => None,
     }
@@ -85,8 +87,13 @@ fn bundlers() -> Result<()> {
 /// Runs the benchmark program on the release build, with the arguments as they are.
 fn bench(args: &[String]) -> Result<()> {
     needs::ensure(&[needs::NODE, needs::FFMPEG])?;
-    web::build()?;
-    run::Step::cargo("reelway, release build").args(["build", "--release", "--package", "reelway"]).shown()?;
+    build_release()?;
     let bench = ["run", "--quiet", "--release", "--package", "reelway-bench", "--"];
     run::Step::cargo("benchmarks").args(bench).args(args).shown()
+}
+
+/// The program as it is given to people, with the pages in it.
+fn build_release() -> Result<()> {
+    web::build()?;
+    run::Step::cargo("reelway, release build").args(["build", "--release", "--package", "reelway"]).shown()
 }

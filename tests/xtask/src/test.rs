@@ -49,6 +49,18 @@ pub fn matching(filter: &str) -> Result<()> {
     rust_tests(&[filter])
 }
 
+/// How late live pictures are in each player; what needs a browser lives with the browser tests.
+pub fn bench_live_players(args: &[String]) -> Result<()> {
+    needs::ensure(&[NODE, FFMPEG, CHROMIUM])?;
+    for package in [web::WEB, BROWSER] {
+        package.install()?;
+    }
+    crate::build_release()?;
+    let server = place::target().join("release").join(format!("reelway{}", std::env::consts::EXE_SUFFIX));
+    let step = BROWSER.script("bench").args(["--"]).args(args);
+    step.env("REELWAY_BIN", &server).env("CHROMIUM", place::on_path("chromium").unwrap_or_default()).shown()
+}
+
 /// The examples in the documentation first: the summary of the tests proper then comes last.
 fn rust_tests(filter: &[&str]) -> Result<()> {
     if filter.is_empty() {

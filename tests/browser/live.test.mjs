@@ -1,0 +1,129 @@
+/** A live stream of ffmpeg in every player over HTTP/3: it plays on without a stall, goes back in time, and outlives its viewer's pauses. */
+
+import { strict as assert } from "node:assert";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { PATIENCE, shoot, useLiveSite } from "./browser.mjs";
+import { state, stats } from "./player.mjs";
+import { openPlayer, playPast } from "./players.mjs";
+import { startSource } from "./source.mjs";
+import { look, seen, watchOn } from "./viewer.mjs";
+
+/** @typedef {import("playwright-core").Page} Page */
+
+const CONFIG = '[live]\nsegment = "1s"\npart = "200ms"\n';
+/** How long each is watched, in seconds. */
+const WATCHED = 6;
+/** Until then it may wait: a file without end begins with the little that there is of it, and the browser lets it lie back by waiting. */
+const SETTLED = { hls: 1, dash: 1, file: 10 };
+/** In the clock of the picture a frame of long ago would be later than this, in milliseconds. */
+const NOT_LIVE = 30_000;
+
+/** @param {Page} page @param {string} name */
+async function cameOverHttp3(page, name) {
+  const requests = await page.evaluate(() => {
+    const all = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType("resource"));
+    return all.map(({ name, nextHopProtocol }) => ({ path: new URL(name).pathname, nextHopProtocol }));
+  });
+  const media = requests.filter(({ path, nextHopProtocol }) => path.startsWith(`/live/${name}/`) && nextHopProtocol !== "");
+  assert.deepEqual([...new Set(media.map(({ nextHopProtocol }) => nextHopProtocol))], ["h3"]);
+}
+
+/** Opens the page of a stream, to be played one way.
+ * @param {Page} page @param {string} origin @param {string} name @param {"hls" | "dash" | "file"} way */
+async function openStream(page, origin, name, way) {
+  await page.goto(`${origin}#/live/${name}`);
+  await page.locator(".switch label", { has: page.locator(`input[value=${way}]`) }).click();
+  await page.waitForFunction((way) => window.reelway.state().engine === way && (document.querySelector("video")?.currentTime ?? 0) > 0 && !document.querySelector("video")?.paused, way);
+}
+
+describe("live", () => {
+  const site = useLiveSite(CONFIG);
+  /** @type {ReturnType<typeof startSource>} */
+  let source;
+  before(async () => void (source = startSource(`${site.plain()}ingest/clock`)));
+  after(() => source?.kill());
+
+  test("the list tells how to publish, and shows what is on", { timeout: PATIENCE }, async () => {
+    await site.inPage(async (page) => {
+      await page.goto(`${site.secure()}#/live`);
+      await page.getByRole("link", { name: /^clock Live/ }).waitFor();
+      await page.getByLabel("Name").fill("my cam");
+      assert.match(await page.locator(".recipe").innerText(), /ffmpeg [^]*\/ingest\/my-cam$/);
+      await page.locator("label", { hasText: "GStreamer" }).click();
+      assert.match(await page.locator(".recipe").innerText(), /gst-launch-1\.0 [^]*\/ingest\/my-cam/);
+      await shoot(page, "live-list");
+      await page.getByRole("link", { name: /^clock Live/ }).click();
+      await page.getByRole("heading", { level: 1, name: "clock" }).waitFor();
+      await page.waitForFunction(() => (document.querySelector("video")?.currentTime ?? 0) > 0);
+    });
+  });
+
+  for (const way of /** @type {const} */ (["hls", "dash", "file"])) {
+    test(`the page by ${way}`, { timeout: 2 * PATIENCE }, async () => {
+      await site.inPage(async (page) => {
+        await openStream(page, site.secure(), "clock", way);
+        await watchOn(page, SETTLED[way]);
+        await look(page);
+        await watchOn(page, WATCHED);
+        const { frames, most, stalls } = await seen(page);
+        assert.equal(stalls, 0);
+        assert.ok(frames > 0 && most < NOT_LIVE, `${frames} frames, at most ${most} ms late`);
+        assert.equal((await state(page)).error, null);
+        assert.match((await stats(page))["Protocol"] ?? "", /HTTP\/3/);
+        if (way !== "file") assert.ok(Number((await state(page)).latency) > 0);
+        await shoot(page, `live-${way}`);
+      });
+    });
+  }
+
+  for (const name of /** @type {const} */ (["hls.js", "dash.js", "Shaka Player by HLS", "Shaka Player by DASH", "the browser"])) {
+    test(name, { timeout: 2 * PATIENCE }, async () => {
+      await site.inPage(async (page) => {
+        const lowLatency = (/** @type {any} */ player) => player.configure?.("streaming.lowLatencyMode", true);
+        await openPlayer(page, site.secure(), name, "live/clock", lowLatency);
+        await playPast(page, 0);
+        await watchOn(page, name === "the browser" ? SETTLED.file : SETTLED.hls);
+        await look(page);
+        await watchOn(page, WATCHED);
+        const { frames, most, stalls } = await seen(page);
+        assert.equal(stalls, 0);
+        assert.ok(frames > 0 && most < NOT_LIVE, `${frames} frames, at most ${most} ms late`);
+        assert.equal(await page.evaluate(() => window.bare.error), "");
+        if (name !== "the browser") await cameOverHttp3(page, "clock");
+      });
+    });
+  }
+
+  for (const way of /** @type {const} */ (["hls", "dash"])) {
+    test(`back in time and to the newest again, by ${way}`, { timeout: 2 * PATIENCE }, async () => {
+      await site.inPage(async (page) => {
+        await openStream(page, site.secure(), "clock", way);
+        await watchOn(page, 1);
+        await page.keyboard.press("j");
+        await page.locator(".to-live:not(.at-edge)").waitFor();
+        await watchOn(page, 2);
+        await page.getByRole("button", { name: "Live", exact: true }).click();
+        await page.locator(".to-live.at-edge").waitFor();
+        await watchOn(page, 2);
+        assert.equal((await state(page)).error, null);
+      });
+    });
+  }
+
+  test("a viewer who pauses for half a minute goes on", { timeout: 3 * PATIENCE }, async () => {
+    await Promise.all(
+      /** @type {const} */ (["hls", "dash", "file"]).map((way) =>
+        site.inPage(async (page) => {
+          await openStream(page, site.secure(), "clock", way);
+          await watchOn(page, 1);
+          await page.keyboard.press("k");
+          await sleep(30_000);
+          await page.keyboard.press("k");
+          await watchOn(page, 3);
+          assert.equal((await state(page)).error, null);
+        }),
+      ),
+    );
+  });
+});

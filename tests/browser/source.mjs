@@ -1,0 +1,65 @@
+/** An encoder with a clock in its picture: what a viewer sees tells when it was made, to the millisecond. */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+
+export const WIDTH = 384;
+export const HEIGHT = 216;
+const RATE = 25;
+/** The time stands in this many bars along the lower edge, in milliseconds, the lowest bit on the left, white for 1; then it begins anew. */
+export const BITS = 24;
+const BAR = WIDTH / BITS;
+/** As high as two macroblocks, so that the bars stay sharp. */
+const STRIP = 32;
+
+/** What is sent: `segment` in seconds is the distance of key frames.
+ * @param {string} url @param {{ segment?: number }} [options] */
+export function startSource(url, { segment = 1 } = {}) {
+  const input = ["-probesize", "32", "-f", "rawvideo", "-pix_fmt", "gray", "-video_size", `${WIDTH}x${HEIGHT}`, "-framerate", String(RATE), "-i", "pipe:0"];
+  const sound = ["-re", "-f", "lavfi", "-i", "sine=frequency=440:beep_factor=2:sample_rate=48000"];
+  const gop = String(segment * RATE);
+  const codecs = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-c:a", "aac"];
+  const output = ["-f", "mp4", "-movflags", "+frag_every_frame+empty_moov+default_base_moof+delay_moov", "-flush_packets", "1", url];
+  const ffmpeg = spawn("ffmpeg", ["-hide_banner", "-loglevel", "error", "-nostats", ...input, ...sound, ...codecs, ...output], { stdio: ["pipe", "ignore", "pipe"] });
+  const kill = () => ffmpeg.kill("SIGKILL");
+  process.once("exit", kill);
+  let complaints = "";
+  ffmpeg.stderr.setEncoding("utf8").on("data", (text) => (complaints += text));
+  // It is killed while it is written to.
+  ffmpeg.stdin.on("error", () => undefined);
+  const ended = once(ffmpeg, "exit");
+
+  const frame = Buffer.alloc(WIDTH * HEIGHT, 96);
+  const began = Date.now();
+  let sent = 0;
+  const timer = setInterval(() => {
+    for (; sent * 1000 <= (Date.now() - began) * RATE; sent += 1) {
+      draw(frame, sent, Date.now());
+      ffmpeg.stdin.write(Buffer.from(frame));
+    }
+  }, 5);
+  return {
+    complaints: () => complaints,
+    /** As if its power had gone. */
+    async kill() {
+      clearInterval(timer);
+      kill();
+      await ended;
+      process.off("exit", kill);
+    },
+  };
+}
+
+/** @param {Buffer} frame @param {number} number @param {number} time */
+function draw(frame, number, time) {
+  // Something that moves, above.
+  const at = (number * 4) % WIDTH;
+  for (let y = 0; y < HEIGHT - STRIP; y += 1) {
+    frame.fill(96, y * WIDTH, (y + 1) * WIDTH);
+    frame.fill(200, y * WIDTH + at, y * WIDTH + Math.min(at + 16, WIDTH));
+  }
+  for (let bit = 0; bit < BITS; bit += 1) {
+    const value = Math.floor(time / 2 ** bit) % 2 === 1 ? 235 : 16;
+    for (let y = HEIGHT - STRIP; y < HEIGHT; y += 1) frame.fill(value, y * WIDTH + bit * BAR, y * WIDTH + (bit + 1) * BAR);
+  }
+}

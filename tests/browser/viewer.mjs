@@ -1,0 +1,43 @@
+/** A viewer of a live stream with a clock in its picture (source.mjs): how late each frame is, and how often playing stood still. */
+
+import { BITS, HEIGHT, WIDTH } from "./source.mjs";
+
+/** @typedef {import("playwright-core").Page} Page */
+
+/** Begins to look at the video of the page.
+ * @param {Page} page */
+export async function look(page) {
+  await page.locator("video").evaluate((/** @type {HTMLVideoElement} */ video, { bits, width, height }) => {
+    const seen = { latencies: /** @type {number[]} */ ([]), stalls: 0 };
+    window.seen = seen;
+    video.addEventListener("waiting", () => (seen.stalls += video.seeking ? 0 : 1));
+    const canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    const note = () => {
+      const now = Date.now();
+      context?.drawImage(video, 0, 0, width, height);
+      const row = context?.getImageData(0, height - 16, width, 1).data ?? [];
+      const lit = (/** @type {number} */ bit) => (row[Math.floor(((bit + 0.5) * width) / bits) * 4] ?? 0) > 127;
+      const made = Array.from({ length: bits }, (_, bit) => (lit(bit) ? 2 ** bit : 0)).reduce((sum, value) => sum + value);
+      seen.latencies.push((((now - made) % 2 ** bits) + 2 ** bits) % 2 ** bits);
+      video.requestVideoFrameCallback(note);
+    };
+    video.requestVideoFrameCallback(note);
+  }, { bits: BITS, width: WIDTH, height: HEIGHT });
+}
+
+/** What has been seen since: milliseconds from the making of a frame to its being shown, and stalls.
+ * @param {Page} page */
+export async function seen(page) {
+  const { latencies, stalls } = await page.evaluate(() => window.seen);
+  const sorted = [...latencies].sort((a, b) => a - b);
+  const at = (/** @type {number} */ part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
+  return { frames: sorted.length, median: at(0.5), p95: at(0.95), most: at(1), stalls };
+}
+
+/** Waits until this many more seconds have been played.
+ * @param {Page} page @param {number} seconds */
+export async function watchOn(page, seconds) {
+  const from = await page.locator("video").evaluate((/** @type {HTMLVideoElement} */ video) => video.currentTime);
+  await page.waitForFunction((until) => (document.querySelector("video")?.currentTime ?? 0) > until, from + seconds, { timeout: seconds * 1000 + 30_000 });
+}
