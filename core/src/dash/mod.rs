@@ -43,7 +43,10 @@ pub fn mpd(presentation: &Presentation) -> String {
     let mut text = start(presentation);
     let longest = presentation.renditions.iter().flat_map(|rendition| {
         let scale = rendition.timeline.timescale;
-        rendition.timeline.segments.iter().map(move |segment| rescale_length(segment.duration, scale, Timescale::MILLIS))
+        let segments = rendition.timeline.segments.iter().map(|segment| segment.duration);
+        // Where one duration is told for all, it may be longer than each of them: the first begins where the presentation does.
+        let told = representation::told_duration(&rendition.timeline, presentation);
+        segments.chain(told).map(move |duration| rescale_length(duration, scale, Timescale::MILLIS))
     });
     // No segment may last longer than this says (5.3.1.2), rounding included.
     let longest = longest.max().unwrap_or(0).saturating_add(1);

@@ -72,9 +72,9 @@ pub fn write(text: &mut String, rendition: &Rendition, tell: &dyn Tell) {
 
 impl Tell for Presentation {
     fn tell_rendition(&self, text: &mut String, rendition: &Rendition) {
-        match (self.layout, self.addressing) {
-            (Layout::SingleFile, _) => write_file(text, self, rendition),
-            (Layout::Segments, addressing) => write_template(text, self, &rendition.timeline, addressing),
+        match self.layout {
+            Layout::SingleFile => write_file(text, self, rendition),
+            Layout::Segments => write_template(text, self, &rendition.timeline),
         }
     }
 }
@@ -130,7 +130,7 @@ fn write_file(text: &mut String, presentation: &Presentation, rendition: &Rendit
     );
 }
 
-fn write_template(text: &mut String, presentation: &Presentation, timeline: &Timeline, addressing: Addressing) {
+fn write_template(text: &mut String, presentation: &Presentation, timeline: &Timeline) {
     let _ = write!(
         text,
         "        <SegmentTemplate timescale=\"{}\"{} initialization=\"$RepresentationID$/init.mp4\" \
@@ -138,11 +138,7 @@ fn write_template(text: &mut String, presentation: &Presentation, timeline: &Tim
         timeline.timescale.get(),
         time_offset(presentation.start, timeline.timescale)
     );
-    let duration = match addressing {
-        Addressing::Number => constant_duration(timeline, presentation),
-        Addressing::Timeline => None,
-    };
-    match duration {
+    match told_duration(timeline, presentation) {
         Some(duration) => {
             let _ = writeln!(text, " duration=\"{duration}\"/>");
         }
@@ -151,6 +147,14 @@ fn write_template(text: &mut String, presentation: &Presentation, timeline: &Tim
             write_timeline(text, timeline.segments.iter().map(|segment| (segment.start, segment.duration)));
             text.push_str("          </SegmentTimeline>\n        </SegmentTemplate>\n");
         }
+    }
+}
+
+/// The one duration that is told for all segments, if one is.
+pub fn told_duration(timeline: &Timeline, presentation: &Presentation) -> Option<u64> {
+    match presentation.addressing {
+        Addressing::Number if presentation.layout == Layout::Segments => constant_duration(timeline, presentation),
+        _ => None,
     }
 }
 
