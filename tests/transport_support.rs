@@ -282,13 +282,19 @@ impl<S: Service> Server<S> {
 
 /// One for all tests of a run.
 pub fn identity() -> Identity {
-    static DATA: LazyLock<PathBuf> = LazyLock::new(|| {
-        let data = std::env::temp_dir().join(format!("reelway-transport-tests-{}", std::process::id()));
-        Identity::development(&data).unwrap();
-        data
-    });
     Identity::development(&DATA).unwrap()
 }
+
+/// Its certificate, PEM.
+pub fn certificate_file() -> PathBuf {
+    DATA.join("tls/dev-cert.pem")
+}
+
+static DATA: LazyLock<PathBuf> = LazyLock::new(|| {
+    let data = std::env::temp_dir().join(format!("reelway-transport-tests-{}", std::process::id()));
+    Identity::development(&data).unwrap();
+    data
+});
 
 /// Trusts just that certificate.
 pub fn tls(identity: &Identity, alpn: &str) -> ClientConfig {

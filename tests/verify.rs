@@ -229,11 +229,11 @@ fn exit_codes_tell_the_outcome() -> Result<()> {
     let ran = run(&["verify", "--json", "out"], folder.path())?;
     let list: serde_json::Value = serde_json::from_str(&ran.out)?;
     ensure!(ran.code == Some(1) && list.pointer("/0/severity") == Some(&"error".into()), "{ran:?}");
-    for (argument, reason) in [("nowhere", "cannot read nowhere"), ("https://example.org/", "only folders")] {
+    for (argument, reason) in [("nowhere", "cannot read nowhere"), ("http://127.0.0.1:1/", "cannot read http")] {
         let ran = run(&["verify", argument], folder.path())?;
         ensure!(ran.code == Some(1) && ran.err.lines().count() == 1 && ran.err.contains(reason) && ran.out.is_empty(), "{ran:?}");
     }
-    for arguments in [&["verify"][..], &["verify", "out", "--xml"]] {
+    for arguments in [&["verify"][..], &["verify", "out", "--xml"], &["verify", "http://127.0.0.1:1/", "--http", "4"]] {
         let ran = run(arguments, folder.path())?;
         ensure!(ran.code == Some(2) && ran.out.is_empty(), "{ran:?}");
     }

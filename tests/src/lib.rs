@@ -14,12 +14,14 @@
 //! | what stands in the manifests | [`manifests`], [`schema`] |
 //! | whether JSON is as the API describes it | [`description`] |
 //! | the `reelway` binary | [`program`] |
+//! | what fuzz targets do with any bytes | [`fuzzing`] |
 //! | a job for each item on all processors | [`parallel`] |
 
 pub mod decrypt;
 pub mod description;
 pub mod ffmpeg;
 pub mod files;
+pub mod fuzzing;
 pub mod layout;
 pub mod live;
 pub mod manifests;

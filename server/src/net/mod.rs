@@ -25,12 +25,14 @@
 //! | `activity`, `drain` | closing what is idle; stopping |
 //! | `tcp` | hyper |
 //! | `quic` | HTTP/3, from frames up to one exchange |
+//! | `client` | the other side: requests over each of the three |
 
 mod activity;
 mod address;
 mod answer;
 mod bind;
 mod certificates;
+pub mod client;
 mod dev_certificate;
 mod drain;
 mod error;

@@ -41,14 +41,14 @@ impl Header {
     }
 }
 
-impl Check {
+impl Check<'_> {
     /// The header at `part`; its faults are noted the first time.
     pub fn header(&mut self, part: &Part) -> Option<Rc<Header>> {
         if let Some(known) = self.headers.get(part) {
             return known.clone();
         }
         let path = &part.path;
-        let header = match self.folder.read_part(part, MAX_HEADER) {
+        let header = match self.read(path, part.range.as_ref(), MAX_HEADER) {
             Ok(bytes) => self.read_header(path, &bytes),
             Err(error) => {
                 self.error(path, format!("the header cannot be read: {error}"), CLAUSE);
@@ -197,10 +197,10 @@ fn shift(edits: &[Edit], movie: Timescale, media: Timescale) -> i64 {
     shift
 }
 
-impl Check {
+impl Check<'_> {
     /// Whether bytes that a manifest names lie inside the file.
     pub fn range_inside(&mut self, from: &str, path: &str, offset: u64, length: u64, clause: &'static str) -> bool {
-        let size = self.folder.size(path).unwrap_or(0);
+        let size = self.publication.size(path).unwrap_or(0);
         let inside = offset.checked_add(length).is_some_and(|end| end <= size) && length > 0;
         if !inside {
             self.error(from, format!("{length} bytes from byte {offset} of '{path}' are named, it has {size} bytes"), clause);

@@ -17,11 +17,11 @@ struct Index {
     references: Vec<(u64, u64, bool)>,
 }
 
-impl Check {
+impl Check<'_> {
     /// The segments that the index at `part` names, each with its place and its time.
     pub fn index(&mut self, part: &Part) -> Option<(Vec<Option<Part>>, Vec<Span>)> {
         let path = &part.path;
-        let bytes = match self.folder.read_part(part, MAX_INDEX) {
+        let bytes = match self.read(path, part.range.as_ref(), MAX_INDEX) {
             Ok(bytes) => bytes,
             Err(error) => {
                 self.error(path, format!("the index cannot be read: {error}"), CLAUSE);
@@ -46,7 +46,7 @@ impl Check {
             spans.push(Span { time, duration: *duration, scale: index.scale });
             (position, time) = (end, time.saturating_add(*duration));
         }
-        if self.folder.size(path).is_ok_and(|size| size > position) {
+        if self.publication.size(path).is_ok_and(|size| size > position) {
             self.error(path, format!("the index ends at byte {position}, the file does not"), CLAUSE);
         }
         Some((places, spans))

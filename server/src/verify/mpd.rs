@@ -5,11 +5,13 @@ use roxmltree::{Document, Node, ParsingOptions};
 use super::{
     Check,
     attributes::micros,
-    representation::{Context, Span},
+    representation::{Context, Level, Span},
 };
 
 /// Nodes of an MPD more than this are refused.
 const MOST_NODES: u32 = 1 << 21;
+/// Representations more than this, in all MPDs together, are not looked at.
+const MOST_REPRESENTATIONS: usize = 1 << 13;
 const MPD: &str = "ISO/IEC 23009-1 5.3.1.2";
 const PERIOD: &str = "ISO/IEC 23009-1 5.3.2.2";
 const SET: &str = "ISO/IEC 23009-1 5.3.3.2";
@@ -18,7 +20,7 @@ const COMMON: &str = "ISO/IEC 23009-1 5.3.7.2";
 /// Elements nested deeper than this are in no MPD.
 const MOST_DEEP: usize = 64;
 
-impl Check {
+impl Check<'_> {
     /// Checks the MPD `text` of the file `name`, and the segments that it names.
     pub fn mpd(&mut self, name: &str, text: &str) {
         if depth(text) > MOST_DEEP {
@@ -40,12 +42,18 @@ impl Check {
         }
         let total = self.duration(name, root, "mediaPresentationDuration");
         let longest = self.duration(name, root, "maxSegmentDuration");
-        let dynamic = root.attribute("type") == Some("dynamic");
+        let live = root.attribute("type") == Some("dynamic");
+        self.verdict.live |= live;
+        for required in ["availabilityStartTime", "publishTime"] {
+            if live && root.attribute(required).is_none() {
+                self.error(name, format!("a dynamic MPD has no {required}"), MPD);
+            }
+        }
         let periods: Vec<Node<'_, '_>> = elements(root, "Period").collect();
         if periods.is_empty() {
             self.error(name, "MPD has no Period", MPD);
         }
-        if !dynamic && total.is_none() && periods.last().is_none_or(|period| period.attribute("duration").is_none()) {
+        if !live && total.is_none() && periods.last().is_none_or(|period| period.attribute("duration").is_none()) {
             self.error(name, "a static MPD has neither mediaPresentationDuration nor the duration of its last Period", MPD);
         }
         for period in &periods {
@@ -55,8 +63,9 @@ impl Check {
             let own = period.attribute("duration").and_then(iso_duration);
             let length = own.or(total.filter(|_| periods.len() == 1));
             self.reached = 0;
+            let above = [Level::of(root), Level::of(*period)];
             for set in elements(*period, "AdaptationSet") {
-                self.adaptation_set(name, &[root, *period, set], length, longest);
+                self.adaptation_set(name, set, &above, Lengths { length, longest, live });
             }
             // Some media may be shorter than others; something has to last as long as is said.
             let segment = longest.unwrap_or(0).max(1_000_000);
@@ -76,13 +85,17 @@ impl Check {
         duration
     }
 
-    fn adaptation_set(&mut self, name: &str, levels: &[Node<'_, '_>], length: Option<u64>, longest: Option<u64>) {
-        let Some(set) = levels.last().copied() else { return };
+    fn adaptation_set(&mut self, name: &str, set: Node<'_, '_>, above: &[Level<'_>], Lengths { length, longest, live }: Lengths) {
+        let levels = [above, &[Level::of(set)]].concat();
         let mut aligned: Option<(String, Vec<Span>)> = None;
         if elements(set, "Representation").next().is_none() {
             self.error(name, "an AdaptationSet has no Representation", SET);
         }
         for representation in elements(set, "Representation") {
+            self.representations += 1;
+            if self.representations > MOST_REPRESENTATIONS {
+                return self.error(name, format!("more than {MOST_REPRESENTATIONS} Representations"), SET);
+            }
             let id = representation.attribute("id").unwrap_or_default();
             if id.is_empty() {
                 self.error(name, "a Representation has no id", REPRESENTATION);
@@ -97,8 +110,8 @@ impl Check {
                 }
             }
             let codecs = representation.attribute("codecs").or(set.attribute("codecs")).unwrap_or_default();
-            let levels = [levels, &[representation]].concat();
-            let context = Context { name, levels: &levels, id, bandwidth: bandwidth.unwrap_or(0), codecs, length, longest };
+            let levels = [levels.as_slice(), &[Level::of(representation)]].concat();
+            let context = Context { name, levels: &levels, id, bandwidth: bandwidth.unwrap_or(0), codecs, length, live, longest };
             let Some(spans) = self.representation(&context) else { continue };
             let stated = ["segmentAlignment", "subsegmentAlignment"].map(|name| set.attribute(name).is_some_and(|text| text != "false"));
             if !stated.contains(&true) {
@@ -116,6 +129,17 @@ impl Check {
             }
         }
     }
+}
+
+/// What the levels above a set say of time, in microseconds.
+#[derive(Clone, Copy)]
+struct Lengths {
+    /// Of the Period.
+    length: Option<u64>,
+    /// `maxSegmentDuration`.
+    longest: Option<u64>,
+    /// Whether the MPD is dynamic.
+    live: bool,
 }
 
 /// The child elements called `name`.

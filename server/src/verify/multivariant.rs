@@ -13,9 +13,21 @@ const MEDIA: &str = "RFC 8216bis 4.4.6.1";
 const GROUPS: &str = "RFC 8216bis 4.4.6.1.1";
 const FRAMES: &str = "RFC 8216bis 4.4.6.3";
 
+/// Renditions and variants more than this are not looked at: each is judged by others.
+const MOST_LISTED: usize = 1 << 12;
+
 /// Whether a playlist names other playlists.
 pub fn is_multivariant(text: &str) -> bool {
     text.lines().take(MOST_LINES).any(|line| line.starts_with("#EXT-X-STREAM-INF:") || line.starts_with("#EXT-X-I-FRAME-STREAM-INF:"))
+}
+
+/// The references of a playlist to other playlists; none in a media playlist.
+pub fn playlists(text: &str) -> impl Iterator<Item = &str> {
+    let lines = if is_multivariant(text) { MOST_LINES } else { 0 };
+    text.lines().take(lines).filter_map(|line| match line.split_once(':') {
+        Some(("#EXT-X-MEDIA" | "#EXT-X-I-FRAME-STREAM-INF", rest)) => value(&attributes(rest)?, "URI"),
+        _ => (!line.starts_with('#') && !line.is_empty()).then_some(line),
+    })
 }
 
 type List<'a> = Vec<(&'a str, &'a str)>;
@@ -35,7 +47,7 @@ struct Variant<'a> {
     i_frames: bool,
 }
 
-impl Check {
+impl Check<'_> {
     /// Checks the multivariant playlist `text` of the file `name`; `playlists` are those of the folder.
     pub fn multivariant(&mut self, name: &str, text: &str, playlists: &HashMap<String, MediaPlaylist>) {
         let (mut members, mut variants) = (Vec::new(), Vec::new());
@@ -80,6 +92,10 @@ impl Check {
         }
         if awaited.is_some() {
             self.error(name, "an EXT-X-STREAM-INF has no URI behind it", STREAM);
+        }
+        if members.len() + variants.len() > MOST_LISTED {
+            let what = format!("more than {MOST_LISTED} renditions and variants: none of them is looked at");
+            return self.error(name, what, "RFC 8216bis 4.4.6");
         }
         self.groups(name, &members);
         for variant in &variants {
@@ -167,14 +183,15 @@ impl Check {
         if video == Some(true) && value(list, "RESOLUTION").is_none() {
             self.warning(name, format!("{what}: no RESOLUTION"), clause);
         }
-        if std::iter::once(&own).chain(&others).chain(&texts).any(|playlist| playlist.segments.iter().any(|segment| segment.bytes == 0)) {
-            return; // what is not there cannot be measured, and is a fault of its own
-        }
+        let rates = |playlists: &[&MediaPlaylist]| playlists.iter().map(|playlist| playlist.rates).collect::<Option<Vec<_>>>();
+        let (Some(own), Some(others), Some(texts)) = (own.rates, rates(&others), rates(&texts)) else {
+            return; // what is not there cannot be measured; where it has to be, that is a fault of its own
+        };
         let sum = |of: fn((u64, u64)) -> u64| {
-            let most = |playlists: &[&MediaPlaylist]| playlists.iter().map(|playlist| of(playlist.rates())).max().unwrap_or(0);
+            let most = |rates: &[(u64, u64)]| rates.iter().copied().map(of).max().unwrap_or(0);
             let (most, text) = (most(&others), most(&texts));
             // Without video the playlist of the variant is one of its group, and one of them is played.
-            let played = if video == Some(false) { of(own.rates()).max(most) } else { of(own.rates()).saturating_add(most) };
+            let played = if video == Some(false) { of(own).max(most) } else { of(own).saturating_add(most) };
             played.saturating_add(text)
         };
         self.rate(name, what, ("BANDWIDTH", bandwidth), sum(|rates| rates.0), clause);

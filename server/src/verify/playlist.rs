@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{
     Check, Part, Place,
     attributes::{attributes, byte_range, micros, value},
-    folder::extension,
+    publication::extension,
     segments::Segment,
 };
 
@@ -21,10 +21,14 @@ pub struct MediaPlaylist {
     pub independent: bool,
     /// Whether it lists I-frames and no segments.
     pub i_frames_only: bool,
+    /// Whether more segments may come.
+    pub live: bool,
     /// `EXT-X-TARGETDURATION` in seconds.
     pub target: u64,
     /// The segments, with bytes of the file where they could be found.
     pub segments: Vec<Listed>,
+    /// The largest bit rate, and that of the whole; `None`: not all of it is there to be measured.
+    pub rates: Option<(u64, u64)>,
 }
 
 /// A segment as a playlist lists it.
@@ -56,6 +60,7 @@ struct State {
     /// Where the last range ended, and in which file: ranges without an offset begin there.
     last: Option<(String, u64)>,
     discontinuity: bool,
+    gap: bool,
     /// How the next segments are encrypted.
     key: Option<String>,
 }
@@ -67,8 +72,11 @@ impl MediaPlaylist {
     }
 
     /// The largest bit rate of segments that follow each other and last from half to one and a half target durations (4.4.6.2), and the
-    /// rate of the whole.
-    pub fn rates(&self) -> (u64, u64) {
+    /// rate of the whole; `None` where more is to come, or what is listed is not there.
+    fn measured(&self) -> Option<(u64, u64)> {
+        if self.live || self.segments.iter().any(|segment| segment.bytes == 0) {
+            return None;
+        }
         let rate = |bytes: u64, micros: u64| u64::try_from(u128::from(bytes) * 8_000_000 / u128::from(micros.max(1))).unwrap_or(u64::MAX);
         let target = self.target.max(1).saturating_mul(1_000_000);
         let mut peak = 0;
@@ -86,14 +94,17 @@ impl MediaPlaylist {
             }
         }
         let average = rate(self.segments.iter().fold(0, |sum, segment| sum.saturating_add(segment.bytes)), self.duration());
-        (peak.max(average), average)
+        Some((peak.max(average), average))
     }
 }
 
-impl Check {
+impl Check<'_> {
     /// Checks the media playlist `text` of the file `name`, and the segments that it lists.
     pub fn media_playlist(&mut self, name: &str, text: &str) -> MediaPlaylist {
         let mut state = State { needed: (1, ""), ..State::default() };
+        let named = text.lines().take(MOST_LINES).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let paths: Vec<String> = named.filter_map(|uri| self.publication.resolve(name, uri).ok()).collect();
+        self.publication.expect(&paths);
         for (number, line) in text.lines().enumerate() {
             if number == 0 && line != "#EXTM3U" {
                 self.error(name, "the first line is not #EXTM3U", "RFC 8216bis 4.4.1.1");
@@ -109,7 +120,9 @@ impl Check {
             }
         }
         self.whole(name, &state);
-        let playlist = state.playlist;
+        let mut playlist = MediaPlaylist { live: !state.ended, ..state.playlist };
+        playlist.rates = playlist.measured();
+        self.verdict.live |= playlist.live;
         if playlist.i_frames_only {
             self.listed_frames(&playlist);
         } else {
@@ -158,6 +171,10 @@ impl Check {
             "EXT-X-INDEPENDENT-SEGMENTS" => state.playlist.independent = true,
             "EXT-X-ENDLIST" => state.ended = true,
             "EXT-X-DISCONTINUITY" => state.discontinuity = true,
+            "EXT-X-GAP" => {
+                need(8, "EXT-X-GAP");
+                state.gap = true;
+            }
             "EXT-X-MAP" => self.map(name, text, state),
             "EXT-X-KEY" => {
                 let list = attributes(text).unwrap_or_default();
@@ -225,8 +242,12 @@ impl Check {
         let discontinuity = std::mem::take(&mut state.discontinuity);
         let mut listed = Listed { micros, bytes: 0, place: None, discontinuity };
         let named = state.range.take();
+        if std::mem::take(&mut state.gap) {
+            state.playlist.segments.push(listed); // nothing is there, nor has to be (4.4.4.7)
+            return;
+        }
         if let Some(path) = self.locate(name, uri, "RFC 8216bis 4.1") {
-            let size = self.folder.size(&path).unwrap_or(0);
+            let size = self.publication.size(&path).unwrap_or(0);
             let range = named.map(|(length, offset)| {
                 let next = state.last.as_ref().filter(|(file, _)| *file == path).map(|(_, end)| *end);
                 if offset.is_none() && next.is_none() {

@@ -9,9 +9,8 @@ use reelway_core::{
     coding::Reader,
     error::Result,
 };
-use roxmltree::Node;
 
-use super::{Check, Part, mpd::elements, representation::Context, segments::Faults};
+use super::{Check, Part, representation::Context, segments::Faults};
 
 const SENC: &str = "ISO/IEC 23001-7 7.2.1";
 const SAIZ: &str = "ISO/IEC 14496-12 8.7.8";
@@ -146,14 +145,13 @@ fn check_samples(
     Ok(())
 }
 
-impl Check {
+impl Check<'_> {
     /// `ContentProtection` of a Representation against its header.
     pub fn content_protection(&mut self, context: &Context<'_>, header: &Part) {
         const CLAUSE: &str = "ISO/IEC 23001-7 11.2";
         let Context { name, id, .. } = *context;
         let Some(header) = self.header(header) else { return };
-        let common = |node: &Node<'_, '_>| node.attribute("schemeIdUri") == Some("urn:mpeg:dash:mp4protection:2011");
-        let found = context.levels.iter().rev().find_map(|level| elements(*level, "ContentProtection").find(common));
+        let found = context.levels.iter().rev().find_map(|level| level.protection);
         let (scheme, element) = match (&header.protection, found) {
             (None, None) => return,
             (Some(scheme), Some(element)) => (scheme, element),

@@ -4,23 +4,59 @@ use roxmltree::Node;
 
 use super::{Check, Part, Place, mpd::elements};
 
-/// Segments of a Representation more than this are not looked at.
+/// Segments more than this, in all MPDs together, are not looked at: a line of text can name as many as it likes.
 const MOST_SEGMENTS: usize = 1 << 20;
 const TEMPLATE: &str = "ISO/IEC 23009-1 5.3.9.4.2";
 const TIMELINE: &str = "ISO/IEC 23009-1 5.3.9.6.2";
 const BASE: &str = "ISO/IEC 23009-1 5.3.9.2.2";
+
+/// What `MPD`, `Period`, `AdaptationSet` or `Representation` say of segments, found once: whoever is inside inherits it.
+#[derive(Clone, Copy, Default)]
+pub struct Level<'a> {
+    template: Option<Node<'a, 'a>>,
+    timeline: Option<Node<'a, 'a>>,
+    base: Option<Node<'a, 'a>>,
+    base_url: Option<&'a str>,
+    /// The `ContentProtection` that names the scheme of Common Encryption.
+    pub protection: Option<Node<'a, 'a>>,
+}
+
+impl<'a> Level<'a> {
+    pub fn of(node: Node<'a, 'a>) -> Self {
+        let mut level = Self::default();
+        for child in node.children().filter(Node::is_element) {
+            match child.tag_name().name() {
+                "SegmentTemplate" => {
+                    level.template.get_or_insert(child);
+                }
+                "SegmentBase" => {
+                    level.base.get_or_insert(child);
+                }
+                "BaseURL" => level.base_url = level.base_url.or(child.text()),
+                "ContentProtection" if child.attribute("schemeIdUri") == Some("urn:mpeg:dash:mp4protection:2011") => {
+                    level.protection.get_or_insert(child);
+                }
+                _ => {}
+            }
+        }
+        level.timeline = level.template.and_then(|template| elements(template, "SegmentTimeline").next());
+        level
+    }
+}
 
 /// What surrounds a Representation.
 pub struct Context<'a> {
     /// The file of the MPD.
     pub name: &'a str,
     /// `MPD`, `Period`, `AdaptationSet`, `Representation`.
-    pub levels: &'a [Node<'a, 'a>],
+    pub levels: &'a [Level<'a>],
     pub id: &'a str,
     pub bandwidth: u64,
     pub codecs: &'a str,
     /// How long its Period lasts, in microseconds.
     pub length: Option<u64>,
+    /// Whether the MPD is dynamic: segments may come and go.
+    pub live: bool,
     /// `maxSegmentDuration`, in microseconds.
     pub longest: Option<u64>,
 }
@@ -46,24 +82,25 @@ impl Span {
 }
 
 impl Context<'_> {
-    /// An attribute of the segment information `element`, from the innermost level that has it.
-    fn inherited(&self, element: &'static str, attribute: &str) -> Option<&str> {
-        self.levels.iter().rev().find_map(|level| elements(*level, element).next()?.attribute(attribute))
+    /// An attribute of `SegmentTemplate`, from the innermost level that has it.
+    fn template(&self, attribute: &str) -> Option<&str> {
+        self.levels.iter().rev().find_map(|level| level.template?.attribute(attribute))
     }
 
-    fn has(&self, element: &'static str) -> bool {
-        self.levels.iter().any(|level| elements(*level, element).next().is_some())
+    /// An attribute of `SegmentBase`, from the innermost level that has it.
+    fn base(&self, attribute: &str) -> Option<&str> {
+        self.levels.iter().rev().find_map(|level| level.base?.attribute(attribute))
     }
 
     fn number(&self, attribute: &str) -> Option<u64> {
-        self.inherited("SegmentTemplate", attribute)?.parse().ok()
+        self.template(attribute)?.parse().ok()
     }
 
     /// `BaseURL` of each level before `uri` (5.6).
     fn with_base(&self, uri: &str) -> String {
         let mut base = String::new();
         for level in self.levels {
-            let Some(text) = elements(*level, "BaseURL").next().and_then(|url| url.text()) else { continue };
+            let Some(text) = level.base_url else { continue };
             let text = text.trim();
             if text.contains(':') || text.starts_with('/') {
                 base.clear();
@@ -103,13 +140,13 @@ impl Context<'_> {
     }
 }
 
-impl Check {
+impl Check<'_> {
     /// Checks the segments of a Representation; returns where the MPD places them.
     pub fn representation(&mut self, context: &Context<'_>) -> Option<Vec<Span>> {
-        if context.has("SegmentTemplate") {
+        if context.levels.iter().any(|level| level.template.is_some()) {
             return self.template(context);
         }
-        if context.has("SegmentBase") {
+        if context.levels.iter().any(|level| level.base.is_some()) {
             return self.single_file(context);
         }
         let what = format!("Representation '{}' has neither SegmentTemplate nor SegmentBase", context.id);
@@ -121,11 +158,8 @@ impl Check {
     fn single_file(&mut self, context: &Context<'_>) -> Option<Vec<Span>> {
         let Context { name, id, .. } = *context;
         let path = self.locate(name, &context.with_base(""), BASE)?;
-        let initialization = context
-            .levels
-            .iter()
-            .rev()
-            .find_map(|level| elements(elements(*level, "SegmentBase").next()?, "Initialization").next()?.attribute("range"));
+        let bases = context.levels.iter().rev().filter_map(|level| level.base);
+        let initialization = bases.filter_map(|base| elements(base, "Initialization").next()).find_map(|part| part.attribute("range"));
         let mut part = |what: &str, range: Option<&str>| {
             let Some(range) = range else {
                 self.error(name, format!("Representation '{id}' has no {what}"), BASE);
@@ -140,11 +174,11 @@ impl Check {
             self.range_inside(name, &path, first, (last - first).saturating_add(1), BASE).then(|| Part { path: path.clone(), range })
         };
         let header = part("Initialization@range", initialization);
-        let index = part("indexRange", context.inherited("SegmentBase", "indexRange"));
+        let index = part("indexRange", context.base("indexRange"));
         let (header, index) = (header?, index?);
         self.codec_stated(context, &header);
         let (places, spans) = self.index(&index)?;
-        let offset = context.inherited("SegmentBase", "presentationTimeOffset").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let offset = context.base("presentationTimeOffset").and_then(|text| text.parse().ok()).unwrap_or(0);
         self.lengths(context, &spans, offset, true);
         self.placed(context, &header, &places, &spans, true);
         Some(spans)
@@ -166,7 +200,7 @@ impl Check {
             self.error(name, format!("Representation '{id}': timescale {scale}"), BASE);
             return None;
         };
-        let header = match context.inherited("SegmentTemplate", "initialization").map(|template| context.expand(template, 0, 0)) {
+        let header = match context.template("initialization").map(|template| context.expand(template, 0, 0)) {
             Some(Some(uri)) => self.locate(name, &context.with_base(&uri), TEMPLATE),
             _ => {
                 self.error(name, format!("Representation '{id}' has no initialization that can be read"), TEMPLATE);
@@ -178,31 +212,32 @@ impl Check {
             self.codec_stated(context, header);
             self.content_protection(context, header);
         }
-        let Some(media) = context.inherited("SegmentTemplate", "media") else {
+        let Some(media) = context.template("media") else {
             self.error(name, format!("Representation '{id}' has no media template"), TEMPLATE);
             return None;
         };
         let offset = context.number("presentationTimeOffset").unwrap_or(0);
-        let timeline =
-            context.levels.iter().rev().find_map(|level| elements(elements(*level, "SegmentTemplate").next()?, "SegmentTimeline").next());
+        let timeline = context.levels.iter().rev().find_map(|level| level.timeline);
         let spans = match timeline {
             Some(timeline) => self.timeline(context, timeline, scale, offset),
             None => self.constant(context, scale),
         };
         self.lengths(context, &spans, offset, timeline.is_some());
         let first = context.number("startNumber").unwrap_or(1);
-        let mut places = Vec::with_capacity(spans.len());
-        for (number, span) in (first..).zip(&spans) {
-            let Some(uri) = context.expand(media, number, span.time) else {
-                self.error(name, format!("Representation '{id}': media '{media}' has an identifier that does not exist"), TEMPLATE);
-                return None;
-            };
-            places.push(self.locate(name, &context.with_base(&uri), TEMPLATE).map(Part::whole));
-        }
+        let uris = (first..).zip(&spans).map(|(number, span)| Some(context.with_base(&context.expand(media, number, span.time)?)));
+        let Some(uris) = uris.collect::<Option<Vec<String>>>() else {
+            self.error(name, format!("Representation '{id}': media '{media}' has an identifier that does not exist"), TEMPLATE);
+            return None;
+        };
+        let paths: Vec<String> = uris.iter().filter_map(|uri| self.publication.resolve(name, uri).ok()).collect();
+        self.publication.expect(&paths);
+        let places: Vec<Option<Part>> = uris.iter().map(|uri| self.locate(name, uri, TEMPLATE).map(Part::whole)).collect();
         let behind = first.saturating_add(spans.len() as u64);
         if media.contains("$Number")
-            && let Some(path) = context.expand(media, behind, 0).and_then(|uri| super::folder::resolve(name, &context.with_base(&uri)).ok())
-            && self.folder.size(&path).is_ok()
+            && !context.live
+            && let Some(path) =
+                context.expand(media, behind, 0).and_then(|uri| self.publication.resolve(name, &context.with_base(&uri)).ok())
+            && self.publication.size(&path).is_ok()
         {
             self.warning(name, format!("'{path}' is there, but the timeline of '{id}' ends before it"), TIMELINE);
         }
@@ -245,10 +280,11 @@ impl Check {
                 None => 0,
             };
             for _ in 0..=repeats {
-                if spans.len() >= MOST_SEGMENTS {
-                    self.error(name, format!("Representation '{id}': more than {MOST_SEGMENTS} segments"), TIMELINE);
+                if self.spans >= MOST_SEGMENTS {
+                    self.error(name, format!("more than {MOST_SEGMENTS} segments"), TIMELINE);
                     return spans;
                 }
+                self.spans += 1;
                 spans.push(Span { time: next, duration, scale });
                 next = next.saturating_add(duration);
             }
@@ -261,13 +297,18 @@ impl Check {
 
     /// Segments of one nominal duration.
     fn constant(&mut self, context: &Context<'_>, scale: u32) -> Vec<Span> {
-        let (Some(duration), Some(length)) = (context.number("duration").filter(|duration| *duration > 0), context.length) else {
+        let duration = context.number("duration").filter(|duration| *duration > 0);
+        if context.live && duration.is_some() {
+            return Vec::new(); // which of them are there is told by the clock
+        }
+        let (Some(duration), Some(length)) = (duration, context.length) else {
             let what = format!("Representation '{}' has no SegmentTimeline, and no duration from which to count segments", context.id);
             self.error(context.name, what, BASE);
             return Vec::new();
         };
         let ticks = u128::from(length) * u128::from(scale) / 1_000_000;
-        let count = usize::try_from(ticks.div_ceil(u128::from(duration))).unwrap_or(usize::MAX).min(MOST_SEGMENTS);
+        let count = usize::try_from(ticks.div_ceil(u128::from(duration))).unwrap_or(usize::MAX).min(MOST_SEGMENTS - self.spans);
+        self.spans += count;
         (0..count as u64).map(|index| Span { time: index.saturating_mul(duration), duration, scale }).collect()
     }
 
@@ -339,7 +380,7 @@ impl Check {
             }
         }
         let rate = bytes * 8_000_000 / micros.max(1);
-        if micros > 0 && u128::from(context.bandwidth) < rate - rate / 10 {
+        if micros > 0 && !context.live && u128::from(context.bandwidth) < rate - rate / 10 {
             let what = format!("Representation '{id}': bandwidth is {}, its segments take {rate} on average", context.bandwidth);
             self.error(name, what, "ISO/IEC 23009-1 5.3.5.2");
         }

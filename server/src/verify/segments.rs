@@ -1,6 +1,6 @@
 //! CMAF segments: their boxes, and what they say of time.
 
-use std::{fs::File, ops::Range, rc::Rc};
+use std::{ops::Range, rc::Rc};
 
 use reelway_core::{
     boxes::{
@@ -11,7 +11,7 @@ use reelway_core::{
     demux::MAX_MOOF,
 };
 
-use super::{Check, Place, folder::read_range, header::Header, protection::check_fragment};
+use super::{Check, Place, header::Header, protection::check_fragment, publication::Publication};
 
 /// The largest segment that is read, in bytes.
 const MAX_SEGMENT: u64 = 2 << 30;
@@ -43,7 +43,7 @@ pub struct Segment {
     pub samples: u64,
 }
 
-impl Check {
+impl Check<'_> {
     /// The segment that `place` names; its faults are noted the first time.
     pub fn segment(&mut self, place: Place) -> Option<Rc<Segment>> {
         if let Some(known) = self.segments.get(&place) {
@@ -56,9 +56,8 @@ impl Check {
 
     fn read_segment(&mut self, place: &Place, header: &Header) -> Option<Segment> {
         let path = &place.part.path;
-        let opened = self.folder.open_file(path);
-        let (file, size) = match opened {
-            Ok(opened) => opened,
+        let size = match self.publication.size(path) {
+            Ok(size) => size,
             Err(error) => {
                 self.error(path, format!("the segment cannot be read: {error}"), CHUNK);
                 return None;
@@ -70,7 +69,7 @@ impl Check {
             self.warning(path, what, CHUNK);
             return None;
         }
-        let mut walk = Walk { path, file: &file, header, segment: None };
+        let mut walk = Walk { path, publication: self.publication, header, segment: None };
         let faults = walk.read(&range);
         let segment = walk.segment;
         if faults.is_empty() && segment.is_none() {
@@ -100,7 +99,7 @@ pub type Faults = Vec<(String, &'static str)>;
 /// A walk over the boxes of one segment.
 struct Walk<'a> {
     path: &'a str,
-    file: &'a File,
+    publication: &'a dyn Publication,
     header: &'a Header,
     segment: Option<Segment>,
 }
@@ -151,7 +150,8 @@ impl Walk<'_> {
 
     /// The box at `position`: its name, where its content begins and where it ends.
     fn box_at(&self, position: u64, limit: u64) -> Result<(FourCc, u64, u64), (String, &'static str)> {
-        let bytes = read_range(self.file, position..limit.min(position + BoxHeader::MAX)).map_err(|error| (error.to_string(), BOX))?;
+        let bytes =
+            self.publication.read(self.path, position..limit.min(position + BoxHeader::MAX)).map_err(|error| (error.to_string(), BOX))?;
         let header = BoxHeader::read(&mut Reader::new(&bytes, position)).map_err(|error| (error.to_string(), BOX))?;
         let end = header.size.map_or(limit, |size| position.saturating_add(size));
         if end > limit {
@@ -165,7 +165,7 @@ impl Walk<'_> {
             faults.push((format!("a 'moof' of {} bytes, more than {MAX_MOOF}", place.end - place.start), CHUNK));
             return None;
         }
-        let bytes = match read_range(self.file, place.clone()) {
+        let bytes = match self.publication.read(self.path, place.clone()) {
             Ok(bytes) => bytes,
             Err(error) => {
                 faults.push((error.to_string(), BOX));

@@ -6,10 +6,10 @@ use super::Check;
 
 const SEGMENT: &str = "RFC 8216bis 3.1.4";
 
-impl Check {
+impl Check<'_> {
     /// The segment at `path`: whether it is WebVTT, places itself on the timeline of the other renditions, and has no cue that players pass over.
     pub fn webvtt(&mut self, path: &str) {
-        let bytes = match self.folder.read(path, text::MAX_BYTES as u64) {
+        let bytes = match self.read(path, None, text::MAX_BYTES as u64) {
             Ok(bytes) => bytes,
             Err(error) => return self.error(path, format!("the segment cannot be read: {error}"), SEGMENT),
         };

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 mod demo;
+mod fuzz;
 mod needs;
 mod node;
 mod place;
@@ -29,6 +30,7 @@ usage: cargo xtask COMMAND
   bundlers                      build a page that uses the npm package with each bundler, and run it in Chromium
   bench [ARGS]                  build and run the benchmarks
   bench live-players [ARGS]     how late live pictures are in each player, in Chromium
+  fuzz [TARGET] [--minutes N]   run one fuzz target, or each of them, for so long (1 minute)
 ";
 
 fn main() -> ExitCode {
@@ -64,6 +66,7 @@ fn dispatch(command: &str, args: &[String]) -> Option<Result<()>> {
         ("bundlers", []) => Some(bundlers()),
         ("bench", [name, args @ ..]) if name == "live-players" => Some(test::bench_live_players(args)),
         ("bench", args) => Some(bench(args)),
+        ("fuzz", args) => fuzz::Options::parse(args).map(|options| fuzz::run(&options)),
         _ => None,
     }
 }

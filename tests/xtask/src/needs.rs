@@ -41,6 +41,19 @@ pub const RUSTFMT: Need = Need { name: "rustfmt", ready: || cargo_has("fmt"), so
 /// For the lints.
 pub const CLIPPY: Need = Need { name: "clippy", ready: || cargo_has("clippy"), source: Source::User("`rustup component add clippy`") };
 
+/// For fuzzing.
+pub const NIGHTLY: Need = Need {
+    name: "a nightly Rust",
+    ready: || answer("cargo", &["+nightly", "--version"]).is_some(),
+    source: Source::User("`rustup toolchain install nightly`"),
+};
+/// For fuzzing.
+pub const CARGO_FUZZ: Need = Need {
+    name: "cargo-fuzz",
+    ready: || answer("cargo", &["fuzz", "--version"]).is_some(),
+    source: Source::User("`cargo install cargo-fuzz`"),
+};
+
 /// Makes sure of all these, or says in one line what to install.
 pub fn ensure(needs: &[Need]) -> Result<()> {
     ensure_with(needs, &[], &[])

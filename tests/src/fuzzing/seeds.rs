@@ -1,0 +1,206 @@
+//! What fuzz targets begin with: our fixtures, ffmpeg's files, and real and broken ones where they are.
+
+use std::{collections::BTreeSet, fs};
+
+use anyhow::Result;
+use reelway_core::{
+    Demuxer,
+    boxes::{
+        children,
+        sample_entry::{read_descriptions, read_entry},
+    },
+    coding::Reader,
+};
+
+use super::{
+    configuration::{FORMS, WHOLE},
+    publication::PUBLISHED,
+};
+use crate::{files, movie::Movie, surgery::boxed, synthetic};
+
+/// Files larger than this are seeds without their media: it is boxes that are read.
+const SMALL: usize = 24 << 10;
+/// What is still larger teaches nothing that a smaller one does not, and slows everything.
+const MOST: usize = 96 << 10;
+
+/// Whole files.
+pub fn movies() -> Result<Vec<Vec<u8>>> {
+    let mut seeds = BTreeSet::from([Movie::simple(1, 1).write(), Movie { moov_first: false, ..Movie::simple(2, 2) }.write()]);
+    // The renditions as files: fragments, and an index before them.
+    for files in &*PUBLISHED {
+        for (name, header) in files.0.iter().filter(|(name, _)| name.ends_with("init.mp4")) {
+            let folder = name.trim_end_matches("init.mp4");
+            let segments = (1..=3).filter_map(|number| files.0.get(&format!("{folder}{number}.m4s")));
+            seeds.insert(segments.fold(header.clone(), |file, segment| [file, segment.clone()].concat()));
+        }
+        seeds.extend(files.0.iter().filter(|(name, _)| name.ends_with("media.mp4")).map(|(_, file)| file.clone()));
+    }
+    let made = synthetic::files()?.unwrap_or_default();
+    let shared = ["real", "bad"].into_iter().filter_map(files::shared_media).flatten();
+    for path in made.into_iter().chain(shared) {
+        let file = fs::read(&path)?;
+        seeds.insert(if file.len() > SMALL { without_media(&file) } else { file });
+    }
+    Ok(seeds.into_iter().filter(|seed| seed.len() <= MOST).collect())
+}
+
+/// Files of fragments, to be read in pieces of some lengths.
+pub fn streams() -> Result<Vec<Vec<u8>>> {
+    let fragmented = movies()?.into_iter().filter(|file| file.windows(4).any(|window| window == b"moof"));
+    Ok(fragmented.map(|file| [&[3, 1, 7, 200], file.as_slice()].concat()).collect())
+}
+
+/// Packets of a transport stream without their first bytes: a list of programs, its table, and elementary streams that begin.
+pub fn packets() -> Result<Vec<Vec<u8>>> {
+    let packet = |pid: u16, content: &[u8]| {
+        let [high, low] = pid.to_be_bytes();
+        let mut packet = [&[0x40 | high, low, 0x10], content].concat();
+        packet.resize(187, 0xff);
+        packet
+    };
+    let programs = packet(0, &[0, 0, 0xb0, 13, 0, 1, 0xc1, 0, 0, 0, 1, 0xf0, 0, 0x2a, 0xb1, 0x04, 0xb2]);
+    let streams = packet(0x1000, &[0, 2, 0xb0, 18, 0, 1, 0xc1, 0, 0, 0xe1, 0, 0xf0, 0, 0x1b, 0xe1, 0, 0xf0, 0, 0x15, 0xbd, 0x4d, 0x56]);
+    let pictures = packet(0x100, &[0, 0, 1, 0xe0, 0, 0, 0x80, 0x80, 5, 0x21, 0, 1, 0, 1, 0, 0, 0, 1, 0x67, 0x4d, 0x40, 0x0d]);
+    Ok(vec![[vec![3, 1, 7, 200], programs, streams, pictures.clone(), pictures].concat()])
+}
+
+/// The file with nothing in its `mdat`: moved and empty, it is as long as the index of its samples allows.
+fn without_media(file: &[u8]) -> Vec<u8> {
+    let mut left = Vec::new();
+    let mut at = 0usize;
+    for (name, content) in children(Reader::new(file, 0)).filter_map(Result::ok) {
+        let start = usize::try_from(content.position()).unwrap_or(usize::MAX);
+        let end = start.saturating_add(content.remaining());
+        if &name.0 == b"mdat" {
+            left.extend(boxed("mdat", &[]));
+        } else {
+            left.extend(file.get(at..end).unwrap_or_default());
+        }
+        at = end;
+    }
+    left
+}
+
+/// The contents of all boxes called `name` in a file, however deep in the usual containers.
+fn contents<'a>(bytes: Reader<'a>, name: [u8; 4], found: &mut Vec<&'a [u8]>) {
+    for (inner, content) in children(bytes).filter_map(Result::ok) {
+        if inner.0 == name {
+            found.push(content.rest());
+        } else if matches!(&inner.0, b"moov" | b"trak" | b"mdia" | b"minf" | b"stbl") {
+            contents(content, name, found);
+        }
+    }
+}
+
+fn all_contents(name: [u8; 4]) -> Result<BTreeSet<Vec<u8>>> {
+    let mut all = BTreeSet::new();
+    for movie in movies()? {
+        let mut found = Vec::new();
+        contents(Reader::new(&movie, 0), name, &mut found);
+        all.extend(found.into_iter().map(<[u8]>::to_vec));
+    }
+    Ok(all)
+}
+
+/// Contents of `moof`, behind the defaults of a `trex`.
+pub fn fragments() -> Result<Vec<Vec<u8>>> {
+    Ok(all_contents(*b"moof")?.into_iter().map(|content| [&[2, 9, 1], content.as_slice()].concat()).collect())
+}
+
+/// Sample entries, whole and as their configurations alone.
+pub fn configurations() -> Result<Vec<Vec<u8>>> {
+    let mut seeds = BTreeSet::new();
+    for content in all_contents(*b"stsd")? {
+        for entry in read_descriptions(Reader::new(&content, 0)).unwrap_or_default() {
+            for (number, (handler, name, config)) in (0u8..).zip(FORMS) {
+                if entry.name.0 != *name {
+                    continue;
+                }
+                seeds.insert([&[number | WHOLE, 0], entry.content.rest()].concat());
+                let visual = (handler == b"vide").then(|| entry.visual().ok()?.find(*config)).flatten();
+                let audio = (handler == b"soun").then(|| entry.audio().ok()?.find(*config)).flatten();
+                if let Some(config) = visual.or(audio) {
+                    seeds.insert([&[number, 0], config.rest()].concat());
+                }
+            }
+        }
+    }
+    Ok(seeds.into_iter().collect())
+}
+
+/// The first samples of each video, behind its configuration.
+pub fn samples() -> Result<Vec<Vec<u8>>> {
+    const CODECS: [&[u8; 4]; 4] = [b"avcC", b"hvcC", b"av1C", b"vpcC"];
+    let mut seeds = BTreeSet::new();
+    let made = synthetic::files()?.unwrap_or_default();
+    for path in made.into_iter().chain(files::shared_media("real").unwrap_or_default()) {
+        let file = fs::read(path)?;
+        let mut demuxer = Demuxer::new(file.len() as u64);
+        if demuxer.handle(0, &file).is_err() {
+            continue;
+        }
+        let Ok(movie) = demuxer.finish() else { continue };
+        for track in &movie.tracks {
+            let entry = track.sample_entries.first().map(|entry| read_entry(&mut Reader::new(entry, 0)));
+            let Some(Ok(entry)) = entry else { continue };
+            let Ok(visual) = entry.visual() else { continue };
+            let found = (0u8..).zip(CODECS).find_map(|(number, name)| Some((number, visual.find(*name)?.rest())));
+            let Some((number, config)) = found else { continue };
+            let Ok(length) = u8::try_from(config.len()) else { continue };
+            let mut seed = [&[number, length], config].concat();
+            for sample in track.samples.iter().take(3) {
+                let range = sample.range();
+                let bytes = file.get(usize::try_from(range.start)?..usize::try_from(range.end)?).unwrap_or_default();
+                let bytes = bytes.get(..2048).unwrap_or(bytes);
+                seed.extend(u16::try_from(bytes.len())?.to_be_bytes());
+                seed.extend(bytes);
+            }
+            seeds.insert(seed);
+        }
+    }
+    Ok(seeds.into_iter().collect())
+}
+
+/// Files of text and samples of text.
+pub fn text() -> Result<Vec<Vec<u8>>> {
+    let texts = [
+        "WEBVTT\n\n00:00.500 --> 00:02.000 line:10% align:start\n<v Ada>Hello <b>there</b>\n\nNOTE no\n\n2\n01:00:02.000 --> 01:00:03.000\nand &amp; so on\n",
+        "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:900000,LOCAL:00:00:00.000\n\nSTYLE\n::cue { color: red }\n\nREGION\nid:a\n\n00:00.000 --> 00:01.000\nx\n",
+        "1\r\n00:00:01,000 --> 00:00:02,500\r\n<i>Hello</i> {\\an8}there\r\n\r\n2\r\n00:00:03,000 --> 00:00:04,000 X1:0 X2:9\r\n- a\r\n- b\r\n",
+    ];
+    let sample =
+        [0, 5, b'H', b'e', b'l', b'l', b'o', 0, 0, 0, 22, b's', b't', b'y', b'l', 0, 1, 0, 0, 0, 5, 0, 1, 1, 18, 255, 255, 255, 255];
+    let cue = boxed("vttc", &[boxed("sttg", b"line:1"), boxed("payl", b"Hello")].concat());
+    let cue = [&u16::try_from(cue.len())?.to_be_bytes()[..], &cue, &[0, 8], &boxed("vtte", &[])].concat();
+    Ok(texts.iter().map(|text| text.as_bytes().to_vec()).chain([sample.to_vec(), cue]).collect())
+}
+
+/// Each file of a presentation as it is.
+pub fn publications() -> Result<Vec<Vec<u8>>> {
+    let mut seeds = Vec::new();
+    for (layout, files) in (0u8..).zip(&*PUBLISHED) {
+        for (number, (_, content)) in (0u8..).zip(&files.0) {
+            seeds.push([&[layout, number], content.as_slice()].concat());
+        }
+    }
+    Ok(seeds)
+}
+
+/// Paths, and fields of ranges and conditions.
+pub fn requests() -> Result<Vec<Vec<u8>>> {
+    let lines = [
+        "/vod/films/a.mp4/v1/12.m4s\nbytes=0-3,5-\n\"tag\"\n*\nW/\"a\", \"tag\"\nSun, 06 Nov 1994 08:49:37 GMT\nSun, 06 Nov 1994 08:49:37 GMT",
+        "/media/%2e%2e/a%20b.mp4\nbytes=-4\nSun, 06 Nov 1994 08:49:37 GMT\n\"tag\"",
+        "/api/v1/assets\nbytes=1-0",
+    ];
+    Ok(lines.iter().map(|text| text.as_bytes().to_vec()).collect())
+}
+
+/// Fields of codings, and what players tell.
+pub fn fields() -> Result<Vec<Vec<u8>>> {
+    let lines = [
+        "br%3D1200%2Cbs%2Csid%3D%226e2fb550%22\ngzip;q=0.5, br;q=1, *;q=0\nidentity\nbr=3200,d=4004,ot=v,tb=6000\nbl=21300,dl=18500,mtp=25400,nor=\"..%2F2.m4s\",nrr=\"0-\",su\ncid=\"a\\\"b\",pr=1.02,sf=h,sid=\"6e2f\",st=v,v=1\nbs,rtp=12000",
+        "\ndeflate\n*",
+    ];
+    Ok(lines.iter().map(|text| text.as_bytes().to_vec()).collect())
+}
