@@ -50,6 +50,19 @@ pub fn minute() -> anyhow::Result<PathBuf> {
     Ok(minute)
 }
 
+/// A film of ten seconds and about 1 MB.
+pub fn small() -> anyhow::Result<PathBuf> {
+    let small = folder()?.join("small.mp4");
+    if !small.exists() {
+        let partial = folder()?.join("partial.mp4");
+        let source = "-f lavfi -i testsrc2=size=640x360:rate=25,noise=alls=12:allf=t -f lavfi -i sine=frequency=440:sample_rate=48000";
+        let encode = "-t 10 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -b:v 750k -maxrate 750k -bufsize 750k -g 50 -c:a aac -b:a 96k";
+        ffmpeg(&format!("{source} {encode} {}", partial.display()))?;
+        fs::rename(&partial, &small)?;
+    }
+    Ok(small)
+}
+
 fn ffmpeg(arguments: &str) -> anyhow::Result<()> {
     let status = Command::new("ffmpeg").args(["-nostdin", "-v", "error", "-y"]).args(arguments.split_whitespace()).status();
     match status.context("cannot run ffmpeg: install it, or name a film with --input")? {

@@ -4,11 +4,13 @@
 //! `cargo xtask bench encrypt [--input FILE] [--rounds N]` encrypts its segments and compares with the cipher alone.
 //! `cargo xtask bench ladder [--input FILE] [--rounds N]` makes three rungs and compares with one ffmpeg command that does the same.
 //! `cargo xtask bench jit [--input FILE] [--rounds N]` serves it and compares with serving plain bytes.
+//! `cargo xtask bench instructions [--rounds N]` counts what the core takes for the index of a long film, by valgrind.
 //! `cargo xtask bench transport [--rounds N] [--connections N] [--only whole|segments|held]` compares with bare quinn and with those of
 //! nginx, Caddy and ngtcp2's gtlsserver that are installed, and holds connections.
 
 mod encrypt;
 mod input;
+mod instructions;
 mod jit;
 mod ladder;
 mod measure;
@@ -53,6 +55,9 @@ fn run() -> anyhow::Result<()> {
     if name.as_deref() == Some(measure::CHILD) {
         return measure::child(&arguments.collect::<Vec<_>>());
     }
+    if name.as_deref() == Some(instructions::CHILD) {
+        return instructions::child(&arguments.collect::<Vec<_>>());
+    }
     if name.as_deref() == Some(transport::BARE_QUINN) {
         return transport::bare_quinn(&arguments.collect::<Vec<_>>());
     }
@@ -73,12 +78,14 @@ fn run() -> anyhow::Result<()> {
         Some("jit") => jit::run(&options),
         Some("encrypt") => encrypt::run(&options),
         Some("ladder") => ladder::run(&options),
+        Some("instructions") => instructions::run(&options),
         Some("transport") => transport::run(&options),
         None => package::run(&options)
             .and_then(|()| jit::run(&options))
             .and_then(|()| encrypt::run(&options))
+            .and_then(|()| instructions::run(&options))
             .and_then(|()| transport::run(&options))
             .and_then(|()| ladder::run(&options)),
-        Some(other) => bail!("unknown bench {other}: there are package, jit, encrypt, transport and ladder"),
+        Some(other) => bail!("unknown bench {other}: there are package, jit, encrypt, instructions, transport and ladder"),
     }
 }
