@@ -28,7 +28,7 @@
 //! ```
 //!
 //! A module uses only those above it in this list: [`error`], [`time`], [`language`], [`coding`]; [`boxes`]; [`codec`], [`sample`], [`text`],
-//! [`track`]; [`demux`], [`segment`], [`timeline`], [`window`]; [`i_frames`], [`presentation`], [`alignment`], [`selection`]; [`hls`], [`dash`]; [`vod`], [`live`].
+//! [`track`]; [`demux`], [`segment`], [`timeline`], [`window`]; [`i_frames`], [`presentation`], [`alignment`], `density`, [`selection`]; [`hls`], [`dash`]; [`vod`], [`live`].
 
 #![no_std]
 #![deny(
@@ -51,6 +51,7 @@ pub mod codec;
 pub mod coding;
 pub mod dash;
 pub mod demux;
+mod density;
 #[cfg(feature = "encryption")]
 pub mod encryption;
 pub mod error;

@@ -6,6 +6,7 @@ use crate::{
     codec::Kind,
     dash,
     demux::Movie,
+    density,
     error::{Error, Result},
     hls,
     i_frames::{IFrame, i_frames},
@@ -102,12 +103,13 @@ impl Vod {
     ///
     /// # Errors
     ///
-    /// There is no input, videos of several inputs cannot be cut at the same moments (the message says where and by how much), or a track
+    /// There is no input, an input says that it has more than its bytes can hold, videos of several inputs cannot be cut at the same moments (the message says where and by how much), or a track
     /// cannot be encrypted as it should.
     pub fn new(mut inputs: Vec<Movie>, options: &Options) -> Result<Self> {
         if inputs.is_empty() {
             return Err(Error::misuse("a presentation is made of one input at least"));
         }
+        density::check(&inputs, options.segment_millis)?;
         // A side file has no timeline of its own.
         let starts = inputs.iter().filter(|movie| !movie.side_file).map(Movie::start);
         let start = starts.min_by(|a, b| time::compare(*a, *b)).unwrap_or((0, Timescale::MILLIS));

@@ -89,19 +89,35 @@ pub struct RunSample {
     pub composition_offset: i32,
 }
 
+/// Fragments of tracks and runs of samples in a `moof` more than this are refused: each takes more memory than it need take of the file.
+const MOST_RUNS: usize = 8192;
+
 /// Reads the content of a `moof` that begins at byte `moof` of the input. `defaults` finds the `trex` of a track.
 pub fn read_fragments(content: Reader<'_>, moof: u64, defaults: impl Fn(u32) -> TrackExtends) -> Result<Vec<TrackFragment<'_>>> {
     let mut fragments = Vec::new();
+    let mut left = MOST_RUNS;
     for child in children(content) {
         let (name, child) = child?;
         if &name.0 == b"traf" {
-            fragments.push(read_fragment(child, moof, &defaults).map_err(|e| e.within(name))?);
+            count_down(&mut left, child.position())?;
+            fragments.push(read_fragment(child, moof, &defaults, &mut left).map_err(|e| e.within(name))?);
         }
     }
     Ok(fragments)
 }
 
-fn read_fragment<'a>(content: Reader<'a>, moof: u64, defaults: &impl Fn(u32) -> TrackExtends) -> Result<TrackFragment<'a>> {
+fn count_down(left: &mut usize, at: u64) -> Result<()> {
+    let message = || Error::unsupported(format!("more than {MOST_RUNS} fragments of tracks and runs of samples")).at(at);
+    *left = left.checked_sub(1).ok_or_else(message)?;
+    Ok(())
+}
+
+fn read_fragment<'a>(
+    content: Reader<'a>,
+    moof: u64,
+    defaults: &impl Fn(u32) -> TrackExtends,
+    left: &mut usize,
+) -> Result<TrackFragment<'a>> {
     let mut header = None;
     let mut decode_time = None;
     let mut wraps = false;
@@ -124,6 +140,7 @@ fn read_fragment<'a>(content: Reader<'a>, moof: u64, defaults: &impl Fn(u32) -> 
                         .at(child.position())
                         .by("ISO/IEC 14496-12 8.8.7")
                 })?;
+                count_down(left, child.position())?;
                 runs.push(TrackRun::read(child, defaults).map_err(|e| e.within(name))?);
             }
             _ => {}

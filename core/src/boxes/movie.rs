@@ -244,6 +244,9 @@ fn read_extended_language(mut reader: Reader<'_>) -> Option<String> {
     (tag && text != "und").then(|| String::from(text))
 }
 
+/// Edits more than this are refused: none of these lists would be presented exactly.
+const MAX_EDITS: u32 = 4096;
+
 fn read_edits(mut reader: Reader<'_>) -> Result<Vec<Edit>> {
     let (version, _) = reader.full_box()?;
     let at = reader.position();
@@ -252,6 +255,9 @@ fn read_edits(mut reader: Reader<'_>) -> Result<Vec<Edit>> {
     if u64::from(count) * entry > reader.remaining() as u64 {
         let message = format!("{count} edits need {} bytes, {} are left", u64::from(count) * entry, reader.remaining());
         return Err(Error::malformed(message).at(at).by("ISO/IEC 14496-12 8.6.6"));
+    }
+    if count > MAX_EDITS {
+        return Err(Error::unsupported(format!("{count} edits, more than {MAX_EDITS}")).at(at));
     }
     let mut edits = Vec::new();
     for _ in 0..count {

@@ -33,6 +33,12 @@ pub fn read_samples(tables: &SampleTableBoxes<'_>, size: u64, track: &mut TrackB
     if count == 0 {
         return Ok(());
     }
+    if matches!(tables.sizes, SampleSizes::Each4(..)) && u64::from(count) > size {
+        // A size of four bits takes four bytes here.
+        return Err(Error::malformed(format!("{count} samples in a file of {size} bytes"))
+            .within(FourCc(*b"stz2"))
+            .by("ISO/IEC 14496-12 8.7.3"));
+    }
     let mut builder = SampleTableBuilder::default();
     read_sizes(&tables.sizes, count, &mut builder);
     // Room for what the tables hold, which is in memory already.

@@ -29,7 +29,7 @@ pub fn movie(bytes: &[u8]) {
     let size = bytes.len() as u64;
     let Some(movie) = open(bytes) else { return };
     assert!(movie.memory() as u64 <= 4 * size + (1 << 20), "{} bytes of index for {size}", movie.memory());
-    let vod = Vod::new(vec![movie], &Options::default()).unwrap();
+    let Ok(vod) = Vod::new(vec![movie], &Options::default()) else { return };
     let _ = (vod.multivariant_playlist(), vod.mpd());
     for (rendition, track) in vod.renditions() {
         vod.header(&rendition.name).unwrap();
@@ -58,7 +58,7 @@ pub fn round_trip(bytes: &[u8]) {
     if movie.tracks.iter().any(|track| track.samples.bytes() > bytes.len() as u64) {
         return;
     }
-    let vod = Vod::new(vec![movie], &Options::segments_of(1000)).unwrap();
+    let Ok(vod) = Vod::new(vec![movie], &Options::segments_of(1000)) else { return };
     for (rendition, track) in vod.renditions() {
         let source = track.payload.as_deref().unwrap_or(bytes);
         let mut written = vod.header(&rendition.name).unwrap();

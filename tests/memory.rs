@@ -1,0 +1,257 @@
+//! A hostile file takes no more memory than four times its bytes and 1 MB, whatever it says of itself and whatever is then made of it; a file
+//! of text, of which there are at most 4 MB, twice as much.
+
+use std::fs;
+
+use anyhow::{Result, ensure};
+use peak_alloc::PeakAlloc;
+use reelway_core::{
+    Demuxer, Movie as Index, Options, Vod,
+    demux::side_file,
+    presentation::{Addressing, Layout},
+};
+use reelway_tests::{
+    files,
+    fuzzing::{mutator::Mutator, seeds},
+    movie::Movie,
+    surgery::{boxed, change, fields, set},
+};
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Bytes that a file of `size` bytes may take.
+fn bound(size: usize) -> usize {
+    4 * size + (1 << 20)
+}
+
+/// The same of a text: it is held with what is escaped in it.
+fn bound_of_text(size: usize) -> usize {
+    8 * size + (1 << 20)
+}
+
+/// The most bytes that `work` held at a time, beside what was held before.
+fn held<T>(work: impl FnOnce() -> T) -> usize {
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    let result = work();
+    let peak = MEMORY.peak_usage();
+    drop(result);
+    peak.saturating_sub(before)
+}
+
+fn open(file: &[u8]) -> Option<Index> {
+    let mut demuxer = Demuxer::new(file.len() as u64);
+    demuxer.handle(0, file).ok()?;
+    demuxer.finish().ok()
+}
+
+/// Everything that can be asked for of a movie, one after the other.
+fn ask(movie: Index, options: &Options) {
+    let Ok(vod) = Vod::new(vec![movie], options) else { return };
+    drop(vod.multivariant_playlist());
+    drop(vod.mpd());
+    for (rendition, _) in vod.renditions() {
+        drop(vod.header(&rendition.name));
+        drop(vod.media_playlist(&rendition.name));
+        drop(vod.i_frame_playlist(&rendition.name));
+        drop(vod.index(&rendition.name));
+        for (number, _) in (1..).zip(&rendition.timeline.segments) {
+            drop(vod.segment(&rendition.name, number));
+            drop(vod.webvtt_segment(&rendition.name, number));
+        }
+    }
+}
+
+/// What a file took beyond its bound: opened alone, and with all that is made of it.
+fn excess(file: &[u8]) -> Option<String> {
+    let allowed = bound(file.len());
+    let mut movie = None;
+    let opened = held(|| movie = open(file));
+    let mut most = opened;
+    if let Some(movie) = movie {
+        for options in [
+            Options::default(),
+            Options { layout: Layout::SingleFile, ..Options::segments_of(1000) },
+            Options { addressing: Addressing::Number, ..Options::segments_of(1000) },
+        ] {
+            let movie = movie.clone();
+            most = most.max(movie.memory() + held(|| ask(movie, &options)));
+        }
+    }
+    (most > allowed).then(|| format!("{most} bytes ({opened} to open it) for {}, {allowed} are allowed", file.len()))
+}
+
+/// Entries of tables in bombs.
+const MANY: u32 = 40_000;
+
+fn many(entry: &[u32]) -> Vec<u8> {
+    let mut table = fields(&[MANY]);
+    for _ in 0..MANY {
+        table.extend(entry.iter().flat_map(|field| field.to_be_bytes()));
+    }
+    table
+}
+
+/// Files that say more than they hold, or say it in as few bytes as can be.
+fn bombs() -> Result<Vec<(String, Vec<u8>)>> {
+    let plain = Movie::simple(2, 1).write();
+    let mut bombs = Vec::new();
+    let tables: [(&str, Vec<u8>); 11] = [
+        ("stts", many(&[1, 512])),
+        ("stts", many(&[u32::MAX, 1])),
+        ("ctts", many(&[1, 7])),
+        ("stss", many(&[1])),
+        ("stsc", many(&[1, 1, 1])),
+        ("stsc", many(&[1, u32::MAX, 1])),
+        ("stco", many(&[40])),
+        ("stsz", [fields(&[0, MANY]), vec![0; 4 * MANY as usize]].concat()),
+        ("stsz", fields(&[0, u32::MAX])),
+        ("stsz", fields(&[1, u32::MAX])),
+        ("stsd", [fields(&[MANY]), boxed("avc1", &[]).repeat(MANY as usize)].concat()),
+    ];
+    for (name, content) in tables {
+        let mut file = plain.clone();
+        change(&mut file, &format!("moov/trak/mdia/minf/stbl/{name}"), |table| table.clone_from(&content))?;
+        bombs.push((format!("{name} of {} bytes", content.len()), file));
+    }
+    // As many samples as the other tables allow, without bytes, or of one byte: in a table of 4 bits each, and all the same.
+    for (what, sizes, duration) in [
+        ("samples in 4 bits", boxed("stz2", &[fields(&[4, 2 * MANY * 10]), vec![0; (MANY * 10) as usize]].concat()), 512),
+        ("samples in 4 bits, of 1 byte", boxed("stz2", &[fields(&[4, 2 * MANY * 10]), vec![0x11; (MANY * 10) as usize]].concat()), 512),
+        ("samples of 1 byte", boxed("stsz", &fields(&[1, MANY * 10])), 512),
+        ("samples of 1 byte that last long", boxed("stsz", &fields(&[1, MANY * 10])), 12_800 * 10),
+        ("samples of 0 bytes that last long", boxed("stsz", &fields(&[0, MANY])), 12_800 * 10),
+    ] {
+        let mut file = plain.clone();
+        change(&mut file, "moov/trak/mdia/minf/stbl/stts", |table| *table = fields(&[1, u32::MAX, duration]))?;
+        change(&mut file, "moov/trak/mdia/minf/stbl/stsc", |table| *table = fields(&[1, 1, u32::MAX, 1]))?;
+        change(&mut file, "moov/trak/mdia/minf/stbl/stco", |table| *table = fields(&[1, 40]))?;
+        change(&mut file, "moov/trak/mdia/minf/stbl", |table| {
+            for name in [&b"stss"[..], b"ctts", b"stsz"] {
+                if let Some(place) = table.windows(4).position(|window| window == name)
+                    && let Some(slot) = table.get_mut(place..place + 4)
+                {
+                    slot.copy_from_slice(b"free");
+                }
+            }
+            table.extend(&sizes);
+        })?;
+        file.extend(boxed("mdat", &vec![0; (MANY * 10) as usize]));
+        bombs.push((what.into(), file));
+    }
+    for (what, count, content) in [
+        ("tracks of nothing", MANY, boxed("trak", &[])),
+        ("tracks that are the same", 500, plain_track(&plain)?),
+        ("user data", MANY, boxed("udta", &boxed("name", b"x"))),
+        ("a movie in a movie", 1, deep("moov", 5000)),
+        ("tracks in tracks", 1, deep("trak", 5000)),
+    ] {
+        let mut file = plain.clone();
+        change(&mut file, "moov", |moov| moov.extend(content.repeat(count as usize)))?;
+        bombs.push((what.into(), file));
+    }
+    let mut file = plain.clone();
+    change(&mut file, "moov/trak/edts/elst", |table| *table = many(&[1, 0, 0x1_0000]))?;
+    bombs.push(("edits".into(), file));
+    let mut file = plain.clone();
+    change(&mut file, "moov/trak", |track| track.extend(boxed("tref", &boxed("chap", &[0; 4 * MANY as usize]))))?;
+    bombs.push(("references".into(), file));
+    bombs.extend(fragmented(&plain)?);
+    Ok(bombs)
+}
+
+fn plain_track(plain: &[u8]) -> Result<Vec<u8>> {
+    let mut track = Vec::new();
+    change(&mut plain.to_vec(), "moov/trak", |content| track = boxed("trak", content))?;
+    Ok(track)
+}
+
+fn deep(name: &str, depth: usize) -> Vec<u8> {
+    (0..depth).fold(Vec::new(), |inner, _| boxed(name, &inner))
+}
+
+/// A `trun` with these flags that says that it has so many samples.
+fn run(flags: u32, count: u32, content: &[u8]) -> Vec<u8> {
+    boxed("trun", &[&flags.to_be_bytes()[..], &count.to_be_bytes(), content].concat())
+}
+
+/// A `traf` of track 1 whose samples have this size, with these runs.
+fn fragment(size: u32, runs: &[u8]) -> Vec<u8> {
+    let header = [0x2_0010u32, 1, size].iter().flat_map(|field| field.to_be_bytes()).collect::<Vec<u8>>();
+    boxed("traf", &[boxed("tfhd", &header), runs.to_vec()].concat())
+}
+
+fn fragmented(plain: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut header = plain.to_vec();
+    change(&mut header, "moov", |moov| moov.extend(boxed("mvex", &boxed("trex", &fields(&[1, 1, 12_800 * 10, 0, 0])))))?;
+    for name in ["stts", "ctts", "stss", "stsc", "stco"] {
+        change(&mut header, &format!("moov/trak/mdia/minf/stbl/{name}"), |table| *table = fields(&[0]))?;
+    }
+    set(&mut header, "moov/trak/mdia/minf/stbl/stsz", 8, 0)?;
+    let count = MANY as usize;
+    let media = boxed("mdat", &vec![0; 10 * count]);
+    let named = |what: &str, moof: Vec<u8>| (what.to_owned(), [&header, &boxed("moof", &moof), &media[..]].concat());
+    let mut extends = header.clone();
+    change(&mut extends, "moov/mvex", |content| content.extend(boxed("trex", &fields(&[1, 1, 1, 1, 1])).repeat(count)))?;
+    Ok(vec![
+        ("defaults of fragments".into(), extends),
+        named("runs of nothing", fragment(1, &run(0, 0, &[]).repeat(count))),
+        named("runs of one sample", fragment(1, &run(0, 1, &[]).repeat(count))),
+        named("a run of samples of no bytes", fragment(0, &run(0, u32::MAX, &[]))),
+        named("a run of samples of one byte", fragment(1, &run(0, 10 * MANY, &[]))),
+        named("runs of the same samples", fragment(1, &run(1, 9 * MANY, &[0; 4]).repeat(8))),
+        named("fragments of nothing", fragment(1, &[]).repeat(count)),
+        named("fragments of other tracks", fragment(1, &run(0, 1, &[])).repeat(count / 4)),
+        ("many movie fragments".into(), [header.clone(), boxed("moof", &fragment(0, &run(0, 1, &[]))).repeat(count / 4)].concat()),
+    ])
+}
+
+/// Files of text that hold as many cues, blocks and lines as their bytes allow.
+fn texts() -> Vec<(&'static str, &'static str, String)> {
+    let many = MANY as usize;
+    vec![
+        (
+            "cues",
+            "a.vtt",
+            format!("WEBVTT\n\n{}", "0:0.0 --> 0:0.1\nx\n\n".replace("0:0.0 --> 0:0.1", "00:00.000 --> 00:00.001").repeat(many)),
+        ),
+        ("cues of settings", "a.vtt", format!("WEBVTT\n\n{}", "00:00.000 --> 00:09.000 a:b\n&\n\n".repeat(many))),
+        ("blocks", "a.vtt", format!("WEBVTT\n\n{}00:00.000 --> 00:01.000\nx\n", "STYLE\nx\n\n".repeat(many))),
+        ("what is escaped", "a.srt", format!("1\n00:00:00,000 --> 00:00:01,000\n{}\n", "<".repeat(many * 10))),
+        ("cues of SubRip", "a.srt", "00:00:00,000 --> 00:00:09,000\nx\n\n".repeat(many)),
+        ("faults", "a.srt", format!("1\n00:00:00,000 --> 00:00:09,000\nx\n\n{}", "x --> y\n\n".repeat(many))),
+    ]
+}
+
+/// All in one test: memory is counted for the whole program.
+#[test]
+fn no_file_takes_more_than_its_bytes_allow() -> Result<()> {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    let mut judge = |what: &str, excess: Option<String>| {
+        count += 1;
+        wrong.extend(excess.map(|excess| format!("{what}: {excess}")));
+    };
+    for (what, file) in bombs()? {
+        judge(&what, excess(&file));
+    }
+    for (what, name, text) in texts() {
+        let mut movie = None;
+        let opened = held(|| movie = side_file::read(name, text.as_bytes()).ok());
+        let made = movie.map_or(0, |movie| movie.memory() + held(|| ask(movie, &Options::default())));
+        let most = opened.max(made);
+        judge(what, (most > bound_of_text(text.len())).then(|| format!("{most} bytes ({opened} to open it) for {}", text.len())));
+    }
+    for path in files::shared_media("bad").unwrap_or_default() {
+        judge(&files::name(&path), excess(&fs::read(&path)?));
+    }
+    let seeds = seeds::movies()?;
+    let mut mutator = Mutator::new(3);
+    for number in 0..500 {
+        judge(&format!("changed file {number}"), excess(&mutator.input(&seeds)));
+    }
+    println!("{count} files");
+    ensure!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    Ok(())
+}
