@@ -49,7 +49,10 @@ impl SampleEntry<'_> {
             let inner = find(audio.boxes, *b"wave").into_iter().flat_map(children);
             for (name, content) in inner.chain(children(audio.boxes)).filter_map(Result::ok) {
                 // QuickTime's own: the nested container, a repetition of the coding name, its terminator, channel layout, a nested dummy.
-                if !matches!(&name.0, b"wave" | b"frma" | b"\0\0\0\0" | b"chan" | b"mp4a" | b"enda") {
+                let quicktime = matches!(&name.0, b"wave" | b"frma" | b"\0\0\0\0" | b"chan" | b"mp4a" | b"enda");
+                // What is written below is not there twice.
+                let again = (mp3 && &name.0 == b"esds") || (pcm.is_some() && &name.0 == b"pcmC");
+                if !quicktime && !again {
                     w.boxed(&name.0, |w| w.bytes(content.rest()));
                 }
             }
@@ -162,6 +165,7 @@ mod tests {
         mp3.boxed(b".mp3", |w| {
             fields(w, 1, 48_000);
             w.zeros(16);
+            w.boxed(b"wave", |w| w.boxed(b"esds", |w| w.bytes(&[1, 2, 3])));
         });
         let mut expected = Writer::default();
         expected.boxed(b"mp4a", |w| {

@@ -16,7 +16,7 @@ use reelway_core::{
 type Form = (&'static [u8; 4], &'static [u8; 4], &'static [u8; 4]);
 
 /// All sample entries that are read, and those that are known to be protected.
-pub const FORMS: [Form; 26] = [
+pub const FORMS: [Form; 34] = [
     (b"vide", b"avc1", b"avcC"),
     (b"vide", b"avc3", b"avcC"),
     (b"vide", b"hvc1", b"hvcC"),
@@ -30,6 +30,9 @@ pub const FORMS: [Form; 26] = [
     (b"vide", b"dva1", b"dvcC"),
     (b"vide", b"hvc1", b"dvvC"),
     (b"vide", b"encv", b"sinf"),
+    (b"vide", b"vvc1", b"vvcC"),
+    (b"vide", b"mp4v", b"esds"),
+    (b"vide", b"s263", b"d263"),
     (b"soun", b"mp4a", b"esds"),
     (b"soun", b"mp4a", b"wave"),
     (b"soun", b".mp3", b"wave"),
@@ -39,6 +42,11 @@ pub const FORMS: [Form; 26] = [
     (b"soun", b"ac-3", b"dac3"),
     (b"soun", b"ec-3", b"dec3"),
     (b"soun", b"ac-4", b"dac4"),
+    (b"soun", b"mha1", b"mhaC"),
+    (b"soun", b"iamf", b"iacb"),
+    (b"soun", b"mlpa", b"dmlp"),
+    (b"soun", b"ipcm", b"pcmC"),
+    (b"soun", b"lpcm", b"wave"),
     (b"soun", b"enca", b"sinf"),
     (b"subt", b"stpp", b"mime"),
     (b"text", b"wvtt", b"vttC"),
