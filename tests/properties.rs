@@ -1,10 +1,13 @@
 //! For any movie: what is published holds exactly its samples. For any bytes: an answer and no panic.
 
-use std::ops::Range;
+use std::{io::Cursor, ops::Range};
 
 use proptest::{collection::vec, option, prelude::*, sample::Index};
 use reelway_core::{Demuxer, Error, Movie as Found, Options, Vod, sample::Sample as Indexed};
-use reelway_tests::movie::{Kind, Movie, SIZE, Sample, Track};
+use reelway_tests::{
+    movie::{Kind, Movie, SIZE, Sample, Track},
+    published,
+};
 
 /// Reads a file in memory.
 fn demux(bytes: &[u8]) -> Result<Found, Error> {
@@ -156,6 +159,34 @@ proptest! {
                 prop_assert_eq!(part(&published, &read.range()), movie.payload(number, index), "payload of sample {}", index);
                 decode_time += u64::from(sample.duration);
             }
+        }
+    }
+
+    /// What is written is read as it is by two readers that share no line with ours, and written again it is the same, byte for byte.
+    #[test]
+    fn what_is_written_is_what_others_read(movie in movie(), target in prop_oneof![Just(4000u64), 100u64..5000]) {
+        let fail = |error: &dyn std::fmt::Display| TestCaseError::fail(error.to_string());
+        let file = movie.write();
+        let vod = demux(&file).and_then(|index| cut(index, target)).map_err(|error| fail(&error))?;
+        for (rendition, track) in vod.renditions() {
+            let header = vod.header(&rendition.name).map_err(|error| fail(&error))?;
+            let firefox = mp4parse::read_mp4(&mut Cursor::new(&header)).map_err(|error| TestCaseError::fail(format!("mp4parse: {error:?}")))?;
+            let [found] = firefox.tracks.as_slice() else { return Err(TestCaseError::fail("mp4parse finds other tracks")) };
+            prop_assert_eq!(found.timescale.map(|scale| scale.0), Some(u64::from(track.timescale.get())));
+            let segments = rendition.timeline.segments.len();
+            let published = publish(&vod, &file, &rendition.name, segments).map_err(|error| fail(&error))?;
+            let read = published::Track::read(&published, 1).map_err(|error| fail(&error))?;
+            prop_assert_eq!(read.timescale, track.timescale.get());
+            prop_assert_eq!(read.samples.len(), track.samples.len() as usize);
+            let late = track.shift.max(0);
+            for (own, sample) in read.samples.iter().zip(&track.samples) {
+                let dts = i64::try_from(sample.decode_time).unwrap_or(i64::MAX) + late;
+                let expected = (dts, dts + i64::from(sample.composition_offset), i64::from(sample.duration), sample.size, sample.sync);
+                prop_assert_eq!((own.dts, own.pts, own.duration, own.size, own.sync), expected);
+            }
+            let again = demux(&published).and_then(|index| cut(index, target)).map_err(|error| fail(&error))?;
+            let name = again.presentation().renditions.first().map(|rendition| rendition.name.clone()).unwrap_or_default();
+            prop_assert_eq!(again.header(&name).map_err(|error| fail(&error))?, header);
         }
     }
 
