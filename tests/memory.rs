@@ -1,5 +1,5 @@
 //! A hostile file takes no more memory than four times its bytes and 1 MB, whatever it says of itself and whatever is then made of it; a file
-//! of text, of which there are at most 4 MB, twice as much.
+//! of text, which has at most 4 MB, four times as much.
 
 use std::fs;
 
@@ -25,9 +25,9 @@ fn bound(size: usize) -> usize {
     4 * size + (1 << 20)
 }
 
-/// The same of a text: it is held with what is escaped in it.
+/// The same of a text: it is held with what is escaped in it, which may be four times as long, and is put together out of cues.
 fn bound_of_text(size: usize) -> usize {
-    8 * size + (1 << 20)
+    16 * size + (1 << 20)
 }
 
 /// The most bytes that `work` held at a time, beside what was held before.

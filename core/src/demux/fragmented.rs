@@ -90,7 +90,7 @@ impl Fragments {
     }
 }
 
-/// So many samples a file may have whatever its size; others take four bytes of it at least, with what is said of them.
+/// So many samples a file may have whatever its size; others take two bytes of it at least, with what is said of them.
 const FEW_SAMPLES: u64 = 4096;
 
 /// Adds the samples of a fragment whose data offsets count from byte `base` and that is decoded from `time` on; returns where its data ends.
@@ -107,7 +107,7 @@ fn add_fragment(fragment: &TrackFragment<'_>, track: Option<&mut TrackBuilder>, 
             return Err(Error::truncated(message).at(sample.offset));
         }
         let Some(builder) = &mut builder else { return Ok(()) };
-        if u64::from(builder.len()) >= FEW_SAMPLES + size / 4 {
+        if u64::from(builder.len()) >= FEW_SAMPLES + size / 2 {
             // Runs may name the same bytes again and again: the count must stay below what a file can hold.
             return Err(Error::malformed(format!("more samples than a file of {size} bytes can hold")).at(sample.offset));
         }

@@ -177,6 +177,10 @@ impl SampleTableBuilder {
         self.push_sync(number, sample.sync);
         match &mut self.table.sizes {
             Sizes::Each(sizes) => sizes.push(sample.size),
+            Sizes::Constant { size, count } if *count == 0 || *size == sample.size => {
+                *size = sample.size;
+                *count += 1;
+            }
             Sizes::Constant { size, count } => {
                 let mut sizes: Vec<u32> = core::iter::repeat_n(*size, usize::try_from(*count).unwrap_or(0)).collect();
                 sizes.push(sample.size);
