@@ -59,10 +59,16 @@ struct State {
     range: Option<(u64, Option<u64>)>,
     /// Where the last range ended, and in which file: ranges without an offset begin there.
     last: Option<(String, u64)>,
-    discontinuity: bool,
-    gap: bool,
+    next: Next,
     /// How the next segments are encrypted.
     key: Option<String>,
+}
+
+/// What was said of the segment that is named next.
+#[derive(Default)]
+struct Next {
+    discontinuity: bool,
+    gap: bool,
 }
 
 impl MediaPlaylist {
@@ -170,10 +176,10 @@ impl Check<'_> {
             }
             "EXT-X-INDEPENDENT-SEGMENTS" => state.playlist.independent = true,
             "EXT-X-ENDLIST" => state.ended = true,
-            "EXT-X-DISCONTINUITY" => state.discontinuity = true,
+            "EXT-X-DISCONTINUITY" => state.next.discontinuity = true,
             "EXT-X-GAP" => {
                 need(8, "EXT-X-GAP");
-                state.gap = true;
+                state.next.gap = true;
             }
             "EXT-X-MAP" => self.map(name, text, state),
             "EXT-X-KEY" => {
@@ -239,10 +245,10 @@ impl Check<'_> {
         if state.header.is_none() && !webvtt {
             self.error(name, format!("no EXT-X-MAP that can be read stands before '{uri}'"), "RFC 8216bis 4.4.4.5");
         }
-        let discontinuity = std::mem::take(&mut state.discontinuity);
+        let Next { discontinuity, gap } = std::mem::take(&mut state.next);
         let mut listed = Listed { micros, bytes: 0, place: None, discontinuity };
         let named = state.range.take();
-        if std::mem::take(&mut state.gap) {
+        if gap {
             state.playlist.segments.push(listed); // nothing is there, nor has to be (4.4.4.7)
             return;
         }
