@@ -108,7 +108,7 @@ impl Service for Odd {
         let Self(files, oddity) = self;
         let content = |bytes: Vec<u8>, again| Content { left: Some(bytes.into()), again, hint: *oddity != Oddity::NoLength };
         let file = request.uri().path().strip_prefix('/').and_then(|path| files.get(path)).cloned();
-        let segment = request.uri().path().ends_with(".m4s");
+        let segment = extension(request.uri().path()) == "m4s";
         let answer = Response::builder();
         let answered: Result<_, Infallible> = Ok(match (file, oddity) {
             (None, _) => answer.status(StatusCode::NOT_FOUND).body(content(Vec::new(), false)),
@@ -126,6 +126,10 @@ impl Service for Odd {
         let Ok(answer) = answered;
         answer.unwrap_or_else(|_| Response::new(content(Vec::new(), false)))
     }
+}
+
+fn extension(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
 /// Each oddity, and what is said of each segment; nothing where it is as good as usual.
@@ -159,9 +163,9 @@ async fn what_is_live_is_judged_as_it_is() -> Result<()> {
     let mut files = files.0.clone();
     for (name, content) in &mut files {
         let text = String::from_utf8_lossy(content).into_owned();
-        if name.ends_with(".m3u8") {
+        if extension(name) == "m3u8" {
             *content = text.replace("#EXT-X-ENDLIST\n", "").replace("#EXT-X-PLAYLIST-TYPE:VOD\n", "").into_bytes();
-        } else if name.ends_with(".mpd") {
+        } else if extension(name) == "mpd" {
             let (before, rest) = text.split_once(" mediaPresentationDuration=\"").context("no duration")?;
             let (_, after) = rest.split_once('"').context("no duration")?;
             let live = "type=\"dynamic\" availabilityStartTime=\"2026-01-01T00:00:00Z\" publishTime=\"2026-01-01T00:00:09Z\"";
