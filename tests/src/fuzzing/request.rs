@@ -31,7 +31,7 @@ pub fn request(bytes: &[u8]) {
             content: Content::from_bytes(&b"0123456789"[..]),
             coding: None,
             media_type: "video/mp4",
-            cache_control: "no-cache",
+            cache_control: "no-cache".into(),
             etag: "tag".into(),
             modified: Some(784_111_777),
             urgency: None,
