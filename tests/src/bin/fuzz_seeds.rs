@@ -16,7 +16,9 @@ fn main() -> Result<()> {
         if !arguments.is_empty() {
             bail!("usage: fuzz-seeds TARGET FOLDER");
         }
-        TARGETS.iter().for_each(|target| println!("{}", target.name));
+        for target in TARGETS {
+            println!("{}", target.name);
+        }
         return Ok(());
     };
     let folder = PathBuf::from(folder);
