@@ -155,7 +155,7 @@ fn bombs() -> Result<Vec<(String, Vec<u8>)>> {
     change(&mut file, "moov/trak/edts/elst", |table| *table = many(&[1, 0, 0x1_0000]))?;
     bombs.push(("edits".into(), file));
     let mut file = plain.clone();
-    change(&mut file, "moov/trak", |track| track.extend(boxed("tref", &boxed("chap", &[0; 4 * MANY as usize]))))?;
+    change(&mut file, "moov/trak", |track| track.extend(boxed("tref", &boxed("chap", &vec![0; 4 * MANY as usize]))))?;
     bombs.push(("references".into(), file));
     bombs.extend(fragmented(&plain)?);
     Ok(bombs)
