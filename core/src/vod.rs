@@ -215,9 +215,11 @@ impl Vod {
 
     /// The CMAF header of a rendition.
     pub fn header(&self, rendition: &str) -> Result<Vec<u8>> {
-        let (rendition, track) = self.rendition(rendition)?;
+        let (_, track) = self.rendition(rendition)?;
         #[cfg(feature = "encryption")]
-        if let Some(encryption) = self.encryption.as_ref().filter(|_| rendition.protection.is_some()) {
+        if let Some(encryption) = &self.encryption
+            && self.rendition(rendition)?.0.protection.is_some()
+        {
             return Ok(encrypt::header(track, encryption));
         }
         Ok(header::cmaf_header(track))
