@@ -60,6 +60,8 @@ export async function openPlayer(page, origin, name, path, prepare) {
         bare.player = dashjs.MediaPlayer().create();
         bare.player.updateSettings({ debug: { logLevel: 0 } });
         bare.player.on("error", (/** @type {any} */ { error }) => (bare.error = error.message ?? error));
+        // Its own check for the end may pause the video just before the browser would say that it ended, and then it never does.
+        bare.player.on("playbackEnded", () => !video.ended && void video.play());
         prepare(bare.player);
         bare.player.initialize(video, url, false);
       } else {
