@@ -1,8 +1,9 @@
-//! Reelway, the server: an HTTP/3, HTTP/2 and HTTP/1.1 origin for video, and the packager.
+//! Reelway, the server: an HTTP/3, HTTP/2 and HTTP/1.1 origin for video, on demand and live, and the packager.
 //!
 //! ```text
 //! cli -> front -> origin -> http, storage -> reelway-core
 //!    |-> net (TCP, QUIC) -> metrics  '- what net hands requests to
+//!    |-> ingest -> auth, live -> storage, reelway-core: encoders push into a log of each rendition, from which origin serves
 //!    |-> upload -> catalogue, storage -> reelway-core
 //!    '-> jobs -> catalogue, ladder (ffmpeg) -> storage
 //! ```
