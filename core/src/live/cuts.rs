@@ -178,7 +178,15 @@ impl Cuts {
             _ => false,
         };
         if discontinuity || irregular || self.gap || self.end.is_some() || before.is_none() {
-            self.irregular |= irregular;
+            // The first segment of all may be an odd one, such as where sound begins a little before the pictures. It told the length of
+            // those behind it, so once that is told anew by the second.
+            let first = self.periods.back().filter(|last| last.number == 1 && last.first.saturating_add(2) == self.next_number());
+            match (irregular, first, before) {
+                (true, Some(_), Some(before)) => {
+                    self.usual = Some(start.ticks.saturating_sub(before.start.in_scale(start.scale))).filter(|length| *length > 0);
+                }
+                _ => self.irregular |= irregular,
+            }
             let listed = self.irregular;
             let number = self.periods.back().map_or(1, |last| last.number.saturating_add(1));
             let duration = self.usual.filter(|_| !listed);

@@ -136,6 +136,18 @@ impl Source {
 }
 
 #[test]
+fn a_first_segment_of_another_length_does_not_cost_numbers() {
+    let mut source = Source::new(Config::default());
+    source.run(0, 40, 0).unwrap();
+    // As where sound begins a little before the pictures: the first one stays longer.
+    source.run_by(40, 13_000, 0, 30).unwrap();
+    let mpd = source.live.mpd().unwrap();
+    let told = |text: &str| mpd.matches(text).count();
+    assert_eq!((told("<Period "), told("<SegmentTimeline>"), told("availabilityTimeComplete=\"false\"")), (2, 0, 4), "{mpd}");
+    assert_eq!((told("duration=\"25984\" startNumber=\"1\""), told("duration=\"25600\" startNumber=\"3\"")), (2, 2), "{mpd}");
+}
+
+#[test]
 fn all_renditions_are_cut_with_the_pictures() {
     let mut source = Source::new(Config::default());
     source.run(0, 6500, 0).unwrap();
