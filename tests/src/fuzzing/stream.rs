@@ -5,6 +5,17 @@ use std::fmt::Write;
 use bytes::Bytes;
 use reelway_core::demux::stream::{Item, StreamDemuxer};
 
+/// Adds what an item tells, and gives how many bytes of payload are in it.
+pub(super) fn tell(item: Item, told: &mut String) -> u64 {
+    let Item::Sample { track, sample } = item else {
+        let _ = writeln!(told, "{item:?}");
+        return 0;
+    };
+    let payload = sample.payload.concat();
+    let _ = writeln!(told, "{track} {} {} {payload:?}", sample.decode_time, sample.duration);
+    sample.len()
+}
+
 /// What a stream tells, as text, and whether it can be read to its end.
 fn read(bytes: &[u8], mut length: impl FnMut() -> usize) -> (String, bool) {
     let mut demuxer = StreamDemuxer::new();
@@ -15,14 +26,7 @@ fn read(bytes: &[u8], mut length: impl FnMut() -> usize) -> (String, bool) {
         rest = after;
         whole = demuxer.push(Bytes::copy_from_slice(piece)).is_ok();
         while let Some(item) = demuxer.poll() {
-            match item {
-                Item::Sample { track, sample } => {
-                    payload += sample.len();
-                    let payload = sample.payload.concat();
-                    let _ = writeln!(told, "{track} {} {} {payload:?}", sample.decode_time, sample.duration);
-                }
-                item => drop(writeln!(told, "{item:?}")),
-            }
+            payload += tell(item, &mut told);
         }
     }
     assert!(payload <= bytes.len() as u64, "{payload} bytes of payload");

@@ -1,9 +1,9 @@
 //! Any bytes as a transport stream, in pieces of any length: the same items as in one piece, the payload no more than what came, and no
 //! panic.
 
-use std::fmt::Write;
+use reelway_core::demux::ts::TransportDemuxer;
 
-use reelway_core::demux::{stream::Item, ts::TransportDemuxer};
+use super::stream::tell;
 
 /// What a stream tells, as text, and whether it can be read to its end.
 fn read(bytes: &[u8], mut length: impl FnMut() -> usize) -> (String, bool) {
@@ -12,14 +12,7 @@ fn read(bytes: &[u8], mut length: impl FnMut() -> usize) -> (String, bool) {
     let mut rest = bytes;
     let mut take = |demuxer: &mut TransportDemuxer| {
         while let Some(item) = demuxer.poll() {
-            match item {
-                Item::Sample { track, sample } => {
-                    payload += sample.len();
-                    let payload = sample.payload.concat();
-                    let _ = writeln!(told, "{track} {} {} {payload:?}", sample.decode_time, sample.duration);
-                }
-                item => drop(writeln!(told, "{item:?}")),
-            }
+            payload += tell(item, &mut told);
         }
         // A unit of a byte stream has a start code of three bytes, and gets a length of four.
         assert!(payload <= 2 * bytes.len() as u64, "{payload} bytes of payload");
