@@ -103,7 +103,7 @@ function publishing(): HTMLElement {
     "section",
     { class: "publish", "aria-labelledby": "publish" },
     h("h2", { id: "publish" }, "Send a stream"),
-    h("p", { class: "quiet" }, "Any encoder that writes fragmented MP4 to an address will do. The stream is here as soon as it comes."),
+    h("p", { class: "quiet" }, "Any encoder that writes fragmented MP4 or a transport stream to an address will do. The stream is here as soon as it comes."),
     h(
       "div",
       { class: "publish-row" },
