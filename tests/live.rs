@@ -107,15 +107,17 @@ proptest! {
     fn what_is_broadcast_is_what_was_sent(
         form in form(),
         cuts in vec(any::<Index>(), 1..200),
-        target in prop_oneof![Just(2000u32), Just(1000), 500u32..3000],
+        target in prop_oneof![Just(2000u32), Just(1000), 600u32..3000],
         part_target in prop_oneof![Just(200u32), 100u32..500],
     ) {
         let movie = Movie::simple(9, 3);
-        let length = stream::write(&movie, &form).len();
-        // Something comes every second at least: who is later than four has missed it.
-        let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(length)).chain((1..9).map(|part| part * length / 9)).collect();
-        ends.sort_unstable();
         let config = Config { segment_target: target, part_target, ..Config::default() };
+        // Who is later than a segment may last has missed it: a fragment takes half of that to come, and something comes every half second.
+        let most = usize::try_from(config.target_duration()).unwrap_or(1) * 25 / 2;
+        let form = Form { lengths: form.lengths.iter().map(|length| *length.min(&most)).collect(), ..form };
+        let length = stream::write(&movie, &form).len();
+        let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(length)).chain((1..18).map(|part| part * length / 18)).collect();
+        ends.sort_unstable();
         let broadcast = broadcast(&movie, &form, &ends, config).map_err(|error| TestCaseError::fail(error.to_string()))?;
         prop_assert!(broadcast.ended);
         for (number, name) in ["v1", "a1"].into_iter().enumerate() {
@@ -130,6 +132,30 @@ proptest! {
         let samples: u32 = vod.renditions().map(|(_, track)| track.samples.len()).sum();
         prop_assert_eq!(samples as usize, movie.tracks.first().map_or(0, |track| track.samples.len()));
     }
+}
+
+/// Who sends in fragments that take longer to come than a segment may last sends sound too late for its segments: some of it is missed, and
+/// nothing else.
+#[test]
+fn sound_that_comes_too_late_is_missed_and_no_more() -> Result<()> {
+    let movie = Movie::simple(9, 3);
+    let form = Form { lengths: vec![59], shared: false, verbose: true, ..Form::default() };
+    let length = stream::write(&movie, &form).len();
+    let ends: Vec<usize> = (1..9).map(|part| part * length / 9).collect();
+    let broadcast = broadcast(&movie, &form, &ends, Config { segment_target: 1000, ..Config::default() })?;
+    check(&movie, &form, 0, broadcast.rendition("v1")?, broadcast.live.promise()).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let output = broadcast.rendition("a1")?;
+    let file = output.file();
+    let found = demux(&file)?;
+    let [read] = found.tracks.as_slice() else { anyhow::bail!("not one track") };
+    let sent = movie.tracks.get(1).context("no sound")?.samples.len();
+    let mut numbers = 0..sent;
+    for sample in &read.samples {
+        ensure!(numbers.any(|number| part(&file, &sample.range()) == movie.payload(1, number)), "a sample that was not sent, or not then");
+    }
+    ensure!((read.samples.len() as usize) < sent - 1, "none is missed: this is no test of it");
+    ensure!(output.segments.windows(2).all(|pair| matches!(pair, [a, b] if (a.number + 1, a.end()) == (b.number, b.start))));
+    Ok(())
 }
 
 /// What ffmpeg wrote as a stream is read by ffprobe as it went in: every packet, its times, its bytes; and decodes without a complaint.
