@@ -6,7 +6,7 @@
 #[path = "live_support.rs"]
 mod support;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -238,7 +238,7 @@ async fn parts_make_segments() {
     }
 }
 
-/// `stream.mp4` goes on as the stream does; what is saved of it is a file.
+/// `stream.mp4` goes on as the stream does; what is saved of it is a file. It begins with the newest sync sample, or as far behind as asked for.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_file_without_end() {
     if !is_there("ffmpeg") {
@@ -246,22 +246,26 @@ async fn one_file_without_end() {
     }
     let studio = Studio::new(SHORT);
     let mut hand = Hand::new(&studio, "endless").await;
-    hand.send(6).await;
-    studio.until("/live/endless/master.m3u8", |answer| answer.status == StatusCode::OK).await;
+    hand.send(8).await;
+    studio.until("/live/endless/v1/media.m3u8", |answer| answer.text().contains("2.0.m4s")).await;
     let mut viewers = JoinSet::new();
-    for protocol in [Protocol::H1, Protocol::H2] {
+    for (protocol, query) in [(Protocol::H1, ""), (Protocol::H2, ""), (Protocol::H2, "?hold-back=1h")] {
         let (identity, address) = match protocol {
             Protocol::H1 => (None, studio.server.plain),
             _ => (Some(studio.server.identity.clone()), studio.server.secure),
         };
-        let request = Request::get("https://localhost/live/endless/stream.mp4").body(Empty::<Bytes>::new()).unwrap();
+        let request = Request::get(format!("https://localhost/live/endless/stream.mp4{query}")).body(Empty::<Bytes>::new()).unwrap();
         let response = soon(begin(identity.as_ref(), address, protocol, request)).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
-        viewers.spawn(async move { response.into_body().collect().await.unwrap().to_bytes() });
+        viewers.spawn(async move { (query, response.into_body().collect().await.unwrap().to_bytes()) });
     }
+    let refused = studio.get("/live/endless/stream.mp4?hold-back=long").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.text().contains("hold-back: 'long' is no duration"), "{}", refused.text());
     hand.finish().await;
+    let mut lengths = BTreeMap::new();
     while let Some(file) = soon(viewers.join_next()).await {
-        let file = file.unwrap();
+        let (query, file) = file.unwrap();
         let path = studio.write("saved.mp4", &file);
         let codecs: Vec<_> = ffmpeg::streams(&path).unwrap().into_iter().filter_map(|stream| stream.codec).collect();
         assert_eq!(codecs, ["h264", "aac"]);
@@ -270,7 +274,9 @@ async fn one_file_without_end() {
         }
         let names: Vec<_> = boxes(&file).into_iter().map(|(_, name)| name).collect();
         assert_eq!(names[..2], [*b"ftyp", *b"moov"]);
+        lengths.insert(query, file.len());
     }
+    assert!(lengths["?hold-back=1h"] > lengths[""], "{lengths:?}");
 }
 
 /// The end releases all who wait, and what was live is complete.

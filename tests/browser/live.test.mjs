@@ -14,8 +14,8 @@ import { look, seen, watchOn } from "./viewer.mjs";
 const CONFIG = '[live]\nsegment = "1s"\npart = "200ms"\n';
 /** How long each is watched, in seconds. */
 const WATCHED = 6;
-/** Until then it may wait: a file without end begins with the little that there is of it, and the browser lets it lie back by waiting. */
-const SETTLED = { hls: 1, dash: 1, file: 10 };
+/** Until then it may wait, in seconds. */
+const SETTLED = 1;
 /** In the clock of the picture a frame of long ago would be later than this, in milliseconds. */
 const NOT_LIVE = 30_000;
 
@@ -63,7 +63,7 @@ describe("live", () => {
     test(`the page by ${way}`, { timeout: 2 * PATIENCE }, async () => {
       await site.inPage(async (page) => {
         await openStream(page, site.secure(), "clock", way);
-        await watchOn(page, SETTLED[way]);
+        await watchOn(page, SETTLED);
         await look(page);
         await watchOn(page, WATCHED);
         const { frames, most, stalls } = await seen(page);
@@ -83,7 +83,7 @@ describe("live", () => {
         const lowLatency = (/** @type {any} */ player) => player.configure?.("streaming.lowLatencyMode", true);
         await openPlayer(page, site.secure(), name, "live/clock", lowLatency);
         await playPast(page, 0);
-        await watchOn(page, name === "the browser" ? SETTLED.file : SETTLED.hls);
+        await watchOn(page, SETTLED);
         await look(page);
         await watchOn(page, WATCHED);
         const { frames, most, stalls } = await seen(page);

@@ -33,7 +33,7 @@ function code(library) {
  * @param {Page} page @param {string} origin @param {Name} name @param {string} path of the folder that the manifest is in
  * @param {((player: any) => void)} [prepare] runs in the page before anything is loaded */
 export async function openPlayer(page, origin, name, path, prepare) {
-  const { library, manifest } = name === "the browser" ? { library: undefined, manifest: "stream.mp4" } : PLAYERS[name];
+  const { library, manifest } = name === "the browser" ? { library: undefined, manifest: "stream.mp4?hold-back=2s" } : PLAYERS[name];
   await page.goto(`${origin}healthz`);
   if (library) await page.evaluate(code(library));
   await page.evaluate(`window.prepare = ${prepare ?? "() => undefined"}`);

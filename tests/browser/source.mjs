@@ -12,13 +12,16 @@ const BAR = WIDTH / BITS;
 /** As high as two macroblocks, so that the bars stay sharp. */
 const STRIP = 32;
 
+/** Filled up to what a camera sends: of less, the browser alone would wait for each 32 KiB, which it reads at once. */
+const RATE_CONTROL = ["-b:v", "2M", "-minrate", "2M", "-maxrate", "2M", "-bufsize", "1M", "-x264-params", "nal-hrd=cbr"];
+
 /** What is sent: `segment` in seconds is the distance of key frames.
  * @param {string} url @param {{ segment?: number }} [options] */
 export function startSource(url, { segment = 1 } = {}) {
   const input = ["-probesize", "32", "-f", "rawvideo", "-pix_fmt", "gray", "-video_size", `${WIDTH}x${HEIGHT}`, "-framerate", String(RATE), "-i", "pipe:0"];
   const sound = ["-re", "-f", "lavfi", "-i", "sine=frequency=440:beep_factor=2:sample_rate=48000"];
   const gop = String(segment * RATE);
-  const codecs = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-c:a", "aac"];
+  const codecs = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", gop, "-keyint_min", gop, "-sc_threshold", "0", ...RATE_CONTROL, "-c:a", "aac"];
   const output = ["-f", "mp4", "-movflags", "+frag_every_frame+empty_moov+default_base_moof+delay_moov", "-flush_packets", "1", url];
   const ffmpeg = spawn("ffmpeg", ["-hide_banner", "-loglevel", "error", "-nostats", ...input, ...sound, ...codecs, ...output], { stdio: ["pipe", "ignore", "pipe"] });
   const kill = () => ffmpeg.kill("SIGKILL");

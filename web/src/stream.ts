@@ -10,6 +10,8 @@ import type { View } from "./view.ts";
 
 /** Milliseconds between two looks at how the stream is. */
 const EVERY = 2000;
+/** How much the file without end holds in hand: the browser asks for nothing, and has to outlive a part that comes late. */
+const HOLD_BACK = "2s";
 
 /** One live stream: the player, how late it is, and where else it plays. It comes as soon as the stream does. */
 export class StreamView implements View {
@@ -67,7 +69,7 @@ export class StreamView implements View {
     }
     this.started = stream.started;
     this.stage?.destroy();
-    this.stage = new Stage({ name: stream.name, tracks: [], live: true, hls: stream.hls, dash: stream.dash, file: stream.mp4 });
+    this.stage = new Stage({ name: stream.name, tracks: [], live: true, hls: stream.hls, dash: stream.dash, file: `${stream.mp4}?hold-back=${HOLD_BACK}` });
     const head = h("div", { class: "stream-head" }, h("h1", { class: "watch-title" }, stream.name), this.state);
     this.root.replaceChildren(backLink(), head, this.stage.root, this.delay, elsewhere(stream, this.stage.shortcuts()));
     this.stage.open();

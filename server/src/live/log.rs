@@ -196,13 +196,21 @@ impl Log {
         Cursor { changes: self.changes(), log: Arc::clone(self), segment, part }
     }
 
-    /// The newest part that play can begin with: its segment, its index and when it begins.
-    pub fn newest_independent(&self) -> Option<(u32, usize, i64)> {
+    /// Where play can begin at least `hold_back` microseconds behind the newest part: the segment, the index of the part and when it begins.
+    /// It is the last such place in memory, or the first of all where there is not as much yet.
+    pub fn independent(&self, hold_back: i64) -> Option<(u32, usize, i64)> {
         let state = self.state();
-        state.segments.iter().rev().find_map(|segment| {
-            let (index, part) = segment.parts.iter().enumerate().rev().find(|(_, part)| part.independent)?;
-            Some((segment.number, index, part.start))
-        })
+        let newest = state.segments.back()?.parts.last()?.start;
+        let mut found = None;
+        for segment in state.segments.iter().rev() {
+            for (index, part) in segment.parts.iter().enumerate().rev().filter(|(_, part)| part.independent && part.bytes.is_some()) {
+                found = Some((segment.number, index, part.start));
+                if part.start <= newest.saturating_sub(hold_back) {
+                    return found;
+                }
+            }
+        }
+        found
     }
 
     /// The first part that begins at `time`, in microseconds, or later; the place behind the last one where there is none.
@@ -409,7 +417,10 @@ mod tests {
     #[test]
     fn an_endless_reader_goes_from_segment_to_segment() -> io::Result<()> {
         let log = log();
-        assert_eq!(log.newest_independent(), Some((3, 0, 4)));
+        assert_eq!(Log::new("v1".into()).independent(0), None);
+        for (hold_back, place) in [(0, (3, 0, 4)), (1, (2, 0, 2)), (2, (2, 0, 2)), (3, (1, 0, 0)), (i64::MAX, (1, 0, 0))] {
+            assert_eq!(log.independent(hold_back), Some(place), "{hold_back}");
+        }
         assert_eq!([log.at(0), log.at(1), log.at(3), log.at(4), log.at(5)], [(1, 0), (1, 1), (2, 1), (3, 0), (3, 1)]);
         let mut cursor = log.cursor(1, 1);
         let mut read = Vec::new();

@@ -1,4 +1,7 @@
 //! `/live/NAME/stream.mp4`: one picture and one sound, from the newest sync sample on, in one file without end.
+//!
+//! A player that can ask for nothing has only what has come in hand, and stands still when the next part is late. `?hold-back=2s` begins
+//! that much earlier, with what is there already, and so gives it as much in hand.
 
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
@@ -10,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Refusal, set};
 use crate::{
+    duration::parse_duration,
     http::{Body, Response},
     live::{Counted, Cursor, Log, Stream},
 };
@@ -37,9 +41,9 @@ struct Track {
     id: u32,
 }
 
-/// The stream as one file.
-pub(super) async fn endless(stream: &Arc<Stream>) -> Result<Response, Refusal> {
-    let (header, tracks) = begin(stream).await?;
+/// The stream as one file, as the query wants it.
+pub(super) async fn endless(stream: &Arc<Stream>, query: &str) -> Result<Response, Refusal> {
+    let (header, tracks) = begin(stream, hold_back(query)?).await?;
     let counted = Counted::new(Arc::clone(&stream.figures), |figures| &figures.endless);
     let endless = Endless { stream: Arc::clone(stream), tracks, queue: VecDeque::from([header]), sequence: 0 };
     let parts = try_unfold((endless, counted), |(mut endless, counted)| async move {
@@ -53,19 +57,25 @@ pub(super) async fn endless(stream: &Arc<Stream>) -> Result<Response, Refusal> {
     Ok(response)
 }
 
+/// How far behind the newest part the file is to begin.
+fn hold_back(query: &str) -> Result<Duration, Refusal> {
+    let Some(text) = query.split('&').find_map(|pair| pair.strip_prefix("hold-back=")) else { return Ok(Duration::ZERO) };
+    parse_duration(text).map_err(|error| Refusal::BadRequest(format!("hold-back: {error}")))
+}
+
 /// The newest picture that play can begin with and the sound beside it; sound alone where there is no picture. A stream that has just
 /// begun is waited for, shortly.
-async fn begin(stream: &Arc<Stream>) -> Result<(Bytes, Vec<Track>), Refusal> {
+async fn begin(stream: &Arc<Stream>, hold_back: Duration) -> Result<(Bytes, Vec<Track>), Refusal> {
     let mut changes = stream.changes();
     let end = Instant::now() + PATIENCE;
     loop {
         changes.mark_unchanged();
         let logs = stream.logs();
-        let first = |video: bool| logs.iter().find(|log| log.is_video() == video && log.newest_independent().is_some());
+        let first = |video: bool| logs.iter().find(|log| log.is_video() == video && log.independent(0).is_some());
         let ready = stream.view().await.is_ready();
         let chosen: Vec<&Arc<Log>> = [first(true), first(false)].into_iter().flatten().collect();
         if ready && let Some(leader) = chosen.first() {
-            return start(&chosen, leader).ok_or(Refusal::Unavailable);
+            return start(&chosen, leader, hold_back).ok_or(Refusal::Unavailable);
         }
         if stream.is_ended() || timeout_at(end, changes.changed()).await.is_err() {
             return Err(Refusal::NotYet(PATIENCE));
@@ -73,9 +83,9 @@ async fn begin(stream: &Arc<Stream>) -> Result<(Bytes, Vec<Track>), Refusal> {
     }
 }
 
-/// The header of these tracks, and where each of them begins: beside the newest independent part of the leader.
-fn start(logs: &[&Arc<Log>], leader: &Arc<Log>) -> Option<(Bytes, Vec<Track>)> {
-    let (segment, part, time) = leader.newest_independent()?;
+/// The header of these tracks, and where each of them begins: beside an independent part of the leader.
+fn start(logs: &[&Arc<Log>], leader: &Arc<Log>, hold_back: Duration) -> Option<(Bytes, Vec<Track>)> {
+    let (segment, part, time) = leader.independent(i64::try_from(hold_back.as_micros()).unwrap_or(i64::MAX))?;
     let headers: Option<Vec<(u32, Bytes)>> = logs.iter().map(|log| log.last_header()).collect();
     let headers = headers?;
     let bytes: Vec<&[u8]> = headers.iter().map(|(_, bytes)| bytes.as_ref()).collect();

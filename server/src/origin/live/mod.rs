@@ -46,7 +46,7 @@ pub async fn answer(streams: &Streams, method: &Method, fields: &HeaderMap, name
             Ok(media::Segment::Growing(response)) => return growing(method, fields, response),
             Err(refusal) => Err(refusal),
         },
-        LivePart::Endless => match endless::endless(&stream).await {
+        LivePart::Endless => match endless::endless(&stream, query).await {
             Ok(response) => return growing(method, fields, response),
             Err(refusal) => Err(refusal),
         },
