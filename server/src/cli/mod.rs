@@ -1,11 +1,13 @@
-//! The command line: `reelway serve`, `package`, `ladder`, `inspect`, `verify`, `token`.
+//! The command line: `reelway serve`, `package`, `ladder`, `live`, `inspect`, `verify`, `token`.
 
 mod input;
 mod inspect;
 mod ladder;
+mod live;
 mod log;
 mod package;
 mod serve;
+mod signals;
 mod token;
 mod verify;
 
@@ -29,6 +31,8 @@ enum Command {
     Package(package::Package),
     /// Make the qualities of a title from one file, by ffmpeg: an MP4 for each, in a folder that is served as one title
     Ladder(ladder::Ladder),
+    /// Send a camera, a file in a loop, the stream of another server or a test pattern to a server of live streams, by ffmpeg
+    Live(live::Live),
     /// Tell what a file holds
     Inspect(inspect::Inspect),
     /// Check a published presentation: playlists, MPDs and the segments that they name
@@ -45,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => serve.run().map(|()| ExitCode::SUCCESS),
         Command::Package(package) => package.run().map(|()| ExitCode::SUCCESS),
         Command::Ladder(ladder) => ladder.run().map(|()| ExitCode::SUCCESS),
+        Command::Live(live) => live.run().map(|()| ExitCode::SUCCESS),
         Command::Inspect(inspect) => inspect.run().map(|()| ExitCode::SUCCESS),
         Command::Verify(verify) => verify.run(),
         Command::Token(token) => token.run().map(|()| ExitCode::SUCCESS),

@@ -17,7 +17,7 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use super::log;
+use super::{log, signals::Signals};
 use crate::{
     auth::{Gate, Secret},
     catalogue::Catalogue,
@@ -251,25 +251,6 @@ impl Serve {
             writeln!(out, "  Chromium trusts it with --ignore-certificate-errors-spki-list={spki}")?;
         }
         out.flush()
-    }
-}
-
-/// The signals that ask the server to end.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 

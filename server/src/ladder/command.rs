@@ -19,7 +19,8 @@ use super::{
 pub const LINK: &str = "source";
 
 /// What is read: containers, and nothing that leads to other files, such as playlists and lists of files.
-const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,asf,ogg,mxf,gxf,dv,nut,rm,wtv,ivf,h264,hevc,obu";
+pub const FORMATS: &str =
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,asf,ogg,mxf,gxf,dv,nut,rm,wtv,ivf,h264,hevc,obu";
 
 /// Reads the source that the link in the folder leads to, and nothing else.
 pub fn input_arguments() -> Vec<OsString> {

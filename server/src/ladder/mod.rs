@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! source -> probe (core | ffprobe) -> rungs -> plan -> command -> process (ffmpeg) -> check (core) -> work: in place, whole
+//! camera, test pattern, ... -> capture -> pipe (ffmpeg) -> ingest of a server
 //! ```
 //!
-//! All of it waits for disks and processes: whoever must not wait gives it a thread.
+//! What makes files waits for disks and processes: whoever must not wait gives it a thread.
 
+mod capture;
 mod check;
 mod codec;
 mod command;
@@ -13,6 +15,7 @@ mod complexity;
 mod error;
 mod images;
 mod loudness;
+mod pipe;
 mod plan;
 mod probe;
 mod process;
@@ -29,8 +32,10 @@ use std::{
 
 use reelway_core::Movie;
 
+pub use capture::LiveSource;
 pub use codec::Codec;
 pub use error::LadderError;
+pub use pipe::Pipe;
 pub use plan::Settings;
 pub use process::Cancel;
 pub use rungs::{Wanted, WantedRung};

@@ -71,7 +71,7 @@ pub struct Program {
 impl Program {
     /// Runs it in `folder` and gives all that it writes to standard output, of which `limit` bytes are read at most.
     pub fn output(&self, arguments: &[OsString], folder: &Path, limit: u64, cancel: &Cancel) -> Result<Ran, LadderError> {
-        let mut child = self.spawn(arguments, folder)?;
+        let mut child = self.spawn(arguments, folder, Stdio::null())?;
         let stdout = child.stdout.take();
         let reading = thread::spawn(move || {
             let mut out = Vec::new();
@@ -95,7 +95,7 @@ impl Program {
         cancel: &Cancel,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Ran, LadderError> {
-        let mut child = self.spawn(arguments, folder)?;
+        let mut child = self.spawn(arguments, folder, Stdio::null())?;
         let (lines, told) = sync_channel(64);
         let stdout = child.stdout.take();
         let reading = thread::spawn(move || {
@@ -124,7 +124,7 @@ impl Program {
 
     /// Starts it as the head of a process group of its own, so that it can be ended with all that it starts, and ctrl-C of a terminal
     /// reaches us alone. Where `setpriv` is there, it also ends when we are killed.
-    fn spawn(&self, arguments: &[OsString], folder: &Path) -> Result<Child, LadderError> {
+    pub(super) fn spawn(&self, arguments: &[OsString], folder: &Path, input: Stdio) -> Result<Child, LadderError> {
         let nice = self.nice.to_string();
         let mut words: Vec<&OsStr> = Vec::new();
         if self.nice > 0 {
@@ -145,7 +145,7 @@ impl Program {
             .env("SVT_LOG", "1") // errors alone
             .env_remove("FFREPORT")
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
@@ -175,7 +175,8 @@ impl Program {
         }
     }
 
-    fn judge(&self, status: ExitStatus, ran: Ran) -> Result<Ran, LadderError> {
+    /// What a run came to that ended so.
+    pub(super) fn judge(&self, status: ExitStatus, ran: Ran) -> Result<Ran, LadderError> {
         if status.success() {
             return Ok(ran);
         }
@@ -196,7 +197,7 @@ fn is_on_path(name: &str) -> bool {
 }
 
 /// Keeps the end of standard error.
-fn keep_log(child: &mut Child) -> thread::JoinHandle<String> {
+pub(super) fn keep_log(child: &mut Child) -> thread::JoinHandle<String> {
     let stderr = child.stderr.take();
     thread::spawn(move || {
         let (mut kept, mut buffer) = (Vec::new(), [0; 1024]);

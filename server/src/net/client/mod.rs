@@ -12,7 +12,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, StatusCode, Uri, header, uri::Scheme};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::BodyExt;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client as Pool, connect::HttpConnector},
@@ -21,6 +21,8 @@ use hyper_util::{
 use tokio::time::timeout;
 
 use quic::Quic;
+
+use crate::http::Body;
 
 /// An answer that takes longer than this is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,7 +48,7 @@ pub struct Client {
 }
 
 enum Way {
-    Tcp(Pool<HttpsConnector<HttpConnector>, Empty<Bytes>>),
+    Tcp(Pool<HttpsConnector<HttpConnector>, Body>),
     Quic(Quic),
 }
 
@@ -92,6 +94,18 @@ impl Client {
         Ok(Self { way: Way::Tcp(pool) })
     }
 
+    /// Sends a request with all its body, and reads the content of the answer up to `limit` bytes or a little more. How long that may
+    /// take is for the caller to say. Not for a client of HTTP/3.
+    ///
+    /// # Errors
+    /// There is no answer, or it breaks off.
+    pub async fn send(&self, request: Request<Body>, limit: usize) -> io::Result<Answer> {
+        match &self.way {
+            Way::Tcp(pool) => tcp(pool, request, limit).await,
+            Way::Quic(_) => Err(io::Error::new(ErrorKind::Unsupported, "bodies are sent over TCP alone")),
+        }
+    }
+
     /// Asks for `uri` with these fields, and reads the content up to `limit` bytes or a little more.
     ///
     /// # Errors
@@ -102,7 +116,7 @@ impl Client {
         request.headers_mut().entry(header::USER_AGENT).or_insert(header::HeaderValue::from_static("reelway"));
         let answer = async {
             match &self.way {
-                Way::Tcp(pool) => tcp(pool, request, limit).await,
+                Way::Tcp(pool) => tcp(pool, request.map(|()| Body::default()), limit).await,
                 Way::Quic(_) if uri.scheme() != Some(&Scheme::HTTPS) => {
                     Err(io::Error::new(ErrorKind::InvalidInput, "HTTP/3 is spoken with https alone"))
                 }
@@ -113,8 +127,8 @@ impl Client {
     }
 }
 
-async fn tcp(pool: &Pool<HttpsConnector<HttpConnector>, Empty<Bytes>>, request: Request<()>, limit: usize) -> io::Result<Answer> {
-    let response = pool.request(request.map(|()| Empty::new())).await.map_err(told)?;
+async fn tcp(pool: &Pool<HttpsConnector<HttpConnector>, Body>, request: Request<Body>, limit: usize) -> io::Result<Answer> {
+    let response = pool.request(request).await.map_err(told)?;
     let (head, mut body) = response.into_parts();
     let mut content = BytesMut::new();
     let mut whole = false;
