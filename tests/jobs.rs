@@ -6,6 +6,7 @@ use std::{
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -16,7 +17,11 @@ use reelway_tests::{
     ffmpeg::{self, is_there},
     program::binary,
 };
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
+
+/// Certificates that the server trusts.
+const TRUSTED: &str = "trusted.pem";
 
 /// A server on a folder with a film of some seconds, and on one that ffmpeg does not read.
 struct Server {
@@ -123,6 +128,7 @@ fn place(job: &Value) -> Result<String> {
 
 fn start(folder: &Path) -> Result<(Child, u16)> {
     let mut command = Command::new(binary()?);
+    command.env("SSL_CERT_FILE", folder.join(TRUSTED));
     command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--media", "media", "--data", "data"]);
     let mut child = command.current_dir(folder).stdout(Stdio::piped()).spawn()?;
     let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
@@ -135,6 +141,37 @@ fn quick(asset: &str) -> Value {
     json!({ "asset": asset, "rungs": "180p,96p", "preset": "ultrafast" })
 }
 
+/// What a hook is told, which says that it has heard.
+fn hear(mut stream: impl Read + Write) -> Result<String> {
+    let mut told = Vec::new();
+    let mut buffer = [0; 4096];
+    while !told.ends_with(b"}") {
+        let count = stream.read(&mut buffer)?;
+        ensure!(count > 0, "it ends");
+        told.extend_from_slice(buffer.get(..count).unwrap_or_default());
+    }
+    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
+    stream.flush()?;
+    Ok(String::from_utf8(told)?)
+}
+
+/// A hook by https, and what it hears. Its certificate is put beside the media, where the server is told to look for those to trust.
+fn https_hook(folder: &Path) -> Result<(String, thread::JoinHandle<Result<String>>)> {
+    let key = rcgen::KeyPair::generate()?;
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])?.self_signed(&key)?;
+    fs::write(folder.join(TRUSTED), certificate.pem())?;
+    let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(|error| anyhow::anyhow!(error))?;
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("https://localhost:{}/done", listener.local_addr()?.port());
+    let heard =
+        thread::spawn(move || hear(rustls::StreamOwned::new(rustls::ServerConnection::new(Arc::new(config))?, listener.accept()?.0)));
+    Ok((url, heard))
+}
+
 #[test]
 fn a_job_makes_a_title_beside_its_source_and_tells_when_it_is_done() -> Result<()> {
     if !is_there("ffmpeg") {
@@ -143,18 +180,7 @@ fn a_job_makes_a_title_beside_its_source_and_tells_when_it_is_done() -> Result<(
     let server = Server::new(4)?;
     let hook = TcpListener::bind("127.0.0.1:0")?;
     let webhook = format!("http://{}/done?a=1", hook.local_addr()?);
-    let heard = thread::spawn(move || -> Result<String> {
-        let (mut stream, _) = hook.accept()?;
-        let mut told = Vec::new();
-        let mut buffer = [0; 4096];
-        while !told.ends_with(b"}") {
-            let count = stream.read(&mut buffer)?;
-            ensure!(count > 0, "it ends");
-            told.extend_from_slice(buffer.get(..count).unwrap_or_default());
-        }
-        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
-        Ok(String::from_utf8(told)?)
-    });
+    let heard = thread::spawn(move || hear(hook.accept()?.0));
     let mut order = quick("films/a b.mkv");
     order["webhook"] = webhook.into();
     let (status, job) = server.order(&order)?;
@@ -251,7 +277,10 @@ fn what_cannot_be_ordered_is_told() -> Result<()> {
         ensure!(found == status, "{method} {path}: {found}");
     }
     // What is taken and cannot be made fails at once, with the reason.
-    let (status, job) = server.order(&quick("broken.mkv"))?;
+    let (webhook, heard) = https_hook(server.folder.path())?;
+    let mut order = quick("broken.mkv");
+    order["webhook"] = webhook.into();
+    let (status, job) = server.order(&order)?;
     ensure!(status == 201, "{job}");
     let failed = server.until(&job, |job| job["state"] == "failed")?;
     ensure!(
@@ -259,5 +288,7 @@ fn what_cannot_be_ordered_is_told() -> Result<()> {
         "{failed}"
     );
     ensure!(!server.media("broken").exists(), "a folder is left");
+    let told = heard.join().map_err(|_| anyhow::anyhow!("the hook panicked"))??;
+    ensure!(told.starts_with("POST /done HTTP/1.1\r\n") && told.contains("\"state\":\"failed\""), "{told}");
     Ok(())
 }

@@ -31,7 +31,7 @@ pub struct Order {
     /// Jobs with a higher one are done first.
     #[serde(default)]
     pub priority: i8,
-    /// An http URL to which the job is posted when it has ended.
+    /// An http or https URL to which the job is posted when it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
 }

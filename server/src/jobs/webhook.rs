@@ -2,35 +2,41 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use bytes::Bytes;
 use http::{Request, Uri, header};
-use http_body_util::Full;
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 
 use super::Job;
+use crate::net::client::{Client, Version};
 
 /// How long an answer may take, and how long it is waited before each try.
 const ANSWER: Duration = Duration::from_secs(10);
 const TRIES: [Duration; 4] = [Duration::ZERO, Duration::from_secs(5), Duration::from_secs(30), Duration::from_mins(3)];
 
+/// Bytes that are read of an answer.
+const ANSWER_BYTES: usize = 4096;
+
 /// What is wrong with a URL that is to be told.
 pub fn check(url: &str) -> Result<(), String> {
-    let fault = || format!("webhook: '{url}' is no URL as http://host/path");
+    let fault = || format!("webhook: '{url}' is no URL as https://host/path");
     let uri: Uri = url.parse().map_err(|_| fault())?;
     match (uri.scheme_str(), uri.host()) {
-        (Some("http"), Some(host)) if !host.is_empty() => Ok(()),
+        (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(()),
         _ => Err(fault()),
     }
 }
 
-/// Tells of a job.
+/// Tells of a job. Who answers by https shows a certificate that the system trusts.
 pub async fn tell(url: &str, job: &Job) {
+    let client = match Client::new(Version::Any, None) {
+        Ok(client) => client,
+        Err(error) => return tracing::error!(%error, url, job = job.id, "a webhook cannot be called"),
+    };
     let content = Bytes::from(serde_json::to_vec(job).unwrap_or_default());
     for wait in TRIES {
         tokio::time::sleep(wait).await;
-        match timeout(ANSWER, post(url, content.clone())).await {
+        match timeout(ANSWER, post(&client, url, content.clone())).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => tracing::warn!(url, job = job.id, error = format!("{error:#}"), "a webhook does not answer"),
             Err(_) => tracing::warn!(url, job = job.id, "a webhook does not answer in time"),
@@ -38,20 +44,9 @@ pub async fn tell(url: &str, job: &Job) {
     }
 }
 
-async fn post(url: &str, content: Bytes) -> anyhow::Result<()> {
-    let uri: Uri = url.parse()?;
-    let host = uri.host().context("no host")?;
-    let stream = TcpStream::connect((host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(80))).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::post(path)
-        .header(header::HOST, uri.authority().context("no host")?.as_str())
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(content))?;
-    let answer = sender.send_request(request).await;
-    connection.abort();
-    let status = answer?.status();
+async fn post(client: &Client, url: &str, content: Bytes) -> anyhow::Result<()> {
+    let request = Request::post(url).header(header::CONTENT_TYPE, "application/json").body(content.into())?;
+    let status = client.send(request, ANSWER_BYTES).await?.status;
     ensure!(status.is_success(), "it says {status}");
     Ok(())
 }
@@ -62,10 +57,10 @@ mod tests {
 
     #[test]
     fn urls_are_checked() {
-        for url in ["http://localhost/", "http://127.0.0.1:9000/hook?x=1", "http://[::1]:80/a"] {
+        for url in ["http://localhost/", "http://127.0.0.1:9000/hook?x=1", "http://[::1]:80/a", "https://host/"] {
             assert_eq!(check(url), Ok(()), "{url}");
         }
-        for url in ["", "/hook", "https://host/", "ftp://host/", "file:///etc/passwd", "http://", "http:///x", "host:80"] {
+        for url in ["", "/hook", "ftp://host/", "file:///etc/passwd", "http://", "http:///x", "host:80"] {
             assert!(check(url).is_err(), "{url}");
         }
     }
