@@ -300,3 +300,35 @@ fn a_server_that_cannot_start_says_why() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn tokens_are_made_and_explained() -> Result<()> {
+    let folder = folder_with(&[])?;
+    let said = |arguments: &[&str]| -> Result<String> {
+        let ran = run(arguments, folder.path())?;
+        ensure!(ran.code == Some(0) && ran.err.is_empty(), "{arguments:?}: {ran:?}");
+        Ok(ran.out.trim_end().to_owned())
+    };
+    let url = said(&["token", "play", "/vod/a%20b.mp4/master.m3u8", "--also", "/media/a.mp4", "--ip", "192.0.2.1", "--data", "d"])?;
+    ensure!(url.starts_with("/t/") && url.ends_with("/vod/a%20b.mp4/master.m3u8"), "{url}");
+    let told = said(&["token", "explain", &url, "--data", "d"])?;
+    for part in ["key        \"server\"", "\"/vod/a%20b.mp4/\" \"/media/a.mp4\"", "ip         \"192.0.2.1\"", "verdict    it holds"] {
+        ensure!(told.contains(part), "{part} is not in {told}");
+    }
+    ensure!(said(&["token", "explain", &url, "--data", "other"])?.contains("no token that was signed"), "by another server");
+    // A key of the configuration: who has the public half alone makes none.
+    let key = said(&["token", "key", "k1", "--ed25519"])?;
+    fs::write(folder.path().join("signs.toml"), &key)?;
+    let url = said(&["token", "play", "/live/news/", "--key", "k1", "--config", "signs.toml", "--data", "d", "--expires", "1h"])?;
+    let lines = key.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| line.contains(['[', '=']));
+    let public = lines.collect::<Vec<_>>().join("\n");
+    fs::write(folder.path().join("verifies.toml"), public)?;
+    ensure!(said(&["token", "explain", &url, "--config", "verifies.toml", "--data", "d"])?.ends_with("it holds"), "{url}");
+    let verifies = run(&["token", "play", "/live/news/", "--key", "k1", "--config", "verifies.toml", "--data", "d"], folder.path())?;
+    one_line(&verifies, "there is no key k1 to sign with")?;
+    one_line(&run(&["token", "play", "/metrics", "--data", "d"], folder.path())?, "nothing that is played")?;
+    one_line(&run(&["token", "explain", "abc", "--data", "d"], folder.path())?, "this is no token")?;
+    let hashed = said(&["token", "publish", "news", "--hashed"])?;
+    ensure!(hashed.lines().nth(1).is_some_and(|line| line.starts_with("key = \"sha256:")), "{hashed}");
+    Ok(())
+}

@@ -8,6 +8,7 @@ use std::sync::{
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::{
+    auth::{Admitted, Playback, keep_private},
     http::{Handler, Request, Resource, Response, problem},
     ingest::Ingest,
     jobs::JobsApi,
@@ -31,8 +32,9 @@ impl Readiness {
     }
 }
 
-/// The origin for those who read, ingest for those who publish, with `/readyz`, `/metrics`, the jobs and the uploads.
+/// The origin for those who read and may, ingest for those who publish, with `/readyz`, `/metrics`, the jobs and the uploads.
 pub struct Front {
+    playback: Playback,
     origin: Origin,
     ingest: Ingest,
     jobs: Option<JobsApi>,
@@ -44,7 +46,14 @@ pub struct Front {
 impl Front {
     /// `origin` and `ingest`, ready until told otherwise.
     pub fn new(origin: Origin, ingest: Ingest, readiness: Readiness, metrics: Arc<Metrics>) -> Self {
-        Self { origin, ingest, jobs: None, uploads: None, readiness, metrics }
+        Self { playback: Playback::default(), origin, ingest, jobs: None, uploads: None, readiness, metrics }
+    }
+
+    /// The same for viewers that `playback` lets in; without, all of them are.
+    #[must_use]
+    pub fn with_playback(mut self, playback: Playback) -> Self {
+        self.playback = playback;
+        self
     }
 
     /// The same with jobs.
@@ -80,6 +89,25 @@ impl Front {
 
 impl Handler for Front {
     async fn handle(&self, request: Request) -> Response {
+        match self.playback.admit(request) {
+            Ok(Admitted { request, private }) => {
+                let mut response = self.serve(request).await;
+                if private {
+                    keep_private(response.headers_mut());
+                }
+                response
+            }
+            Err(mut refusal) => {
+                share(refusal.headers_mut());
+                *refusal
+            }
+        }
+    }
+}
+
+impl Front {
+    /// Answers a request that may go on.
+    async fn serve(&self, request: Request) -> Response {
         let path = request.uri().path();
         if path == "/metrics" {
             return self.metrics(request.method());

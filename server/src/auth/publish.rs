@@ -2,9 +2,13 @@
 
 use std::{fmt, net::IpAddr};
 
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
 use http::{HeaderMap, header};
-use ring::{hmac, rand::SystemRandom};
+use ring::{
+    digest::{SHA256, SHA256_OUTPUT_LEN, digest},
+    hmac,
+    rand::SystemRandom,
+};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -23,15 +27,56 @@ pub enum Access {
     Anyone,
 }
 
-/// A publish key as the configuration gives it. It is shown nowhere.
+/// The publish key of a stream as the configuration gives it, or several while one takes the place of another. It is shown nowhere.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
-pub struct PublishKey(Zeroizing<String>);
+#[serde(try_from = "Written")]
+pub struct PublishKey(Vec<Digest>);
 
-impl From<String> for PublishKey {
-    fn from(key: String) -> Self {
-        Self(Zeroizing::new(key))
+/// SHA-256 of a key.
+type Digest = [u8; SHA256_OUTPUT_LEN];
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a publish key is a text, or a list of texts")]
+enum Written {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl TryFrom<Written> for PublishKey {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let keys = match written {
+            Written::One(key) => vec![key],
+            Written::Several(keys) => keys,
+        };
+        let digest = |key: String| {
+            let key = Zeroizing::new(key);
+            match key.strip_prefix(HASHED) {
+                None => Ok(sha256(&key)),
+                Some(digits) => HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(()),
+            }
+        };
+        let digests: Result<Vec<Digest>, ()> = keys.into_iter().map(digest).collect();
+        match digests {
+            Ok(digests) if !digests.is_empty() => Ok(Self(digests)),
+            _ => Err("a publish key is a text, a digest as sha256: and 64 hexadecimal digits, or a list of these"),
+        }
     }
+}
+
+impl PublishKey {
+    /// What stands in a configuration for `key`, so that who reads it there cannot publish. It hides only what nobody can guess.
+    pub fn hashed(key: &str) -> String {
+        format!("{HASHED}{}", HEXLOWER.encode(&sha256(key)))
+    }
+}
+
+/// What a digest begins with, where a key could stand.
+const HASHED: &str = "sha256:";
+
+fn sha256(key: &str) -> Digest {
+    digest(&SHA256, key.as_bytes()).as_ref().try_into().unwrap_or_default()
 }
 
 impl fmt::Debug for PublishKey {
@@ -100,10 +145,12 @@ impl Gate {
     /// the configuration has one, is asked of everybody.
     pub fn admits(&self, name: &str, key: Option<&PublishKey>, access: Access, credentials: &Credentials) -> bool {
         if let Some(given) = &credentials.key {
-            let configured = key.is_some_and(|key| {
-                let tag = hmac::sign(&self.compare, key.0.as_bytes());
-                hmac::verify(&self.compare, given.as_bytes(), tag.as_ref()).is_ok()
-            });
+            let given_digest = sha256(given);
+            let matches = |expected: &Digest| {
+                let tag = hmac::sign(&self.compare, expected);
+                hmac::verify(&self.compare, &given_digest, tag.as_ref()).is_ok()
+            };
+            let configured = key.is_some_and(|key| key.0.iter().any(matches));
             if configured || self.secret.is_publish_key(name, given) {
                 return true;
             }
@@ -131,7 +178,10 @@ mod tests {
         let (here, there) = ("127.0.0.1", "192.0.2.1");
         let bearer = format!("Bearer {made}");
         let basic = format!("basic {}", BASE64.encode(format!("me:{made}").as_bytes()));
-        let configured = PublishKey::from("hush".to_owned());
+        let key = |written| PublishKey::try_from(written).unwrap();
+        let configured = key(Written::One("hush".into()));
+        let hashed = key(Written::One(PublishKey::hashed("hush")));
+        let several = key(Written::Several(vec!["old".into(), PublishKey::hashed("hush")]));
         let none: &[(&str, &str)] = &[];
         for (peer, fields, in_path, key, access, admitted, why) in [
             (here, none, None, None, Access::Loopback, true, "this machine"),
@@ -143,6 +193,11 @@ mod tests {
             (there, &[("authorization", bearer.as_str())], None, None, Access::Key, true, "in a Bearer token"),
             (there, &[("authorization", basic.as_str())], None, None, Access::Key, true, "as a password"),
             (there, &[("authorization", "Bearer hush")], None, Some(&configured), Access::Loopback, true, "a configured key"),
+            (there, none, Some("hush"), Some(&hashed), Access::Loopback, true, "a configured digest"),
+            (there, none, Some(PublishKey::hashed("hush").leak()), Some(&hashed), Access::Loopback, false, "a digest is no key"),
+            (there, none, Some("hush"), Some(&several), Access::Loopback, true, "one of several keys"),
+            (there, none, Some("old"), Some(&several), Access::Loopback, true, "the other"),
+            (there, none, Some("older"), Some(&several), Access::Loopback, false, "none of them"),
             (there, &[("authorization", "Digest hush")], None, Some(&configured), Access::Loopback, false, "another scheme"),
             (here, none, None, Some(&configured), Access::Loopback, false, "a configured key is asked of everybody"),
             (there, none, None, Some(&configured), Access::Anyone, false, "also where all else is open"),
@@ -156,5 +211,8 @@ mod tests {
             assert_eq!(gate.admits("news", key, access, &credentials), admitted, "{why}");
         }
         assert_eq!(format!("{configured:?}"), "PublishKey");
+        for written in [Written::One("sha256:hush".into()), Written::Several(Vec::new())] {
+            assert!(PublishKey::try_from(written).is_err());
+        }
     }
 }

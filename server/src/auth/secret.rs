@@ -12,6 +12,7 @@ use ring::{
     hmac,
     rand::{SecureRandom, SystemRandom},
 };
+use zeroize::Zeroizing;
 
 /// The file in the data folder.
 const FILE: &str = "secret.key";
@@ -56,6 +57,11 @@ impl Secret {
     /// The key to publish the stream `name`.
     pub fn publish_key(&self, name: &str) -> String {
         BASE64URL_NOPAD.encode(hmac::sign(&self.0, &purpose(name)).as_ref())
+    }
+
+    /// The key that tokens of viewers are signed with.
+    pub(super) fn token_key(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(hmac::sign(&self.0, b"play\0").as_ref().to_vec())
     }
 
     /// Whether `key` is that of the stream `name`; takes as long for a wrong key as for the right one.

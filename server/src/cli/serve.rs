@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{log, signals::Signals};
 use crate::{
-    auth::{Gate, Secret},
+    auth::{Gate, Jwks, KeyRing, Playback, Secret},
     catalogue::Catalogue,
     config::Config,
     duration::parse_duration,
@@ -47,7 +47,7 @@ pub struct Serve {
     /// The folder for what the server keeps, such as its certificate
     #[arg(long, value_name = "DIR", default_value = "reelway-data")]
     data: PathBuf,
-    /// Configuration of live streams, in TOML; every one may be published as it comes without
+    /// Configuration in TOML: live streams, who may publish and who may play; without it every stream may be published as it comes
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Address for HTTP/3 on UDP, and for HTTP/2 and HTTP/1.1 over TLS on TCP
@@ -120,9 +120,11 @@ impl Serve {
         let first = certificates.first();
         let sha256 = HEXLOWER.encode(&first.certificate_sha256());
         let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.makes_certificate().then(|| sha256.clone()));
-        let streams = Arc::new(Streams::new(config, self.data.join("live")));
+        let config = Arc::new(config);
+        let streams = Arc::new(Streams::new(Arc::clone(&config), self.data.join("live")));
         let origin = Origin::with_live(self.media.as_deref(), info, Arc::clone(&streams)).context("cannot open the media folder")?;
         let secret = Secret::of(&self.data).context("cannot read the secret of the server")?;
+        let playback = playback(config, &secret).await?;
         let ingest = Ingest::new(streams, Gate::new(secret)?);
         tokio::spawn(origin.warm());
         let catalogue = self.catalogue()?;
@@ -138,7 +140,7 @@ impl Serve {
             tracing::warn!(%error, "nobody reads standard output");
         }
         let readiness = Readiness::default();
-        let mut front = Front::new(origin, ingest, readiness.clone(), listeners.metrics());
+        let mut front = Front::new(origin, ingest, readiness.clone(), listeners.metrics()).with_playback(playback);
         if let Some((jobs, key)) = &jobs {
             front = front.with_jobs(JobsApi::new(jobs.clone(), key));
             tokio::spawn(jobs.clone().run());
@@ -252,6 +254,19 @@ impl Serve {
         }
         out.flush()
     }
+}
+
+/// Lets viewers in by the keys of the server, of its configuration, and of the issuer that it names.
+async fn playback(config: Arc<Config>, secret: &Secret) -> anyhow::Result<Playback> {
+    let jwks = match config.tokens.jwks.clone() {
+        Some(place) => Some(Arc::new(Jwks::read(place).await.context("cannot read the keys that [tokens] jwks names")?)),
+        None => None,
+    };
+    if let Some(jwks) = &jwks {
+        tokio::spawn(Arc::clone(jwks).keep());
+    }
+    let keys = KeyRing::new(Some(secret), &config.tokens, jwks)?;
+    Ok(Playback::new(config, keys))
 }
 
 /// Reads the certificates again when their files have changed, and on SIGHUP.

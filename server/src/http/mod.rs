@@ -30,7 +30,7 @@ pub use content::Content;
 pub use live_path::{IngestPath, LivePart, StreamName};
 pub use problem::problem;
 pub use representation::{Representation, options, respond};
-pub use resource::{AssetPath, Resource, VodPart};
+pub use resource::{AssetPath, Resource, VodPart, steps};
 
 /// What goes wrong while a request body is read.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;

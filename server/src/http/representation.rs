@@ -140,7 +140,7 @@ pub fn options() -> Response {
     insert(
         headers,
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        "Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range, Priority, \
+        "Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range, Priority, Authorization, \
          CMCD-Object, CMCD-Request, CMCD-Session, CMCD-Status",
     );
     insert(headers, header::ACCESS_CONTROL_MAX_AGE, "86400");

@@ -66,13 +66,7 @@ const MAX_STEPS: usize = 32;
 impl Resource {
     /// What the path of a URL names; percent-encoding is taken off once, step by step, so that an encoded slash never becomes a step.
     pub fn parse(path: &str) -> Option<Self> {
-        let mut steps = Vec::new();
-        for step in path.strip_prefix('/')?.split('/') {
-            if steps.len() > MAX_STEPS {
-                return None;
-            }
-            steps.push(decode(step)?);
-        }
+        let steps = steps(path)?;
         let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
         match steps.as_slice() {
             ["media", asset @ ..] => AssetPath::new(asset).map(Self::Media),
@@ -113,6 +107,18 @@ impl Resource {
         };
         Some(Self::Vod(AssetPath::new(asset)?, part))
     }
+}
+
+/// The steps of the path of a URL, percent-encoding taken off; `None` where it does not begin with a slash, cannot be decoded or is too deep.
+pub fn steps(path: &str) -> Option<Vec<String>> {
+    let mut steps = Vec::new();
+    for step in path.strip_prefix('/')?.split('/') {
+        if steps.len() > MAX_STEPS {
+            return None;
+        }
+        steps.push(decode(step)?);
+    }
+    Some(steps)
 }
 
 /// Takes the percent-encoding off (RFC 3986 2.1); `None` for an escape that is none, or bytes that are no UTF-8.
@@ -166,6 +172,11 @@ impl AssetPath {
     pub fn parent(&self) -> Option<Self> {
         let (_, folder) = self.0.split_last()?;
         (!folder.is_empty()).then(|| Self(folder.to_vec()))
+    }
+
+    /// It, then the folders that it is in, the innermost first.
+    pub fn outwards(&self) -> impl Iterator<Item = Self> {
+        (1..=self.0.len()).rev().filter_map(|length| Some(Self(self.0.get(..length)?.to_vec())))
     }
 
     /// The path within the folder `first`, which it begins with.

@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(30);
 /// All live streams.
 #[derive(Default)]
 pub struct Streams {
-    config: Config,
+    config: Arc<Config>,
     clock: Clock,
     figures: Arc<Figures>,
     /// Where recordings are; without it nothing is recorded.
@@ -67,8 +67,8 @@ pub struct Full;
 
 impl Streams {
     /// None, to be as `config` says, recorded below the folder `recordings`.
-    pub fn new(config: Config, recordings: PathBuf) -> Self {
-        Self { config, recordings: Some(recordings), ..Self::default() }
+    pub fn new(config: impl Into<Arc<Config>>, recordings: PathBuf) -> Self {
+        Self { config: config.into(), recordings: Some(recordings), ..Self::default() }
     }
 
     /// How streams are to be.

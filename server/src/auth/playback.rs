@@ -1,0 +1,175 @@
+//! Whether a request may read what it asks for.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+
+use super::{
+    KeyRing,
+    token::{Claims, Refused},
+};
+use crate::{
+    config::{Config, Play},
+    http::{Request, Resource, Response, problem},
+    net::Peer,
+};
+
+/// The cookie that a token may come in.
+const COOKIE: &str = "reelway_token";
+
+/// Lets viewers in.
+#[derive(Debug, Default)]
+pub struct Playback {
+    config: Arc<Config>,
+    keys: KeyRing,
+}
+
+/// A request that may go on.
+pub struct Admitted {
+    /// The request, without the token in its path.
+    pub request: Request,
+    /// Whether it needed a token, so that what is answered is for nobody else.
+    pub private: bool,
+}
+
+impl Playback {
+    /// Asks for tokens where `config` says so, and takes those that one of `keys` signed.
+    pub fn new(config: Arc<Config>, keys: KeyRing) -> Self {
+        Self { config, keys }
+    }
+
+    /// The request as others see it, or why it may not go on.
+    pub fn admit(&self, mut request: Request) -> Result<Admitted, Box<Response>> {
+        let in_path = match split(request.uri().path()) {
+            Some((token, path)) => {
+                let (token, path) = (token.to_owned(), path.to_owned());
+                // Under a token there is what is played, and nothing else.
+                let played = Resource::parse(&path).is_some_and(|resource| self.play(&resource).is_some());
+                let uri = with_path(request.uri(), &path).filter(|_| played);
+                *request.uri_mut() = uri.ok_or_else(|| Box::new(problem(StatusCode::NOT_FOUND, "there is nothing here")))?;
+                Some(token)
+            }
+            None => None,
+        };
+        let play = Resource::parse(request.uri().path()).and_then(|resource| self.play(&resource));
+        // A preflight comes without a token (Fetch 3.3).
+        if play != Some(Play::Token) || request.method() == Method::OPTIONS {
+            return Ok(Admitted { request, private: false });
+        }
+        match self.check(&request, in_path.as_deref()) {
+            Ok(_) => Ok(Admitted { request, private: true }),
+            Err(refused) => Err(Box::new(answer(refused))),
+        }
+    }
+
+    /// Who may read a resource; `None`: it is nothing that is played.
+    fn play(&self, resource: &Resource) -> Option<Play> {
+        match resource {
+            Resource::Vod(asset, _) | Resource::Media(asset) => Some(self.config.asset(asset).play),
+            Resource::Live(name, _) => Some(self.config.stream(name).play),
+            // The lists tell what there is: as what is played by default.
+            Resource::ApiAssets => Some(self.config.default_asset().play),
+            Resource::ApiStreams => Some(self.config.default_stream().play),
+            _ => None,
+        }
+    }
+
+    fn check(&self, request: &Request, in_path: Option<&str>) -> Result<Claims, Refused> {
+        let token = in_path.or_else(|| bearer(request.headers())).or_else(|| cookie(request.headers())).ok_or(Refused::Missing)?;
+        let claims = self.keys.verify(token)?;
+        if !claims.open(request.uri().path()) {
+            return Err(Refused::Scope);
+        }
+        let address = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
+        if claims.let_in(address) { Ok(claims) } else { Err(Refused::Address) }
+    }
+}
+
+/// The token and the path of `/t/TOKEN/PATH`.
+fn split(path: &str) -> Option<(&str, &str)> {
+    let rest = path.strip_prefix("/t/")?;
+    let end = rest.find('/')?;
+    rest.split_at_checked(end)
+}
+
+fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+    let mut parts = uri.clone().into_parts();
+    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    parts.path_and_query = Some(format!("{path}{query}").parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+/// RFC 6750 2.1.
+fn bearer(fields: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = fields.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// RFC 6265 5.4.
+fn cookie(fields: &HeaderMap) -> Option<&str> {
+    let pairs = fields.get_all(header::COOKIE).iter().filter_map(|field| field.to_str().ok()).flat_map(|field| field.split(';'));
+    pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == COOKIE).map(|(_, token)| token)
+}
+
+/// RFC 6750 3.1.
+fn answer(refused: Refused) -> Response {
+    let (status, challenge) = match refused {
+        Refused::Missing => (StatusCode::UNAUTHORIZED, "Bearer realm=\"play\""),
+        Refused::Invalid | Refused::Expired | Refused::TooEarly => {
+            (StatusCode::UNAUTHORIZED, "Bearer realm=\"play\", error=\"invalid_token\"")
+        }
+        Refused::Scope | Refused::Address => (StatusCode::FORBIDDEN, "Bearer realm=\"play\", error=\"insufficient_scope\""),
+    };
+    let mut response = problem(status, refused.detail());
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
+}
+
+/// What needed a token is for its bearer alone: other caches than that of the bearer do not keep it (RFC 9111 5.2.2.7).
+pub fn keep_private(fields: &mut HeaderMap) {
+    let Some(field) = fields.get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok()) else { return };
+    if let Some(rest) = field.strip_prefix("public")
+        && let Ok(value) = HeaderValue::from_str(&format!("private{rest}"))
+    {
+        fields.insert(header::CACHE_CONTROL, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_under_tokens() {
+        for (path, expected) in [
+            ("/t/abc/vod/a.mp4/master.m3u8", Some(("abc", "/vod/a.mp4/master.m3u8"))),
+            ("/t/abc", None),
+            ("/t//vod", Some(("", "/vod"))),
+            ("/T/abc/vod", None),
+        ] {
+            assert_eq!(split(path), expected, "{path}");
+        }
+        let uri: Uri = "https://a.example/t/abc/live/n/v1/media.m3u8?_HLS_msn=1".parse().unwrap();
+        assert_eq!(with_path(&uri, "/live/n/v1/media.m3u8").unwrap(), "https://a.example/live/n/v1/media.m3u8?_HLS_msn=1");
+    }
+
+    #[test]
+    fn tokens_in_fields() {
+        let fields = |name: header::HeaderName, text: &'static str| HeaderMap::from_iter([(name, HeaderValue::from_static(text))]);
+        assert_eq!(bearer(&fields(header::AUTHORIZATION, "bearer abc")), Some("abc"));
+        assert_eq!(bearer(&fields(header::AUTHORIZATION, "Basic abc")), None);
+        assert_eq!(cookie(&fields(header::COOKIE, "a=b; reelway_token=abc;c=d")), Some("abc"));
+        assert_eq!(cookie(&fields(header::COOKIE, "xreelway_token=abc")), None);
+    }
+
+    #[test]
+    fn what_is_private_is_kept_by_nobody_else() {
+        for (before, after) in
+            [("public, max-age=3600", "private, max-age=3600"), ("public, no-cache", "private, no-cache"), ("no-store", "no-store")]
+        {
+            let mut fields = HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static(before))]);
+            keep_private(&mut fields);
+            assert_eq!(fields.get(header::CACHE_CONTROL).unwrap(), after);
+        }
+    }
+}

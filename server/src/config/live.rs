@@ -1,0 +1,107 @@
+//! How live streams are to be: `[live]` for all of them, `[stream.NAME]` for one.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use serde::{Deserialize, Deserializer};
+
+use super::Play;
+use crate::{
+    auth::{Access, PublishKey},
+    duration::parse_duration,
+};
+
+/// What a table of the file says; what it leaves out is as elsewhere.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Fields {
+    #[serde(deserialize_with = "duration")]
+    segment: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    part: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    window: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    memory: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    grace: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    latency: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    takeover: Option<Duration>,
+    record: Option<bool>,
+    key: Option<PublishKey>,
+    publish: Option<Access>,
+    play: Option<Play>,
+}
+
+/// How one stream is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamConfig {
+    /// How long segments are.
+    pub segment: Duration,
+    /// How long parts of segments are at most.
+    pub part: Duration,
+    /// How far back viewers can go.
+    pub window: Duration,
+    /// How much of that is kept in memory where the rest is recorded.
+    pub memory: Duration,
+    /// How long a stream waits for its publisher to come back.
+    pub grace: Duration,
+    /// How far behind players of DASH are to be.
+    pub latency: Option<Duration>,
+    /// Silence after which another publisher may take the place of one that has not gone.
+    pub takeover: Duration,
+    /// Whether it is recorded.
+    pub record: bool,
+    /// The key that publishers need.
+    pub key: Option<PublishKey>,
+    /// Who may publish where there is no key.
+    pub publish: Access,
+    /// Who may watch it.
+    pub play: Play,
+}
+
+impl Fields {
+    /// What is left out is as `all` has it, and where that says nothing as usual.
+    pub fn resolve(self, all: &Self) -> StreamConfig {
+        let own = self;
+        let of = |own: Option<Duration>, all: Option<Duration>, millis| own.or(all).unwrap_or(Duration::from_millis(millis));
+        StreamConfig {
+            segment: of(own.segment, all.segment, 2000),
+            part: of(own.part, all.part, 200),
+            window: of(own.window, all.window, 60_000),
+            memory: of(own.memory, all.memory, 60_000),
+            grace: of(own.grace, all.grace, 15_000),
+            latency: own.latency.or(all.latency),
+            takeover: of(own.takeover, all.takeover, 5000),
+            record: own.record.or(all.record).unwrap_or(false),
+            key: own.key.or_else(|| all.key.clone()),
+            publish: own.publish.or(all.publish).unwrap_or_default(),
+            play: own.play.or(all.play).unwrap_or_default(),
+        }
+    }
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Fields::default().resolve(&Fields::default())
+    }
+}
+
+impl StreamConfig {
+    /// What no stream can be.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let millis = Duration::from_millis;
+        ensure!((millis(500)..=millis(10_000)).contains(&self.segment), "segment is {:?}: it may be 500ms to 10s", self.segment);
+        ensure!((millis(20)..=self.segment).contains(&self.part), "part is {:?}: it may be 20ms to the length of a segment", self.part);
+        ensure!(self.window >= self.segment * 6, "window is {:?}: it must hold six segments at least", self.window);
+        ensure!(self.window <= Duration::from_hours(48), "window is {:?}: it may be 48h at most", self.window);
+        ensure!(self.memory >= self.segment * 6, "memory is {:?}: it must hold six segments at least", self.memory);
+        Ok(())
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    parse_duration(&String::deserialize(deserializer)?).map(Some).map_err(serde::de::Error::custom)
+}

@@ -1,0 +1,201 @@
+//! The configuration file: TOML, `reelway serve --config FILE`. Everything has a default, so that no file is needed.
+//!
+//! ```toml
+//! [live]                  # what holds for every stream
+//! segment = "2s"
+//!
+//! [stream.news]           # what is otherwise for /live/news
+//! segment = "1s"
+//! record = true
+//! key = "..."
+//!
+//! [media]                 # what holds for every file below --media
+//! play = "token"
+//!
+//! [asset."trailers"]      # what is otherwise for a file, or for a folder and all that is in it
+//! play = "anyone"
+//!
+//! [tokens.key.2026-11]    # a key that tokens of viewers are signed with; `reelway token key` makes one
+//! hmac = "..."
+//! ```
+//!
+//! `[live]` and `[stream.NAME]`:
+//!
+//! | field | says | default |
+//! |---|---|---|
+//! | `segment` | how long segments are | 2s |
+//! | `part` | how long parts of segments are at most | 200ms |
+//! | `window` | how far back viewers can go | 60s |
+//! | `memory` | how much of that is kept in memory where the rest is recorded | 60s |
+//! | `grace` | how long a stream waits for its publisher to come back | 15s |
+//! | `latency` | how far behind players of DASH are to be | of the core |
+//! | `record` | whether it is recorded under `--data` | false |
+//! | `key` | the key that publishers need, or a list of such keys: as it is, or its digest as `sha256:HEX` | none: `publish` decides |
+//! | `publish` | who may publish without a key: `loopback`, `key` (nobody), `anyone` | loopback |
+//! | `takeover` | silence after which another publisher may take the place of one that has not gone | 5s |
+//! | `play` | who may watch: `anyone`, or who has a `token` | anyone |
+//!
+//! `[media]` and `[asset."PATH"]`, where what is said of a longer path goes before:
+//!
+//! | field | says | default |
+//! |---|---|---|
+//! | `play` | who may read it below `/vod` and `/media`: `anyone`, or who has a `token` | anyone |
+//!
+//! A recording is read by whom its stream and `[media]` both let in. The lists of `/api/v1/assets` and `/api/v1/streams` are as `[media]`
+//! and `[live]` say.
+//!
+//! `[tokens]`, for tokens that others sign; those that `reelway token play` makes from the secret of the server always count:
+//!
+//! | field | says | default |
+//! |---|---|---|
+//! | `jwks` | the keys of an issuer of JWTs (RFC 7517): a file, or a URL that is read again every 10 minutes and when a key is not known | none |
+//! | `issuer` | what `iss` of its tokens must say | anything |
+//! | `audience` | what `aud` of its tokens must say | anything |
+//! | `key.ID` | a key of ours, with one of `hmac` (32 bytes or more), `ed25519` (the public key), `ed25519_private` (PKCS #8), in base64url | none |
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context, anyhow};
+use serde::Deserialize;
+
+mod asset;
+mod live;
+mod tokens;
+
+use crate::http::{AssetPath, StreamName};
+pub use asset::{AssetConfig, Play};
+pub use live::StreamConfig;
+pub use tokens::{TokenKey, Tokens};
+
+/// The configuration of a server.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    live: live::Fields,
+    stream: BTreeMap<String, live::Fields>,
+    media: asset::Fields,
+    asset: BTreeMap<String, asset::Fields>,
+    /// The keys of tokens.
+    pub tokens: Tokens,
+}
+
+impl Config {
+    /// Reads the file at `path`. Errors tell the file, the line and what stands there, but of a key.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let name = path.display();
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read the configuration {name}"))?;
+        Self::parse(&text).with_context(|| name.to_string())
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let config: Self = toml::from_str(text).map_err(|error| {
+            // What the error shows of the file may be a key; where it is and what is wrong is enough.
+            let line = error.span().map_or(1, |span| 1 + text.get(..span.start).unwrap_or_default().matches('\n').count());
+            anyhow!("line {line}: {}", error.message())
+        })?;
+        for name in config.stream.keys() {
+            let stream = StreamName::new(name).with_context(|| format!("[stream.{name}]: no stream can be called that"))?;
+            config.stream(&stream).check().with_context(|| format!("[stream.{name}]"))?;
+        }
+        for path in config.asset.keys() {
+            let found = AssetPath::from_relative(Path::new(path)).filter(|found| found.id() == *path);
+            found.with_context(|| format!("[asset.\"{path}\"]: no path below the media folder is written so"))?;
+        }
+        config.default_stream().check().context("[live]")?;
+        Ok(config)
+    }
+
+    /// How the stream `name` is to be.
+    pub fn stream(&self, name: &StreamName) -> StreamConfig {
+        let own = self.stream.get(name.as_str()).cloned().unwrap_or_default();
+        own.resolve(&self.live)
+    }
+
+    /// How streams are to be of which nothing else is said.
+    pub fn default_stream(&self) -> StreamConfig {
+        live::Fields::default().resolve(&self.live)
+    }
+
+    /// How the file or folder `path` is to be.
+    pub fn asset(&self, path: &AssetPath) -> AssetConfig {
+        let told = path.outwards().filter_map(|path| self.asset.get(&path.id()));
+        let mut config = asset::Fields::resolve(told.chain([&self.media]));
+        // What was recorded of a stream is no more open than the stream.
+        let stream = path.below("live").and_then(|rest| StreamName::new(rest.outwards().last()?.file_name()));
+        if stream.is_some_and(|name| self.stream(&name).play == Play::Token) {
+            config.play = Play::Token;
+        }
+        config
+    }
+
+    /// How files are to be of which nothing else is said.
+    pub fn default_asset(&self) -> AssetConfig {
+        asset::Fields::resolve([&self.media])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_is_as_its_table_says_then_as_all_are_then_as_usual() -> anyhow::Result<()> {
+        let text = "[live]\nsegment = \"1s\"\nrecord = true\n\n[stream.news]\nrecord = false\nkey = \"hush\"\nwindow = \"2h\"\n";
+        let config = Config::parse(text)?;
+        let stream = |name| config.stream(&StreamName::new(name).unwrap());
+        let (news, other) = (stream("news"), stream("other"));
+        assert_eq!((news.segment, news.record, news.key.is_some(), news.window.as_secs()), (Duration::from_secs(1), false, true, 7200));
+        assert_eq!((other.segment, other.record, other.key, other.part.as_millis()), (Duration::from_secs(1), true, None, 200));
+        Ok(())
+    }
+
+    #[test]
+    fn errors_tell_where_and_what_but_no_key() {
+        for (text, told) in [
+            ("[live]\nsegment = \"2s\"\nsegments = 3\n", "line 3: unknown field `segments`"),
+            ("[lives]\n", "line 1: unknown field `lives`"),
+            ("[live]\n\nsegment = \"2 weeks\"\n", "line 3: '2 weeks' is no duration"),
+            ("[live]\nrecord = \"yes\"\n", "line 2: invalid type"),
+            ("[stream.\"a b\"]\n", "[stream.a b]: no stream can be called that"),
+            ("[stream.a]\nwindow = \"3s\"\n", "[stream.a]: window is 3s"),
+            ("[live]\npart = \"5s\"\n", "[live]: part is 5s"),
+            ("[live]\npublish = \"nobody\"\n", "line 2: unknown variant `nobody`"),
+            ("[live]\nkey = hush\n", "line 2: "),
+            ("[live]\nkey = \"sha256:hush\"\n", "line 2: a publish key is"),
+            ("[live]\nkey = 7\n", "line 2: a publish key is"),
+            ("[asset.\"/a\"]\n", "[asset.\"/a\"]: no path below the media folder"),
+            ("[asset.\"a/\"]\n", "[asset.\"a/\"]: no path below the media folder"),
+            ("[media]\nplay = \"hush\"\n", "line 2: unknown variant"),
+            ("[tokens.key.a]\n", "line 1: a key has one of hmac"),
+            ("[tokens.key.a]\nhmac = \"aHVzaA\"\n", "line 1: hmac"),
+            ("[tokens.key.a]\ned25519 = \"hush!\"\n", "line 1: ed25519"),
+            ("[tokens.key.server]\nhmac = \"aHVzaGh1c2hodXNoaHVzaGh1c2hodXNoaHVzaGh1c2g\"\n", "line 1: "),
+            ("[tokens]\njwks = \"http://hush.example/\"\n", "line 2: keys come by https"),
+        ] {
+            let error = format!("{:#}", Config::parse(text).unwrap_err());
+            assert!(error.starts_with(told), "{text}: {error}");
+            assert!(!error.contains("hush") || text.contains("play"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_asset_is_as_the_longest_path_says() -> anyhow::Result<()> {
+        let text = "[media]\nplay = \"token\"\n[asset.films]\nplay = \"anyone\"\n[asset.\"films/new\"]\nplay = \"token\"\n\
+                    [asset.live]\nplay = \"anyone\"\n[stream.news]\nplay = \"token\"\n";
+        let config = Config::parse(text)?;
+        for (path, play) in [
+            ("a.mp4", Play::Token),
+            ("films/a.mp4", Play::Anyone),
+            ("films/new/a.mp4", Play::Token),
+            ("films", Play::Anyone),
+            ("filmsx/a.mp4", Play::Token),
+            ("live/news/2026-11-28", Play::Token),
+            ("live/sport/2026-11-28", Play::Anyone),
+        ] {
+            assert_eq!(config.asset(&AssetPath::from_relative(Path::new(path)).unwrap()).play, play, "{path}");
+        }
+        Ok(())
+    }
+}
