@@ -7,6 +7,7 @@ pub mod transport;
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, LazyLock},
@@ -19,9 +20,9 @@ use reelway::{
     auth::{Gate, Secret},
     config::Config,
     front::{Front, Readiness},
-    ingest::Ingest,
+    ingest::{Ingest, Rtmp},
     live::Streams,
-    net::Settings,
+    net::{Settings, listen},
     origin::{Origin, ServerInfo},
 };
 use reelway_tests::ffmpeg::{self, View};
@@ -35,6 +36,7 @@ pub const SHORT: &str = "[live]\nsegment = \"1s\"\npart = \"200ms\"\nwindow = \"
 pub struct Studio {
     pub server: Server<Front>,
     pub streams: Arc<Streams>,
+    pub ingest: Ingest,
     pub folder: tempfile::TempDir,
 }
 
@@ -65,8 +67,17 @@ impl Studio {
         let streams = Arc::new(Streams::new(Config::read(&file).unwrap(), folder.path().join("live")));
         let origin = Origin::with_live(None, ServerInfo::new(vec!["h3"], None), Arc::clone(&streams)).unwrap();
         let ingest = Ingest::new(Arc::clone(&streams), Gate::new(Secret::of(folder.path()).unwrap()).unwrap());
-        let front = Arc::new(Front::new(origin, ingest, Readiness::default(), Arc::default()));
-        Self { server: Server::serving(front, Settings::default()), streams, folder }
+        let front = Arc::new(Front::new(origin, ingest.clone(), Readiness::default(), Arc::default()));
+        Self { server: Server::serving(front, Settings::default()), streams, ingest, folder }
+    }
+
+    /// Takes publishers over RTMP, at this address.
+    pub fn rtmp(&self) -> SocketAddr {
+        let listeners = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        let rtmp = Rtmp::new(self.ingest.clone(), listeners, &transport::identity().into(), Arc::default()).unwrap();
+        tokio::spawn(rtmp.run());
+        address
     }
 
     /// An address without TLS.

@@ -56,6 +56,40 @@ struct AudioSpecificConfig {
 }
 
 const SAMPLE_RATES: [u32; 13] = [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+/// What the core of a decoder starts from: with SBR it has half the rate that decoders give out.
+pub(crate) struct Core {
+    /// In Hz.
+    pub sample_rate: u32,
+    pub channels: u16,
+    /// Samples of a frame.
+    pub frame_length: u32,
+}
+
+/// AudioSpecificConfig as far as the core goes (ISO/IEC 14496-3 1.6.2.1, 4.4.1).
+pub(crate) fn core(specific: Reader<'_>) -> Result<Core> {
+    let mut bits = Bits::new(specific);
+    let mut kind = object_type(&mut bits)?;
+    let sample_rate = frequency(&mut bits)?;
+    let channels = channels(bits.take(4)?).and_then(|count| u16::try_from(count).ok()).unwrap_or(2);
+    if matches!(kind, SBR | PARAMETRIC_STEREO) {
+        frequency(&mut bits)?;
+        kind = object_type(&mut bits)?;
+    }
+    let short = matches!(kind, 1..=4 | 6 | 7 | 17 | 19..=22) && bits.flag().unwrap_or(false);
+    Ok(Core { sample_rate, channels, frame_length: if short { 960 } else { 1024 } })
+}
+
+/// `channelConfiguration` (ISO/IEC 14496-3 1.6.3.5).
+fn channels(configuration: u32) -> Option<u32> {
+    match configuration {
+        7 | 12 | 14 => Some(8),
+        11 => Some(7),
+        13 => Some(24),
+        count @ 1..=6 => Some(count),
+        _ => None,
+    }
+}
+
 const SBR: u8 = 5;
 const PARAMETRIC_STEREO: u8 = 29;
 
@@ -64,13 +98,7 @@ impl AudioSpecificConfig {
         let mut bits = Bits::new(specific);
         let object_type = object_type(&mut bits)?;
         let mut sample_rate = frequency(&mut bits)?;
-        let mut channels = match bits.take(4)? {
-            7 | 12 | 14 => Some(8),
-            11 => Some(7),
-            13 => Some(24),
-            count @ 1..=6 => Some(count),
-            _ => None,
-        };
+        let mut channels = channels(bits.take(4)?);
         // Explicit, hierarchical signalling: the outer type names what decoders give out.
         if matches!(object_type, SBR | PARAMETRIC_STEREO) {
             sample_rate = frequency(&mut bits)?;

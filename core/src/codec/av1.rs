@@ -23,11 +23,22 @@ pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
 pub(super) fn colour(entry: &SampleEntry<'_>) -> Option<Colour> {
     let mut config = entry.visual().ok()?.find(*b"av1C")?;
     config.skip(4).ok()?;
-    units_colour(config).ok().flatten()
+    sequence(config).ok().flatten()?.colour
+}
+
+/// The size of the pictures, by the first sequence header of units that follow each other; `None`: there is none.
+pub(crate) fn size(units: Reader<'_>) -> Result<Option<(u32, u32)>> {
+    Ok(sequence(units)?.map(|sequence| sequence.size))
+}
+
+/// What a sequence header tells.
+struct Sequence {
+    size: (u32, u32),
+    colour: Option<Colour>,
 }
 
 /// The first sequence header of units that follow each other (AV1 5.3).
-fn units_colour(mut units: Reader<'_>) -> Result<Option<Colour>> {
+fn sequence(mut units: Reader<'_>) -> Result<Option<Sequence>> {
     const SEQUENCE_HEADER: u8 = 1;
     while !units.is_empty() {
         let header = units.u8()?;
@@ -45,14 +56,14 @@ fn units_colour(mut units: Reader<'_>) -> Result<Option<Colour>> {
         }
         let unit = units.sub(length)?;
         if header >> 3 & 0xf == SEQUENCE_HEADER {
-            return sequence_colour(unit);
+            return read_sequence(unit).map(Some);
         }
     }
     Ok(None)
 }
 
 /// `sequence_header_obu` (AV1 5.5), as far as the colour.
-fn sequence_colour(unit: Reader<'_>) -> Result<Option<Colour>> {
+fn read_sequence(unit: Reader<'_>) -> Result<Sequence> {
     let mut bits = Bits::new(unit);
     let profile = bits.take(3)?;
     bits.skip(1)?; // still_picture
@@ -62,8 +73,8 @@ fn sequence_colour(unit: Reader<'_>) -> Result<Option<Colour>> {
     } else {
         skip_operating_points(&mut bits)?;
     }
-    let size = 2 + bits.take(4)? + bits.take(4)?;
-    bits.skip(size)?;
+    let lengths = (bits.take(4)? + 1, bits.take(4)? + 1);
+    let size = (bits.take(lengths.0)? + 1, bits.take(lengths.1)? + 1);
     if !reduced && bits.flag()? {
         bits.skip(4 + 3)?; // numbers of frames
     }
@@ -79,7 +90,7 @@ fn sequence_colour(unit: Reader<'_>) -> Result<Option<Colour>> {
         bits.skip(if ordered { 3 } else { 0 })?;
     }
     bits.skip(3)?;
-    read_colour(&mut bits, profile)
+    Ok(Sequence { size, colour: read_colour(&mut bits, profile)? })
 }
 
 /// `color_config` (AV1 5.5.2).
@@ -161,13 +172,14 @@ mod tests {
     /// Of SVT-AV1: HDR10, and no colour; of libaom: no colour.
     #[test]
     fn colours() {
-        let of = |units: &[u8]| units_colour(Reader::new(units, 0)).unwrap();
+        let of = |units: &[u8]| sequence(Reader::new(units, 0)).unwrap().and_then(|sequence| sequence.colour);
         let hdr = Colour { primaries: 9, transfer: 16, matrix: 9, full_range: false };
         assert_eq!(of(&[0x0a, 0x0e, 0, 0, 0, 0x04, 0x3c, 0xfe, 0xcc, 0x02, 0xf8, 0x50, 0x91, 0x00, 0x90, 0x40]), Some(hdr));
         assert_eq!(of(&[0x0a, 0x0b, 0, 0, 0, 0x04, 0x3c, 0xfe, 0xcc, 0x02, 0xf8, 0x00, 0x40]), None);
         assert_eq!(of(&[0x0a, 0x0a, 0, 0, 0, 0x02, 0xaf, 0xff, 0xbf, 0xff, 0x30, 0x08]), None);
         assert_eq!(of(&[]), None);
-        assert!(units_colour(Reader::new(&[0x0a, 0x0e, 0], 0)).is_err());
+        assert!(sequence(Reader::new(&[0x0a, 0x0e, 0], 0)).is_err());
+        assert_eq!(size(Reader::new(&[0x0a, 0x0a, 0, 0, 0, 0x02, 0xaf, 0xff, 0xbf, 0xff, 0x30, 0x08], 0)), Ok(Some((64, 64))));
     }
 
     /// The first four are of files in the conformance tables, their strings as Shaka Packager tells them; the others are made up.

@@ -1,9 +1,14 @@
 //! From the bytes of a file to its tracks, by asking for the ranges that are needed and for no others.
 
+mod amf;
 mod builder;
+mod description;
+mod early;
 mod edits;
+mod flv;
 mod fragmented;
 mod progressive;
+pub mod rtmp;
 pub mod side_file;
 pub mod stream;
 mod sync;

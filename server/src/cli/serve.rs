@@ -12,6 +12,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use data_encoding::HEXLOWER;
 use tokio::{
+    net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
     task::spawn_blocking,
@@ -24,16 +25,19 @@ use crate::{
     config::Config,
     duration::parse_duration,
     front::{Front, Readiness},
-    ingest::Ingest,
+    ingest::{Ingest, Rtmp},
     jobs::{Jobs, JobsApi, key},
     live::Streams,
-    net::{Address, Certificates, Error, Identity, Listeners, PemFiles, Settings},
+    net::{Address, Certificates, Error, Identity, Listeners, PemFiles, Settings, listen},
     origin::{Origin, ServerInfo},
     upload::{Limits, Uploads},
 };
 
 /// How often uploads are looked at.
 const EXPIRE: Duration = Duration::from_hours(1);
+
+/// The usual port of RTMP.
+const RTMP: &str = "127.0.0.1:1935";
 
 /// How often the certificate files are looked at.
 const RELOAD: Duration = Duration::from_secs(1);
@@ -56,6 +60,9 @@ pub struct Serve {
     /// Address for plain HTTP/1.1
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     http: Address,
+    /// Address for RTMP and RTMPS; without, 127.0.0.1:1935 if it is free, and none where --listen is not of this machine alone
+    #[arg(long, value_name = "ADDR")]
+    rtmp: Option<Address>,
     /// Certificate chain in PEM, once for each certificate; without one a development certificate is made and kept in the data folder
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Vec<PathBuf>,
@@ -117,6 +124,7 @@ impl Serve {
         std::fs::create_dir_all(&self.data).with_context(|| format!("cannot make the data folder {data}: name another with --data"))?;
         let certificates = self.certificates()?;
         let listeners = Listeners::bind(Some((self.listen, &certificates)), Some(self.http), self.settings())?;
+        let rtmp = self.rtmp()?;
         let first = certificates.first();
         let sha256 = HEXLOWER.encode(&first.certificate_sha256());
         let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.makes_certificate().then(|| sha256.clone()));
@@ -126,6 +134,9 @@ impl Serve {
         let secret = Secret::of(&self.data).context("cannot read the secret of the server")?;
         let playback = playback(config, &secret).await?;
         let ingest = Ingest::new(streams, Gate::new(secret)?);
+        let rtmp_addresses = addresses(&rtmp);
+        let rtmp = Rtmp::new(ingest.clone(), rtmp, &certificates, listeners.metrics())?;
+        let publishing = tokio::spawn(rtmp.run());
         tokio::spawn(origin.warm());
         let catalogue = self.catalogue()?;
         let jobs = self.jobs(catalogue.as_ref())?;
@@ -134,7 +145,12 @@ impl Serve {
         let watching = tokio::spawn(watch(certificates, signal(SignalKind::hangup()).context("cannot listen for signals")?));
 
         let mut out = std::io::stdout().lock();
-        let told = self.tell(&mut out, &listeners, self.makes_certificate().then_some((sha256, first.spki_sha256_base64()?)));
+        let told = self.tell(
+            &mut out,
+            &listeners,
+            rtmp_addresses.first().copied(),
+            self.makes_certificate().then_some((sha256, first.spki_sha256_base64()?)),
+        );
         drop(out);
         if let Err(error) = told {
             tracing::warn!(%error, "nobody reads standard output");
@@ -172,6 +188,7 @@ impl Serve {
             () = async { again.next().await; again.next().await } => Err(anyhow!("ended at once by a second signal: requests that ran were cut")),
         };
         watching.abort();
+        publishing.abort();
         result
     }
 
@@ -207,6 +224,16 @@ impl Serve {
         Ok(Some(uploads))
     }
 
+    /// Where RTMP is spoken: where it is asked for; else at the usual port of this machine, if all else is of this machine alone and nobody
+    /// has that port.
+    fn rtmp(&self) -> anyhow::Result<Vec<TcpListener>> {
+        match self.rtmp {
+            Some(address) => Ok(listen(address)?),
+            None if self.listen.is_loopback() => Ok(listen(RTMP.parse()?).unwrap_or_default()),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// No certificate is given, so one is made for development.
     fn makes_certificate(&self) -> bool {
         self.tls_cert.is_empty() && self.tls_dir.is_none()
@@ -236,13 +263,22 @@ impl Serve {
     }
 
     /// Prints where it can be reached.
-    fn tell(&self, out: &mut impl Write, listeners: &Listeners, certificate: Option<(String, String)>) -> std::io::Result<()> {
+    fn tell(
+        &self,
+        out: &mut impl Write,
+        listeners: &Listeners,
+        rtmp: Option<SocketAddr>,
+        certificate: Option<(String, String)>,
+    ) -> std::io::Result<()> {
         writeln!(out, "Reelway {}", env!("CARGO_PKG_VERSION"))?;
         if let Some(address) = listeners.secure_addresses().first() {
             writeln!(out, "  {:<34} HTTP/3, HTTP/2, HTTP/1.1", url("https", *address))?;
         }
         if let Some(address) = listeners.plain_addresses().first() {
             writeln!(out, "  {:<34} plain HTTP/1.1 and HTTP/2", url("http", *address))?;
+        }
+        if let Some(address) = rtmp {
+            writeln!(out, "  {:<34} RTMP and RTMPS, to publish", url("rtmp", address) + "live/NAME")?;
         }
         match &self.media {
             Some(media) => writeln!(out, "  media: {}", media.display())?,
@@ -283,6 +319,10 @@ async fn watch(certificates: Certificates, mut hangup: Signal) {
             Ok(Err(error)) => tracing::error!(%error, "the certificates stay as they are"),
         }
     }
+}
+
+fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
+    listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
 }
 
 /// An address as a browser takes it.

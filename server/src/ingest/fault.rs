@@ -47,7 +47,23 @@ impl Fault {
     /// What the encoder is told. It is told to close the connection too: encoders send on without reading answers, and only that stops
     /// them.
     pub fn answer(&self) -> Response {
-        let (status, detail) = match self {
+        let (status, detail) = self.told();
+        let mut response = problem(status, &detail);
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if matches!(self, Self::Unauthorized) {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"publish\", charset=\"UTF-8\""));
+            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"publish\""));
+        }
+        if matches!(self, Self::Full | Self::Busy) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+
+    /// Of which kind it is, by the statuses of HTTP, and what is wrong.
+    pub fn told(&self) -> (StatusCode, String) {
+        match self {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "a key is needed: make one with `reelway token publish NAME`".into()),
             Self::Forbidden => (StatusCode::FORBIDDEN, "this is not the key of the stream".into()),
             Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "there are as many streams as there may be".into()),
@@ -68,17 +84,6 @@ impl Fault {
             Self::Cut(why) => (StatusCode::BAD_REQUEST, format!("the body ended before its end: {why}")),
             Self::Replaced => (StatusCode::CONFLICT, "another publisher took over the stream".into()),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the server failed".into()),
-        };
-        let mut response = problem(status, &detail);
-        let headers = response.headers_mut();
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        if matches!(self, Self::Unauthorized) {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"publish\", charset=\"UTF-8\""));
-            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"publish\""));
         }
-        if matches!(self, Self::Full | Self::Busy) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-        }
-        response
     }
 }

@@ -1,7 +1,7 @@
-//! Ingest over HTTP: what encoders PUT and POST below `/ingest/NAME` becomes a live stream.
+//! Ingest over HTTP: what encoders PUT and POST below `/ingest/NAME` becomes a live stream; and over RTMP, in [`Rtmp`].
 //!
 //! ```text
-//! request -> key -> session (who publishes) -> source (demuxer) -> live
+//! request or RTMP -> key -> session (who publishes) -> source (demuxer) -> live
 //! ```
 //!
 //! | what comes | is |
@@ -12,6 +12,7 @@
 
 mod fault;
 mod naming;
+mod rtmp;
 mod session;
 mod source;
 
@@ -27,16 +28,18 @@ use tokio::{
 
 use crate::{
     auth::{Credentials, Gate},
-    http::{Body, IngestPath, Request as HttpRequest, RequestBody, Response, problem},
+    http::{Body, IngestPath, Request as HttpRequest, RequestBody, Response, StreamName, problem},
     live::Streams,
     net::Peer,
 };
 use fault::Fault;
 use naming::FileKey;
+pub use rtmp::Rtmp;
 use session::{Manner, Request, Session, Sessions};
 use source::{Progress, SYNC_BYTE, Source};
 
-/// Takes what encoders send.
+/// Takes what encoders send. Clones are the same one.
+#[derive(Clone)]
 pub struct Ingest(Arc<Inner>);
 
 struct Inner {
@@ -94,7 +97,7 @@ impl Ingest {
 impl Inner {
     async fn take(&self, path: IngestPath, method: Method, request: HttpRequest) -> Result<(), Fault> {
         let peer = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
-        self.admit(&path, peer, request.headers())?;
+        self.admit(&path.name, &Credentials::of(peer, request.headers(), path.key.as_deref()))?;
         if method == Method::DELETE {
             return Ok(());
         }
@@ -110,10 +113,9 @@ impl Inner {
         result
     }
 
-    fn admit(&self, path: &IngestPath, peer: Option<IpAddr>, fields: &HeaderMap) -> Result<(), Fault> {
-        let credentials = Credentials::of(peer, fields, path.key.as_deref());
-        let config = self.streams.config().stream(&path.name);
-        match self.gate.admits(path.name.as_str(), config.key.as_ref(), config.publish, &credentials) {
+    fn admit(&self, name: &StreamName, credentials: &Credentials) -> Result<(), Fault> {
+        let config = self.streams.config().stream(name);
+        match self.gate.admits(name.as_str(), config.key.as_ref(), config.publish, credentials) {
             true => Ok(()),
             false if credentials.has_key() => Err(Fault::Forbidden),
             false => Err(Fault::Unauthorized),

@@ -145,7 +145,7 @@ impl Session {
     }
 
     /// When the encoder is taken for gone, if it sends nothing: after two of the longest segments that are announced.
-    fn patience(&self) -> Duration {
+    pub fn patience(&self) -> Duration {
         (self.stream.config.segment * 4).max(self.stream.config.takeover)
     }
 

@@ -152,7 +152,12 @@ impl Source {
 
     /// Publishes what is whole.
     async fn publish(&mut self, turn: u64) -> Result<Progress, Fault> {
-        let items: Vec<Item> = std::iter::from_fn(|| self.demuxer.poll()).collect();
+        let items = std::iter::from_fn(|| self.demuxer.poll()).collect();
+        self.give(items, turn).await
+    }
+
+    /// Publishes what a demuxer found.
+    pub async fn give(&mut self, items: Vec<Item>, turn: u64) -> Result<Progress, Fault> {
         if items.is_empty() {
             return Ok(Progress::GoesOn);
         }

@@ -24,6 +24,11 @@ pub struct AddressError(String);
 
 impl Address {
     /// The address that must be there.
+    /// Whether only programs of this machine reach it.
+    pub fn is_loopback(self) -> bool {
+        self.primary().ip().is_loopback()
+    }
+
     pub(super) fn primary(self) -> SocketAddr {
         SocketAddr::new(self.ip, self.port)
     }

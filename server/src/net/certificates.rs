@@ -110,7 +110,7 @@ impl Certificates {
     }
 
     /// For TCP: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
-    pub(super) fn tcp(&self) -> Result<Arc<ServerConfig>, Error> {
+    pub(crate) fn tcp(&self) -> Result<Arc<ServerConfig>, Error> {
         let mut config = self.config(rustls::ALL_VERSIONS)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.ticketer = crypto::ring::Ticketer::new()?;

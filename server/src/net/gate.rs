@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 
 /// Who is in, over all listeners of a server.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     /// Told of all that happens here and behind.
     pub metrics: Arc<Metrics>,
     connections: Arc<Semaphore>,
@@ -25,7 +25,7 @@ pub(super) struct Gate {
 
 /// A connection's place, until dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     gate: Arc<Gate>,
     network: IpAddr,
     _connection: OwnedSemaphorePermit,

@@ -48,13 +48,13 @@ impl Listeners {
         if let (Some((_, certificates)), Some(Sockets { tcp, udp })) = (secure, secure_sockets) {
             let crypto = certificates.quic()?;
             listeners.tls = Some(TlsAcceptor::from(certificates.tcp()?));
-            listeners.secure = listen(tcp)?;
+            listeners.secure = accepting(tcp)?;
             for socket in udp {
                 listeners.quic.push(quic::endpoint(socket, Arc::clone(&crypto), &listeners.settings)?);
             }
         }
         if let Some(Sockets { tcp, .. }) = plain_sockets {
-            listeners.plain = listen(tcp)?;
+            listeners.plain = accepting(tcp)?;
         }
         Ok(listeners)
     }
@@ -126,7 +126,15 @@ fn alt_svc(listener: &TcpListener, settings: &Settings) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("h3=\":{port}\"; ma={}", settings.alt_svc_max_age.as_secs())).ok()
 }
 
-fn listen(sockets: Vec<std::net::TcpListener>) -> Result<Vec<TcpListener>, Error> {
+/// Takes a port for TCP, for a protocol that is not HTTP. To be called inside a Tokio runtime with IO enabled.
+///
+/// # Errors
+/// The port cannot be had.
+pub fn listen(address: Address) -> Result<Vec<TcpListener>, Error> {
+    accepting(bind::bind(address, None)?.tcp)
+}
+
+fn accepting(sockets: Vec<std::net::TcpListener>) -> Result<Vec<TcpListener>, Error> {
     let listen = |socket: std::net::TcpListener| {
         let address = socket.local_addr().map_err(|source| Error::bind(UNKNOWN, Transport::Tcp, source))?;
         TcpListener::from_std(socket).map_err(|source| Error::bind(address, Transport::Tcp, source))

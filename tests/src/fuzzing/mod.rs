@@ -11,6 +11,7 @@ pub mod movie;
 pub mod mutator;
 pub mod publication;
 pub mod request;
+pub mod rtmp;
 pub mod seeds;
 pub mod stream;
 pub mod subsamples;
@@ -31,12 +32,13 @@ pub struct Target {
 }
 
 /// All of them; each has a file in `tests/fuzz/fuzz_targets`.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "movie", run: movie::movie, seeds: seeds::movies },
     Target { name: "round_trip", run: movie::round_trip, seeds: seeds::movies },
     Target { name: "fragments", run: fragments::fragments, seeds: seeds::fragments },
     Target { name: "stream", run: stream::stream, seeds: seeds::streams },
     Target { name: "transport", run: transport::transport, seeds: seeds::packets },
+    Target { name: "rtmp", run: rtmp::rtmp, seeds: seeds::publishers },
     Target { name: "configuration", run: configuration::configuration, seeds: seeds::configurations },
     Target { name: "subsamples", run: subsamples::subsamples, seeds: seeds::samples },
     Target { name: "text", run: text::text, seeds: seeds::text },

@@ -64,6 +64,37 @@ pub fn packets() -> Result<Vec<Vec<u8>>> {
     Ok(vec![[vec![3, 1, 7, 200], programs, streams, pictures.clone(), pictures].concat()])
 }
 
+/// Peers that publish over RTMP: pieces of some lengths, then messages in one chunk each: commands, what the encoder says of all,
+/// descriptions, frames by number and by FourCC, several tracks in a tag, several tags in a message.
+pub fn publishers() -> Result<Vec<Vec<u8>>> {
+    let message = |kind: u8, time: u8, body: &[u8]| {
+        let length = u32::try_from(body.len()).unwrap_or(0).to_be_bytes();
+        [&[3, 0, 0, time], length.get(1..).unwrap_or_default(), &[kind, 1, 0, 0, 0], body].concat()
+    };
+    let connect = b"\x02\0\x07connect\0\x3f\xf0\0\0\0\0\0\0\x03\0\x03app\x02\0\x04live\0\0\x09";
+    let publish = b"\x02\0\x07publish\0\0\0\0\0\0\0\0\0\x05\x02\0\x01a";
+    let metadata =
+        b"\x02\0\x0aonMetaData\x08\0\0\0\x02\0\x0cvideocodecid\0\x40\x1c\0\0\0\0\0\0\0\x0caudiocodecid\0\x40\x24\0\0\0\0\0\0\0\0\x09";
+    let avc = b"\x17\0\0\0\0\x01\x42\xc0\x0d\xff\xe1\0\x18\x67\x42\xc0\x0d\xda\x05\x06\x7e\x7c\x04\x40\0\0\x03\0\x40\0\0\x0c\x83\xc5\x0a\xa8\x01\0\x04\x68\xce\x0f\xc8";
+    let (key, frame) = (b"\x17\x01\0\0\x28\0\0\0\x02\x65\x09", b"\x27\x01\0\0\0\0\0\0\x02\x41\x09");
+    let tag = [&[9, 0, 0, 11, 0, 0, 80, 0, 0, 0, 0], &frame[..], &[0, 0, 0, 22]].concat();
+    let start = [message(1, 0, &[0, 1, 0, 0]), message(20, 0, connect), message(20, 0, publish)].concat();
+    let one =
+        [message(18, 0, metadata), message(9, 0, avc), message(8, 0, b"\xaf\0\x11\x90"), message(9, 0, key), message(8, 21, b"\xaf\x01x")];
+    let other = [
+        message(9, 0, b"\x90av01\x81\0\x0c\0\x0a\x0a\0\0\0\x02\xaf\xff\xbf\xff\x30\x08"),
+        message(8, 0, b"\x95\0Opus\0OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0\0"),
+        message(9, 0, b"\x96\x11av01\0\0\0\x01x"),
+        message(8, 0, b"\x91Opus\xfc\0"),
+        message(8, 20, b"\x97\x02\0\0\x09\x01Opus\xfc\0"),
+    ];
+    let lengths = [3, 1, 7, 200];
+    Ok(vec![
+        [&lengths[..], &start, &one.concat(), &message(22, 40, &[tag.clone(), tag].concat()), &message(9, 120, frame)].concat(),
+        [&lengths[..], &start, &other.concat(), &message(9, 40, b"\xa1av01x")].concat(),
+    ])
+}
+
 /// The file with nothing in its `mdat`: moved and empty, it is as long as the index of its samples allows.
 fn without_media(file: &[u8]) -> Vec<u8> {
     let mut left = Vec::new();

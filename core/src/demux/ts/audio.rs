@@ -4,10 +4,11 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{pes::Unit, track};
+use super::pes::Unit;
 use crate::{
     codec::bits::Bits,
-    coding::{Reader, Writer},
+    coding::Reader,
+    demux::description,
     error::Result,
     sample::LiveSample,
     time::{Timescale, rescale_length},
@@ -36,17 +37,24 @@ pub struct Sound {
 
 /// What the header of a frame tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Frame {
+pub struct Frame {
     /// Bytes of the header, which is no part of the sample.
     header: usize,
     /// Bytes of all.
     length: usize,
     /// Ticks of the sample rate.
-    duration: u32,
-    rate: u32,
-    channels: u16,
+    pub duration: u32,
+    /// Samples a second.
+    pub rate: u32,
+    /// How many channels there are.
+    pub channels: u16,
     /// What is in the description.
-    config: Vec<u8>,
+    pub config: Vec<u8>,
+}
+
+/// The frame of AC-3 that `bytes` begin with; `None`: they do not.
+pub fn ac3_frame(bytes: &[u8]) -> Option<Frame> {
+    ac3(&mut Bits::new(Reader::new(bytes.get(..HEADER)?, 0))).ok().flatten()
 }
 
 impl Sound {
@@ -97,8 +105,7 @@ impl Sound {
     }
 
     fn frame(&self, bytes: &[u8]) -> Option<Frame> {
-        let mut bits = Bits::new(Reader::new(bytes.get(..HEADER)?, 0));
-        if self.ac3 { ac3(&mut bits).ok().flatten() } else { adts(&mut bits).ok().flatten() }
+        if self.ac3 { ac3_frame(bytes) } else { adts(&mut Bits::new(Reader::new(bytes.get(..HEADER)?, 0))).ok().flatten() }
     }
 
     fn describe(&mut self, frame: &Frame, scale: Timescale) -> Result<bool> {
@@ -106,7 +113,7 @@ impl Sound {
         if self.track.as_ref().is_some_and(|track| track.sample_entries.first() == Some(&entry)) {
             return Ok(false);
         }
-        let new = track(self.id, *b"soun", scale, entry, (0, 0))?;
+        let new = description::track(self.id.into(), *b"soun", scale, entry, (0, 0))?;
         if self.track.as_ref().is_some_and(|track| track.timescale != scale) {
             self.next = None;
         }
@@ -170,32 +177,12 @@ fn ac3(bits: &mut Bits<'_>) -> Result<Option<Frame>> {
     Ok(Some(Frame { header: 0, length: 2 * words as usize, duration: 1536, rate: *rate, channels, config }))
 }
 
-/// An audio sample entry (ISO/IEC 14496-12 12.2.3) with its configuration.
+/// The sample entry of what a frame tells.
 fn entry(frame: &Frame, ac3: bool) -> Vec<u8> {
-    let mut w = Writer::with_capacity(96);
-    w.boxed(if ac3 { b"ac-3" } else { b"mp4a" }, |w| {
-        w.zeros(6);
-        w.u16(1);
-        w.zeros(8);
-        w.u16(frame.channels);
-        w.u16(16);
-        w.zeros(4);
-        w.u32(u16::try_from(frame.rate).map_or(0, |rate| u32::from(rate) << 16));
-        if ac3 {
-            w.boxed(b"dac3", |w| w.bytes(&frame.config));
-            return;
-        }
-        let length = u8::try_from(frame.config.len()).unwrap_or(0);
-        w.full_box(b"esds", 0, 0, |w| {
-            // Elementary stream, its decoder, its configuration, its synchronization layer (ISO/IEC 14496-1 7.2.6).
-            w.bytes(&[3, 23 + length, 0, 0, 0, 4, 15 + length, 0x40, 0x15, 0, 0, 0]);
-            w.zeros(8);
-            w.bytes(&[5, length]);
-            w.bytes(&frame.config);
-            w.bytes(&[6, 1, 2]);
-        });
-    });
-    w.into_bytes()
+    if ac3 {
+        return description::sound(*b"ac-3", frame.channels, frame.rate, |w| w.boxed(b"dac3", |w| w.bytes(&frame.config)));
+    }
+    description::sound(*b"mp4a", frame.channels, frame.rate, |w| description::write_esds(w, &frame.config))
 }
 
 #[cfg(test)]

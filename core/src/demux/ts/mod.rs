@@ -14,15 +14,15 @@ mod tables;
 
 use alloc::{collections::VecDeque, format, vec::Vec};
 
-use super::{LeftOut, stream::Item};
+use super::{LeftOut, early::Early, stream::Item};
 use crate::{
     boxes::FourCc,
     error::{Error, Result},
-    sample::{LiveSample, SampleTable},
-    time::Timescale,
+    sample::LiveSample,
     track::Track,
 };
 use audio::Sound;
+pub(super) use audio::ac3_frame;
 use pes::Assembler;
 use pictures::Pictures;
 use tables::{Section, StreamType};
@@ -33,8 +33,6 @@ const PACKET: usize = 188;
 const SYNC: u8 = 0x47;
 /// The most elementary streams of a programme.
 const MOST_STREAMS: usize = 16;
-/// The most bytes of samples that are kept until all streams have said how they are to be decoded.
-const MOST_EARLY: u64 = 8 << 20;
 /// Bytes without a packet after which it is no transport stream.
 const MOST_LOST: u64 = 1 << 20;
 
@@ -51,8 +49,7 @@ pub struct TransportDemuxer {
     /// The packets that tell of the programme, and what they told.
     programme: Option<(u16, Section)>,
     streams: Vec<Stream>,
-    announced: bool,
-    early: u64,
+    early: Early,
     left_out: Vec<LeftOut>,
     items: VecDeque<Item>,
     /// The newest time of any stream, with rounds of 33 bits.
@@ -66,10 +63,6 @@ struct Stream {
     id: u16,
     packets: Assembler,
     content: Content,
-    /// Its place among the tracks that were announced.
-    track: Option<usize>,
-    /// Samples from before that.
-    early: Vec<LiveSample>,
 }
 
 #[derive(Debug)]
@@ -119,7 +112,7 @@ impl TransportDemuxer {
 
     /// Whether it is known how samples are to be decoded.
     pub fn has_header(&self) -> bool {
-        self.announced
+        self.early.is_announced()
     }
 
     /// The elementary streams that are not carried, and why.
@@ -214,7 +207,7 @@ impl TransportDemuxer {
     fn read_programme(&mut self, table: &[u8]) {
         for (kind, id) in tables::elementary_streams(table).take(MOST_STREAMS) {
             let known = self.streams.iter().any(|stream| stream.id == id) || self.left_out.iter().any(|left| left.id == id.into());
-            if known || self.announced {
+            if known || self.early.is_announced() {
                 continue;
             }
             let content = match kind {
@@ -228,7 +221,7 @@ impl TransportDemuxer {
                     continue;
                 }
             };
-            self.streams.push(Stream { id, packets: Assembler::default(), content, track: None, early: Vec::new() });
+            self.streams.push(Stream { id, packets: Assembler::default(), content });
         }
     }
 
@@ -241,13 +234,13 @@ impl TransportDemuxer {
             Content::Pictures(pictures) => pictures.read(&unit)?,
             Content::Sound(sound) => sound.read(&unit)?,
         };
-        let (changed, pictures) = (changed && stream.track.is_some(), matches!(stream.content, Content::Pictures(_)));
+        let (changed, pictures) = (changed && self.early.place(index).is_some(), matches!(stream.content, Content::Pictures(_)));
         // The picture that is whole now is the one before: it is decoded as it was told before.
         let (before, after) = if pictures { (samples, Vec::new()) } else { (Vec::new(), samples) };
         self.give(index, before);
         if changed {
-            let told = self.streams.iter().filter(|stream| stream.track.is_some());
-            self.items.push_back(Item::Header(told.filter_map(|stream| stream.content.track().cloned()).collect()));
+            let told = self.streams.iter().enumerate().filter(|(index, _)| self.early.place(*index).is_some());
+            self.items.push_back(Item::Header(told.filter_map(|(_, stream)| stream.content.track().cloned()).collect()));
         }
         self.give(index, after);
         self.announce(false);
@@ -255,78 +248,21 @@ impl TransportDemuxer {
     }
 
     fn give(&mut self, index: usize, samples: Vec<LiveSample>) {
-        let Some(stream) = self.streams.get_mut(index) else { return };
-        match stream.track {
-            Some(track) => self.items.extend(samples.into_iter().map(|sample| Item::Sample { track, sample })),
-            None if self.announced => {}
-            None => {
-                self.early = samples.iter().fold(self.early, |sum, sample| sum.saturating_add(sample.len()).saturating_add(64));
-                stream.early.extend(samples);
-            }
-        }
+        self.early.give(index, samples, &mut self.items);
     }
 
     /// Tells of the tracks once all have said how they are to be decoded, or some have not for too long.
     fn announce(&mut self, now: bool) {
         let ready = |stream: &Stream| stream.content.track().is_some();
         let all = !self.streams.is_empty() && self.streams.iter().all(ready);
-        if self.announced || !(all || ((now || self.early > MOST_EARLY) && self.streams.iter().any(ready))) {
+        if self.early.is_announced() || !(all || ((now || self.early.is_full()) && self.streams.iter().any(ready))) {
             return;
         }
-        self.announced = true;
-        let mut tracks = Vec::new();
-        for stream in &mut self.streams {
-            match stream.content.track() {
-                Some(track) => {
-                    stream.track = Some(tracks.len());
-                    tracks.push(track.clone());
-                }
-                None => {
-                    stream.early = Vec::new();
-                    let reason = Error::malformed("the elementary stream does not say how it is to be decoded");
-                    self.left_out.push(LeftOut { id: stream.id.into(), handler: FourCc([0; 4]), coding: None, reason });
-                }
-            }
+        for stream in self.streams.iter().filter(|stream| !ready(stream)) {
+            let reason = Error::malformed("the elementary stream does not say how it is to be decoded");
+            self.left_out.push(LeftOut { id: stream.id.into(), handler: FourCc([0; 4]), coding: None, reason });
         }
-        self.items.push_back(Item::Header(tracks));
-        // In the order of time, as they would have come.
-        let mut early: Vec<(u64, usize, LiveSample)> = Vec::new();
-        for stream in &mut self.streams {
-            let scale = stream.content.track().map_or(Timescale::MILLIS, |track| track.timescale);
-            let Some(track) = stream.track else { continue };
-            for sample in core::mem::take(&mut stream.early) {
-                early.push((crate::time::rescale_length(sample.decode_time, scale, Timescale::MICROS), track, sample));
-            }
-        }
-        early.sort_by_key(|(time, ..)| *time);
-        self.items.extend(early.into_iter().map(|(_, track, sample)| Item::Sample { track, sample }));
+        let tracks: Vec<Option<&Track>> = self.streams.iter().map(|stream| stream.content.track()).collect();
+        self.early.announce(&tracks, &mut self.items);
     }
-}
-
-/// A track with one description, `entry`, whose handler is `handler`.
-fn track(id: u16, handler: [u8; 4], timescale: Timescale, entry: Vec<u8>, size: (u32, u32)) -> Result<Track> {
-    let mut reader = crate::coding::Reader::new(&entry, 0);
-    let codec = crate::codec::describe(&crate::boxes::sample_entry::read_entry(&mut reader)?, FourCc(handler))?;
-    let mut matrix = [0; 36];
-    for (place, value) in [(1, 1), (17, 1), (32, 0x40)] {
-        if let Some(byte) = matrix.get_mut(place) {
-            *byte = value;
-        }
-    }
-    Ok(Track {
-        id: id.into(),
-        enabled: true,
-        timescale,
-        language: None,
-        user_data: crate::boxes::user_data::UserData::default(),
-        codec,
-        sample_entries: Vec::from([entry]),
-        matrix,
-        dimensions: (size.0 << 16, size.1 << 16),
-        shift: 0,
-        samples: SampleTable::default(),
-        cues: None,
-        payload: None,
-        events: Vec::new(),
-    })
 }

@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{pes::Unit, track};
+use super::pes::Unit;
 use crate::{
     codec::{avc, hevc, nal::Units},
     coding::Writer,
+    demux::description,
     error::Result,
     sample::LiveSample,
     time::Timescale,
@@ -147,7 +148,7 @@ impl Pictures {
         };
         // Video counts in the ticks of the transport stream.
         let scale = Timescale::new(90_000).unwrap_or(Timescale::MILLIS);
-        let new = track(self.id, *b"vide", scale, entry, size)?;
+        let new = description::track(self.id.into(), *b"vide", scale, entry, size)?;
         let other = self.track.as_ref().is_some_and(|track| track.sample_entries != new.sample_entries);
         self.track = Some(new);
         Ok(other)
@@ -172,29 +173,6 @@ fn after_start_code(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((bytes.get(..start)?, bytes.get(start + 3..)?))
 }
 
-/// A visual sample entry (ISO/IEC 14496-12 12.1.3) with its configuration.
-fn entry(names: [&[u8; 4]; 2], size: (u32, u32), config: impl FnOnce(&mut Writer)) -> Vec<u8> {
-    let [name, config_name] = names;
-    let mut w = Writer::with_capacity(256);
-    let short = |value: u32| u16::try_from(value).unwrap_or(u16::MAX);
-    w.boxed(name, |w| {
-        w.zeros(6);
-        w.u16(1);
-        w.zeros(16);
-        w.u16(short(size.0));
-        w.u16(short(size.1));
-        w.u32(0x48_0000);
-        w.u32(0x48_0000);
-        w.zeros(4);
-        w.u16(1);
-        w.zeros(32);
-        w.u16(24);
-        w.u16(0xffff);
-        w.boxed(config_name, config);
-    });
-    w.into_bytes()
-}
-
 fn write_sets(w: &mut Writer, sets: &[Vec<u8>]) {
     for set in sets {
         w.u16(u16::try_from(set.len()).unwrap_or(u16::MAX));
@@ -214,7 +192,7 @@ fn avc_entry(size: (u32, u32), first: &[u8], sequence: &[Vec<u8>], picture: &[Ve
         w.u8(count(picture));
         write_sets(w, picture);
     };
-    entry([b"avc1", b"avcC"], size, config)
+    description::pictures(*b"avc1", size, |w| w.boxed(b"avcC", config))
 }
 
 /// `hvcC` (ISO/IEC 14496-15 8.3.3.1).
@@ -236,7 +214,7 @@ fn hevc_entry(told: &hevc::Sequence, sets: &[Vec<Vec<u8>>; 3]) -> Vec<u8> {
             write_sets(w, sets);
         }
     };
-    entry([b"hvc1", b"hvcC"], told.size, config)
+    description::pictures(*b"hvc1", told.size, |w| w.boxed(b"hvcC", config))
 }
 
 #[cfg(test)]
