@@ -5,6 +5,7 @@
 //!    |-> net (TCP, QUIC) -> metrics  '- what net hands requests to
 //!    |-> ingest -> auth, live -> storage, reelway-core: encoders push into a log of each rendition, from which origin serves
 //!    |-> upload -> catalogue, storage -> reelway-core
+//!    |-> live_ladder -> live, ladder: rungs of streams
 //!    '-> jobs -> catalogue, ladder (ffmpeg) -> storage
 //! ```
 
@@ -20,6 +21,7 @@ pub mod jobs;
 pub mod keys;
 pub mod ladder;
 pub mod live;
+pub mod live_ladder;
 pub mod metrics;
 pub mod net;
 pub mod origin;

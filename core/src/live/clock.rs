@@ -64,12 +64,14 @@ pub struct Place {
     pub resumed: bool,
     /// Whether what comes is behind all that can be published, and has been for long: the clock of the source is to be taken for another.
     pub behind: bool,
+    /// Whether it is made from what was published: its times are those of the time line.
+    pub derived: bool,
 }
 
 impl Place {
     /// Of a track of this scale.
     pub fn new(scale: Timescale) -> Self {
-        Self { scale, offset: 0, generation: 0, last: None, again: None, resumed: false, behind: false }
+        Self { scale, offset: 0, generation: 0, last: None, again: None, resumed: false, behind: false, derived: false }
     }
 
     /// Decoding time of the next sample if nothing changes, in microseconds.
@@ -186,6 +188,9 @@ impl Clock {
     fn find(&mut self, place: &mut Place, raw: i64, duration: i64, end: i64, now: Moment) -> Option<i64> {
         let newest = self.offsets.last().copied().unwrap_or_default();
         let target = rescale(self.target, Timescale::MICROS, place.scale);
+        if place.derived {
+            return Some(raw).filter(|time| *time >= 0 && place.last.is_none_or(|(last, _)| *time > last));
+        }
         let Some((last, next)) = place.last else {
             // It begins where the others are, unless its clock is another.
             (place.generation, place.offset) = (newest.0.max(place.generation), newest.1);

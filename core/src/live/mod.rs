@@ -136,13 +136,51 @@ impl Live {
             (self.source, self.fed) = (Source::Here, now);
             return Ok(id);
         }
-        if self.renditions.len() == MOST_RENDITIONS {
-            return Err(Error::unsupported(format!("a live stream has {MOST_RENDITIONS} renditions at most")));
-        }
         let leads = self.leader.and_then(|leader| self.renditions.get(leader)).map(|leader| leader.track.kind());
         if kind == Kind::Video && leads == Some(Kind::Audio) && self.cuts.last().is_some() {
             return Err(Error::unsupported("pictures join a stream that has begun with sound alone; send all tracks from the start"));
         }
+        let id = self.begin(track)?;
+        (self.source, self.fed) = (Source::Here, now);
+        Ok(id)
+    }
+
+    /// Adds a rendition that is made from what was published, such as its pictures in a smaller size: its times are those of the time line,
+    /// and its key frames are where the pictures that it is made from have theirs. It leads nothing and holds up nobody: what is missing of
+    /// it, or comes too late, is a gap in it. It stays when the source is lost.
+    ///
+    /// # Errors
+    ///
+    /// Nothing has been published yet, or the stream is over.
+    pub fn derive(&mut self, track: &Track) -> Result<RenditionId> {
+        if self.source == Source::Ended {
+            return Err(ended());
+        }
+        let Some(leader) = self.leader.filter(|_| self.cuts.last().is_some()) else {
+            return Err(Error::misuse("nothing has been published that a rendition could be made from"));
+        };
+        // One that was derived before the stream was restored.
+        let found = self.renditions.iter_mut().find(|other| other.free && other.id.0 != leader && other.track.codec == track.codec);
+        let id = match found {
+            Some(found) => {
+                found.free = false;
+                found.id
+            }
+            None => self.begin(track)?,
+        };
+        if let Some(rendition) = self.renditions.get_mut(id.0) {
+            rendition.place.derived = true;
+        }
+        self.change(id, track)?;
+        Ok(id)
+    }
+
+    /// Begins a rendition of a track that is not known yet.
+    fn begin(&mut self, track: &Track) -> Result<RenditionId> {
+        if self.renditions.len() == MOST_RENDITIONS {
+            return Err(Error::unsupported(format!("a live stream has {MOST_RENDITIONS} renditions at most")));
+        }
+        let kind = track.kind();
         let number = self.renditions.iter().filter(|rendition| rendition.track.kind() == kind).count() + 1;
         let name = format!("{}{number}", kind.letter());
         let id = RenditionId(self.renditions.len());
@@ -153,7 +191,6 @@ impl Live {
         let rendition = Rendition::new(id, name, track, self.cuts.next_number(), &self.config);
         self.events.push_back(Event::Header { rendition: id, number: rendition.header.0, bytes: rendition.header.1.clone() });
         self.renditions.push(rendition);
-        (self.source, self.fed) = (Source::Here, now);
         self.note();
         Ok(id)
     }
@@ -201,7 +238,7 @@ impl Live {
     pub fn lost(&mut self, now: Moment) {
         if self.source == Source::Here {
             self.stop(true, now);
-            for rendition in &mut self.renditions {
+            for rendition in self.renditions.iter_mut().filter(|rendition| !rendition.place.derived) {
                 (rendition.free, rendition.place.resumed) = (true, true);
             }
             self.source = Source::Lost(now);

@@ -295,8 +295,10 @@ impl Rendition {
     /// Adds a sample to the segment that is open.
     pub fn add(&mut self, mut placed: Placed, desk: &mut Desk<'_>) -> Result<()> {
         let scale = self.window.timescale;
-        if self.track.kind() == Kind::Audio && !desk.promise.fits_part(placed.sample.duration.into(), scale) {
-            // No frame of sound is so long: what follows it is silence that its writer had no other means to tell.
+        let is_stretched = self.track.kind() == Kind::Audio || self.place.derived;
+        if is_stretched && !desk.promise.fits_part(placed.sample.duration.into(), scale) {
+            // No frame of sound is so long: what follows it is silence that its writer had no other means to tell. Nor is one that was made
+            // of others which are not: some are missing.
             let (limit, of) = desk.promise.part_target;
             placed.sample.duration = u32::try_from(rescale_length(limit, of, scale).saturating_sub(1)).unwrap_or(1).max(1);
         }

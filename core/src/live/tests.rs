@@ -1,5 +1,7 @@
 //! The driver under a clock that the test sets: nothing here waits.
 
+mod derived;
+
 use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 
 use bytes::Bytes;

@@ -35,7 +35,7 @@ impl Live {
 
     /// Whether every rendition has something that can be played, so that manifests can be written.
     pub fn is_ready(&self) -> bool {
-        !self.renditions.is_empty() && self.renditions.iter().all(|rendition| !rendition.window.is_empty())
+        !self.renditions.is_empty() && self.renditions.iter().all(|rendition| rendition.place.derived || !rendition.window.is_empty())
     }
 
     /// The renditions.
@@ -200,7 +200,7 @@ impl Live {
 
     /// The renditions in the order in which manifests list them.
     fn sorted(&self) -> Vec<&Rendition> {
-        let mut sorted: Vec<&Rendition> = self.renditions.iter().collect();
+        let mut sorted: Vec<&Rendition> = self.renditions.iter().filter(|rendition| !rendition.window.is_empty()).collect();
         sorted.sort_by_key(|rendition| rendition.track.kind());
         sorted
     }

@@ -28,6 +28,7 @@ use crate::{
     ingest::{Ingest, Rtmp},
     jobs::{Jobs, JobsApi, key},
     live::Streams,
+    live_ladder,
     net::{Address, Certificates, Error, Identity, Listeners, PemFiles, Settings, listen},
     origin::{Origin, ServerInfo},
     upload::{Limits, Uploads},
@@ -133,6 +134,7 @@ impl Serve {
         let origin = Origin::with_live(self.media.as_deref(), info, Arc::clone(&streams)).context("cannot open the media folder")?;
         let secret = Secret::of(&self.data).context("cannot read the secret of the server")?;
         let playback = playback(config, &secret).await?;
+        tokio::spawn(live_ladder::run(Arc::clone(&streams)));
         let ingest = Ingest::new(streams, Gate::new(secret)?);
         let rtmp_addresses = addresses(&rtmp);
         let rtmp = Rtmp::new(ingest.clone(), rtmp, &certificates, listeners.metrics())?;

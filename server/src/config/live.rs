@@ -9,6 +9,7 @@ use super::Play;
 use crate::{
     auth::{Access, PublishKey},
     duration::parse_duration,
+    ladder::Wanted,
 };
 
 /// What a table of the file says; what it leaves out is as elsewhere.
@@ -29,10 +30,24 @@ pub(super) struct Fields {
     latency: Option<Duration>,
     #[serde(deserialize_with = "duration")]
     takeover: Option<Duration>,
+    ladder: Option<Ladder>,
     record: Option<bool>,
     key: Option<PublishKey>,
     publish: Option<Access>,
     play: Option<Play>,
+}
+
+/// The ladder of a stream: `none`, `auto`, or a list of rungs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Ladder(Option<Wanted>);
+
+impl TryFrom<String> for Ladder {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "none" { Ok(Self(None)) } else { Wanted::parse(&text).map(|wanted| Self(Some(wanted))) }
+    }
 }
 
 /// How one stream is to be.
@@ -52,6 +67,8 @@ pub struct StreamConfig {
     pub latency: Option<Duration>,
     /// Silence after which another publisher may take the place of one that has not gone.
     pub takeover: Duration,
+    /// Smaller sizes that are made of its pictures.
+    pub ladder: Option<Wanted>,
     /// Whether it is recorded.
     pub record: bool,
     /// The key that publishers need.
@@ -75,6 +92,7 @@ impl Fields {
             grace: of(own.grace, all.grace, 15_000),
             latency: own.latency.or(all.latency),
             takeover: of(own.takeover, all.takeover, 5000),
+            ladder: own.ladder.or_else(|| all.ladder.clone()).and_then(|ladder| ladder.0),
             record: own.record.or(all.record).unwrap_or(false),
             key: own.key.or_else(|| all.key.clone()),
             publish: own.publish.or(all.publish).unwrap_or_default(),

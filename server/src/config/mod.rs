@@ -29,6 +29,7 @@
 //! | `memory` | how much of that is kept in memory where the rest is recorded | 60s |
 //! | `grace` | how long a stream waits for its publisher to come back | 15s |
 //! | `latency` | how far behind players of DASH are to be | of the core |
+//! | `ladder` | smaller sizes that ffmpeg makes of its pictures, as `reelway ladder --rungs` takes them (`auto`, `720p,360p@600k`), or `none` | none |
 //! | `record` | whether it is recorded under `--data` | false |
 //! | `key` | the key that publishers need, or a list of such keys: as it is, or its digest as `sha256:HEX` | none: `publish` decides |
 //! | `publish` | who may publish without a key: `loopback`, `key` (nobody), `anyone` | loopback |
@@ -161,6 +162,7 @@ mod tests {
             ("[stream.\"a b\"]\n", "[stream.a b]: no stream can be called that"),
             ("[stream.a]\nwindow = \"3s\"\n", "[stream.a]: window is 3s"),
             ("[live]\npart = \"5s\"\n", "[live]: part is 5s"),
+            ("[live]\nladder = \"big\"\n", "line 2: 'big' is no size"),
             ("[live]\npublish = \"nobody\"\n", "line 2: unknown variant `nobody`"),
             ("[live]\nkey = hush\n", "line 2: "),
             ("[live]\nkey = \"sha256:hush\"\n", "line 2: a publish key is"),

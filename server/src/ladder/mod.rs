@@ -3,6 +3,7 @@
 //! ```text
 //! source -> probe (core | ffprobe) -> rungs -> plan -> command -> process (ffmpeg) -> check (core) -> work: in place, whole
 //! camera, test pattern, ... -> capture -> pipe (ffmpeg) -> ingest of a server
+//! pictures of a live stream -> rendering -> pipe (ffmpeg) -> further renditions of it
 //! ```
 //!
 //! What makes files waits for disks and processes: whoever must not wait gives it a thread.
@@ -19,6 +20,7 @@ mod pipe;
 mod plan;
 mod probe;
 mod process;
+mod rendering;
 mod rungs;
 mod source;
 mod tool;
@@ -38,6 +40,7 @@ pub use error::LadderError;
 pub use pipe::Pipe;
 pub use plan::Settings;
 pub use process::Cancel;
+pub use rendering::render;
 pub use rungs::{Wanted, WantedRung};
 pub use tool::Tool;
 

@@ -310,6 +310,11 @@ impl Cursor {
         }
     }
 
+    /// The segment in which it is.
+    pub fn segment(&self) -> u32 {
+        self.segment
+    }
+
     /// Whether nothing comes behind it.
     pub fn is_over(&self) -> bool {
         let state = self.log.state();

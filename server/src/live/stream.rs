@@ -4,7 +4,7 @@ use std::{
     io,
     sync::{
         Arc, PoisonError, RwLock, Weak,
-        atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -56,6 +56,8 @@ pub struct Stream {
     /// Whether somebody publishes it.
     published: AtomicBool,
     ended: AtomicBool,
+    /// How many of its readers are no viewers.
+    own_readers: AtomicUsize,
     /// When something was published last, in microseconds since 1970.
     last: AtomicI64,
 }
@@ -84,6 +86,7 @@ impl Stream {
             timer: watch::Sender::new(()),
             published: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            own_readers: AtomicUsize::new(0),
             last: AtomicI64::new(0),
         });
         tokio::spawn(keep_time(Arc::downgrade(&stream), stream.timer.subscribe()));
@@ -240,12 +243,28 @@ impl Stream {
 
     /// How many requests read or wait.
     pub fn readers(&self) -> usize {
-        self.changed.receiver_count() + self.logs().iter().map(|log| log.readers()).sum::<usize>()
+        let all = self.changed.receiver_count() + self.logs().iter().map(|log| log.readers()).sum::<usize>();
+        all.saturating_sub(self.own_readers.load(Relaxed))
+    }
+
+    /// Until what is given is dropped, one of those who read is no viewer.
+    pub fn own_reader(self: &Arc<Self>) -> OwnReader {
+        self.own_readers.fetch_add(1, Relaxed);
+        OwnReader(Arc::clone(self))
     }
 
     /// The end of the log that is furthest.
     pub fn edge(&self) -> Option<Edge> {
         self.logs().iter().map(|log| log.edge()).max_by_key(|edge| (edge.segment, edge.parts))
+    }
+}
+
+/// A reader of a stream that is no viewer.
+pub struct OwnReader(Arc<Stream>);
+
+impl Drop for OwnReader {
+    fn drop(&mut self) {
+        self.0.own_readers.fetch_sub(1, Relaxed);
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use reelway_core::{live::Live, time::Date};
-use tokio::time::sleep;
+use tokio::{sync::watch, time::sleep};
 
 use super::{
     Clock, Figures, Stream,
@@ -36,6 +36,8 @@ pub struct Streams {
     /// Where recordings are; without it nothing is recorded.
     recordings: Option<PathBuf>,
     by_name: Arc<ByName>,
+    /// Woken when a stream begins.
+    begun: watch::Sender<()>,
 }
 
 type ByName = RwLock<HashMap<StreamName, Arc<Stream>>>;
@@ -91,6 +93,11 @@ impl Streams {
         self.clock
     }
 
+    /// Hears of streams that begin from now on.
+    pub fn begun(&self) -> watch::Receiver<()> {
+        self.begun.subscribe()
+    }
+
     /// A stream, if it is there. Takes nothing from those that are.
     pub fn get(&self, name: &StreamName) -> Option<Arc<Stream>> {
         self.by_name.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
@@ -129,6 +136,8 @@ impl Streams {
         });
         let stream = Stream::new(name.clone(), config, live, recording, self.clock, Arc::clone(&self.figures));
         by_name.insert(name.clone(), Arc::clone(&stream));
+        drop(by_name);
+        self.begun.send_replace(());
         tokio::spawn(forget(Arc::downgrade(&self.by_name), Arc::downgrade(&stream)));
         Ok(Ok(stream))
     }
