@@ -5,11 +5,28 @@
 #[path = "live_support.rs"]
 mod support;
 
-use std::fs;
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fs,
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant, SystemTime},
+};
 
-use http::StatusCode;
-use reelway_tests::ffmpeg::{self, is_there};
-use support::{FILM, SHORT, Studio, samples};
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use reelway_tests::{
+    ffmpeg::{self, is_there},
+    movie::Movie,
+    program::Serving,
+    stream::{self, Form},
+};
+use support::{
+    FILM, SHORT, Studio, headers_and_segments, samples,
+    transport::{Protocol, begin, soon},
+};
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinHandle, time::sleep};
 
 /// The one recording of `stream`.
 fn folder(studio: &Studio, stream: &str) -> std::path::PathBuf {
@@ -32,4 +49,161 @@ async fn a_recording_is_a_file_that_plays() {
         assert_eq!(ffmpeg::decoding_errors(&file, 0).unwrap(), "");
         assert_eq!(fs::read(&file).unwrap(), studio.download("show", rendition).await, "it is what viewers get");
     }
+}
+
+/// What is at `path`.
+async fn get(server: SocketAddr, path: &str) -> (StatusCode, Bytes) {
+    let request = Request::get(format!("http://localhost{path}")).body(Empty::<Bytes>::new()).unwrap();
+    let response = soon(begin(None, server, Protocol::H1, request)).await.unwrap();
+    (response.status(), soon(response.into_body().collect()).await.unwrap().to_bytes())
+}
+
+/// The same as text, once it is there.
+async fn text(server: SocketAddr, path: &str) -> String {
+    soon(async {
+        loop {
+            match get(server, path).await {
+                (StatusCode::OK, body) => return String::from_utf8(body.to_vec()).unwrap(),
+                _ => sleep(Duration::from_millis(30)).await,
+            }
+        }
+    })
+    .await
+}
+
+/// An encoder that sends a fifth of a second every fifth of a second, until the server is gone.
+fn encoder(server: SocketAddr) -> JoinHandle<std::io::Result<()>> {
+    let movie = Movie::simple(30, 3);
+    let pieces = [vec![stream::header(&movie)], stream::fragments(&movie, &Form::default())].concat();
+    tokio::spawn(async move {
+        let mut socket = TcpStream::connect(server).await?;
+        socket.write_all(b"PUT /ingest/show HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").await?;
+        for piece in pieces {
+            socket.write_all(&[format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat()).await?;
+            sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
+    })
+}
+
+/// What viewers were told of and got, by rendition and name.
+#[derive(Default)]
+struct Seen {
+    segments: BTreeMap<(&'static str, String), Bytes>,
+    /// What must not change while the stream lasts.
+    promises: Vec<String>,
+}
+
+const RENDITIONS: [&str; 2] = ["v1", "a1"];
+
+impl Seen {
+    /// Gets every segment that is listed now and was not before.
+    async fn watch(&mut self, server: SocketAddr) {
+        for rendition in RENDITIONS {
+            let (status, playlist) = get(server, &format!("/live/show/{rendition}/media.m3u8")).await;
+            if status != StatusCode::OK {
+                continue; // it begins, or is being ended
+            }
+            for name in headers_and_segments(&String::from_utf8_lossy(&playlist)) {
+                let path = format!("/live/show/{rendition}/{name}");
+                if let Entry::Vacant(new) = self.segments.entry((rendition, name)) {
+                    let (status, bytes) = get(server, &path).await;
+                    assert_eq!(status, StatusCode::OK, "{path}");
+                    new.insert(bytes);
+                }
+            }
+        }
+    }
+
+    /// All that was listed is listed and the same, and players find the promises that they were given.
+    async fn is_there(&mut self, server: SocketAddr) {
+        let mut promises = Vec::new();
+        for rendition in RENDITIONS {
+            let playlist = text(server, &format!("/live/show/{rendition}/media.m3u8")).await;
+            let listed = headers_and_segments(&playlist);
+            for ((_, name), bytes) in self.segments.iter().filter(|((of, _), _)| *of == rendition) {
+                assert!(listed.contains(name), "{rendition}/{name} is not in\n{playlist}");
+                let (status, found) = get(server, &format!("/live/show/{rendition}/{name}")).await;
+                assert!(
+                    status == StatusCode::OK && found == *bytes,
+                    "{rendition}/{name}: {status}, {} of {} bytes",
+                    found.len(),
+                    bytes.len()
+                );
+            }
+            let kept = |line: &&str| line.starts_with("#EXT-X-TARGETDURATION") || line.starts_with("#EXT-X-MEDIA-SEQUENCE");
+            promises.extend(playlist.lines().filter(kept).map(str::to_owned));
+        }
+        let mpd = text(server, "/live/show/manifest.mpd").await;
+        promises.extend(mpd.split_once("availabilityStartTime=").and_then(|(_, rest)| rest.split('"').nth(1)).map(str::to_owned));
+        if !self.promises.is_empty() {
+            assert_eq!(self.promises, promises);
+        }
+        self.promises = promises;
+    }
+}
+
+/// A moment that nobody chose, so many milliseconds from now at least, and less than a second and a half later.
+fn some_time_after(millis: u64) -> Instant {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Instant::now() + Duration::from_millis(millis + u64::from(now.subsec_micros() % 1500))
+}
+
+fn serve(folder: &Path) -> Serving {
+    let file = folder.join("reelway.toml");
+    // All that is listed is to stay listed for as long as the test lasts.
+    fs::write(&file, SHORT.replace("20s", "300s")).unwrap();
+    Serving::start(folder, &["--config", file.to_str().unwrap()]).unwrap()
+}
+
+/// However and whenever the server ends, it goes on with what it had told of; the encoder comes back, and at last does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_loses_no_segment_that_was_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut seen = Seen::default();
+    for round in 0..4 {
+        let server = serve(folder.path());
+        if round > 0 {
+            seen.is_there(server.plain).await;
+        }
+        let encoder = encoder(server.plain);
+        let before = seen.segments.len();
+        let (until, mut rest) = (some_time_after(1500), true);
+        while rest || Instant::now() < until {
+            seen.watch(server.plain).await;
+            rest = seen.segments.len() < before + 4;
+            assert!(!encoder.is_finished(), "the encoder was turned away: {:?}", encoder.await);
+            sleep(Duration::from_millis(40)).await;
+        }
+        seen.is_there(server.plain).await;
+        match round {
+            1 => assert!(server.terminate().unwrap()),
+            _ => drop(server),
+        }
+        encoder.abort();
+    }
+    let server = serve(folder.path());
+    let mut playlist = String::new();
+    while !playlist.contains("#EXT-X-ENDLIST") {
+        playlist = text(server.plain, "/live/show/v1/media.m3u8").await;
+        sleep(Duration::from_millis(50)).await;
+    }
+    seen.promises.clear(); // what is over has another MPD
+    seen.is_there(server.plain).await;
+    let streams: serde_json::Value = serde_json::from_str(&text(server.plain, "/api/v1/streams").await).unwrap();
+    let vod = streams["streams"][0]["vod"].as_str().unwrap().to_owned();
+    assert!(text(server.plain, &vod).await.contains("v1/media.m3u8"));
+    drop(server);
+
+    // It is over for good, at all its addresses.
+    let server = serve(folder.path());
+    seen.is_there(server.plain).await;
+    assert!(text(server.plain, &vod).await.contains("v1/media.m3u8"));
+    let mut file = seen.segments[&("v1", "init-1.mp4".to_owned())].to_vec();
+    for name in headers_and_segments(&text(server.plain, "/live/show/v1/media.m3u8").await).iter().filter(|name| !name.starts_with("init"))
+    {
+        file.extend_from_slice(&get(server.plain, &format!("/live/show/v1/{name}")).await.1);
+    }
+    let recording = folder.path().join("live/show").join(vod.split('/').nth(4).unwrap()).join("v1.mp4");
+    assert_eq!(fs::read(recording).unwrap(), file, "the recording is what viewers get");
 }

@@ -2,8 +2,10 @@
 
 use std::{
     env, fs,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
     sync::OnceLock,
 };
 
@@ -45,6 +47,48 @@ fn build(profile: &Path) -> Result<()> {
     let built = cargo.output().context("cargo does not run")?;
     ensure!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     Ok(())
+}
+
+/// `reelway serve` in a process of its own, killed when dropped.
+#[derive(Debug)]
+pub struct Serving {
+    child: Child,
+    /// Where it is reached without TLS.
+    pub plain: SocketAddr,
+}
+
+impl Serving {
+    /// Starts it with its data in `folder`, and these arguments besides.
+    pub fn start<S: AsRef<std::ffi::OsStr>>(folder: &Path, arguments: &[S]) -> Result<Self> {
+        let mut command = Command::new(binary()?);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]).arg(folder).args(arguments);
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let out = child.stdout.take().context("no standard output")?;
+        let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+        let port = lines.find_map(|line| line.split_once("http://localhost:")?.1.split_once('/')?.0.parse().ok());
+        // What it says later would fill the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let plain = SocketAddr::from(([127, 0, 0, 1], port.context("it told no address")?));
+        Ok(Self { child, plain })
+    }
+
+    /// Its number in the system.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to end, and waits until it has; whether it ended well.
+    pub fn terminate(mut self) -> Result<bool> {
+        ensure!(Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status()?.success());
+        Ok(self.child.wait()?.success())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// What a run of the binary came to.

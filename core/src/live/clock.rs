@@ -106,8 +106,8 @@ impl Clock {
     }
 
     /// Goes on with a time line that begins at `zero`, of which nobody knows how the source is moved.
-    pub fn restore(&mut self, zero: Moment) {
-        (self.zero, self.offsets) = (zero, Vec::from([(0, 0)]));
+    pub fn restore(&mut self, zero: Moment, delay: i64) {
+        (self.zero, self.delay, self.offsets) = (zero, delay, Vec::from([(0, 0)]));
     }
 
     /// The newest generation.

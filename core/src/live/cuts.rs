@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use super::clock::Clock;
 use crate::{
     time::{Moment, Timescale, rescale},
-    window::Window,
+    window::{Segment, Window},
 };
 
 /// A time on the time line.
@@ -91,14 +91,13 @@ impl Cuts {
         Self { first, ..Self::default() }
     }
 
-    /// Goes on behind the segments of the rendition that leads. All that was is told one by one.
-    pub fn restore(&mut self, window: &Window) {
+    /// Goes on behind the segments of the rendition that leads; `begun`: those with which periods begin. All that was is told one by one.
+    pub fn restore(&mut self, begun: &[Segment], window: &Window) {
         let time = |ticks: u64| Time { ticks: i64::try_from(ticks).unwrap_or(i64::MAX), scale: window.timescale };
-        for segment in &window.segments {
-            if self.periods.back().is_none_or(|last| last.number != segment.period) {
-                let (number, first, start, clock) = (segment.period, segment.number, time(segment.start), segment.clock);
-                self.periods.push_back(Period { number, first, start, clock, duration: None, listed: true });
-            }
+        let listed = window.segments.front().map_or(0, |first| first.period);
+        for segment in begun.iter().filter(|segment| segment.period >= listed) {
+            let (number, first, start, clock) = (segment.period, segment.number, time(segment.start), segment.clock);
+            self.periods.push_back(Period { number, first, start, clock, duration: None, listed: true });
         }
         let Some(last) = window.segments.back() else { return };
         self.list.push_back(Cut {

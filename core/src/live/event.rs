@@ -4,15 +4,26 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::window::Segment;
+use crate::{time::Moment, window::Segment};
 
 /// A rendition of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RenditionId(pub usize);
 
+/// When a stream began: what its MPD tells of the time of day is reckoned from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// When its time line begins.
+    pub zero: Moment,
+    /// By how many microseconds its samples are there later than their times.
+    pub delay: i64,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// The first sample is there.
+    Began(Epoch),
     /// A rendition has a header: its first, or another. What needs it follows.
     Header {
         /// Of which rendition.
@@ -21,6 +32,13 @@ pub enum Event {
         number: u32,
         /// The CMAF header.
         bytes: Bytes,
+    },
+    /// A segment begins; its first part is told next.
+    Opened {
+        /// Of which rendition.
+        rendition: RenditionId,
+        /// What is to be known of it so far; it has no parts.
+        segment: Segment,
     },
     /// A part is there: a CMAF chunk.
     Part {

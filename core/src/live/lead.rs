@@ -3,7 +3,7 @@
 use alloc::format;
 
 use super::{
-    Live, SETTLE,
+    Epoch, Event, Live, SETTLE,
     cuts::Time,
     micros,
     rendition::{Desk, Rendition},
@@ -57,7 +57,9 @@ impl Live {
             match step {
                 Step::Begin(start, duration) => {
                     self.promise_parts(start.scale, duration);
-                    self.epoch = Some((self.clock.zero(), self.clock.delay()));
+                    let epoch = Epoch { zero: self.clock.zero(), delay: self.clock.delay() };
+                    self.epoch = Some(epoch);
+                    self.events.push_back(Event::Began(epoch));
                     self.cut(leader, start, duration, now);
                 }
                 Step::Cut(start, duration) => {

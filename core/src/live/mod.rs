@@ -34,7 +34,7 @@ use crate::{
 use clock::Clock;
 pub use config::Config;
 use cuts::{Cuts, Time};
-pub use event::{Event, RenditionId};
+pub use event::{Epoch, Event, RenditionId};
 use rendition::Rendition;
 pub use restore::Past;
 pub use views::Piece;
@@ -65,8 +65,7 @@ pub struct Live {
     fed: Moment,
     /// Since when what leads comes too late to be published.
     late: Option<Moment>,
-    /// When the first period begins by the clock, less its place on the time line, and how late samples are.
-    epoch: Option<(Moment, i64)>,
+    epoch: Option<Epoch>,
     /// When what the MPD tells last changed, and how often.
     changed: (Moment, u64),
     version: u64,

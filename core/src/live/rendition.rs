@@ -360,6 +360,9 @@ impl Rendition {
         let head = Bytes::from(chunk::head_of(&table, &(0..table.len()), (0, self.fragments), begins, &additions));
         let part = Part { duration: table.duration(), bytes: offset.saturating_add(head.len() as u64), independent };
         let number = u32::try_from(open.parts.len()).unwrap_or(u32::MAX);
+        if begins {
+            desk.events.push_back(Event::Opened { rendition: self.id, segment: open.clone() });
+        }
         open.parts.push(part);
         open.bytes = open.bytes.saturating_add(part.bytes);
         open.duration = open.duration.saturating_add(part.duration);

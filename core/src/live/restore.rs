@@ -4,11 +4,11 @@ use alloc::{format, string::String, vec::Vec};
 
 use bytes::Bytes;
 
-use super::{Config, Event, Live, RenditionId, Source, cuts::Time, rendition::Rendition};
+use super::{Config, Epoch, Event, Live, RenditionId, Source, cuts::Time, rendition::Rendition};
 use crate::{
     demux::stream::{Item, StreamDemuxer},
     error::{Error, Result},
-    time::Moment,
+    time::{Moment, rescale_length},
     track::Track,
     window::Segment,
 };
@@ -20,7 +20,8 @@ pub struct Past {
     pub name: String,
     /// Number and bytes of its last header.
     pub header: (u32, Bytes),
-    /// Its whole segments that are still there, in order, as [`Event::Segment`] told them.
+    /// Its whole segments, in order, as [`Event::Segment`] told them; the parts of those that are not in the window are not needed. What
+    /// periods begin with is among them: from the first segment on, or that of the first period that is in the window.
     pub segments: Vec<Segment>,
     /// The one that grew, with the parts of it that are there: it ends with them.
     pub open: Option<Segment>,
@@ -33,13 +34,15 @@ impl Live {
     /// # Errors
     ///
     /// What was kept does not fit together.
-    pub fn restore(config: Config, epoch: Moment, past: Vec<Past>, now: Moment) -> Result<Self> {
+    pub fn restore(config: Config, epoch: Epoch, past: Vec<Past>, now: Moment) -> Result<Self> {
         let mut live = Self::new(config)?;
+        let mut begun = Vec::new();
         for (index, past) in past.into_iter().enumerate() {
             let track = described(&past)?;
             let mut rendition = Rendition::new(RenditionId(index), past.name, &track, live.config.first_number, &live.config);
             (rendition.header, rendition.free) = (past.header, true);
             live.renditions.push(rendition);
+            begun.push(beginnings(past.segments.iter().chain(&past.open)));
             live.restore_segments(index, past.segments)?;
             if let Some(open) = past.open.filter(|open| !open.parts.is_empty()) {
                 live.events.push_back(Event::Segment { rendition: RenditionId(index), segment: open.clone() });
@@ -55,19 +58,39 @@ impl Live {
             if let Some(longest) = longest.filter(|longest| *longest > 0) {
                 (live.promise.part_target, live.promised) = ((longest, scale), true);
             }
-            live.cuts.restore(&leader.window);
+            let begun = live.leader.and_then(|leader| begun.get(leader));
+            live.cuts.restore(begun.map_or(&[][..], Vec::as_slice), &leader.window);
             let last = leader.window.segments.back();
             let start = last.map_or(0, |last| i64::try_from(last.start).unwrap_or(i64::MAX));
-            let zero = last.map_or(epoch, |last| last.clock.after(Time { ticks: start, scale }.micros().saturating_neg()));
-            live.clock.restore(zero);
-            live.epoch = Some((epoch, 0));
+            let zero = last.map_or(epoch.zero, |last| last.clock.after(Time { ticks: start, scale }.micros().saturating_neg()));
+            live.clock.restore(zero, epoch.delay);
+            live.epoch = Some(epoch);
         }
+        live.even_out();
         for rendition in &mut live.renditions {
             rendition.next = live.cuts.next_number();
             rendition.place.restore(rendition.shown());
         }
         (live.source, live.fed, live.changed) = (Source::Lost(now), now, (now, 1));
         Ok(live)
+    }
+
+    /// What others were about to have of the last segments of the rendition that leads is missing.
+    fn even_out(&mut self) {
+        let Some(leader) = self.leader.and_then(|leader| self.renditions.get(leader)) else { return };
+        let (scale, last) = (leader.window.timescale, leader.window.segments.clone());
+        for rendition in &mut self.renditions {
+            let Some(end) = rendition.window.segments.back().map(|last| (last.number, last.end(), last.header)) else { continue };
+            let (mut at, to) = (end.1, rendition.window.timescale);
+            for missing in last.iter().filter(|segment| segment.number > end.0) {
+                let until = rescale_length(missing.end(), scale, to).max(at.saturating_add(1));
+                let (start, duration) = (at, until.saturating_sub(at));
+                let segment = Segment { start, duration, bytes: 0, header: end.2, gap: true, parts: Vec::new(), ..missing.clone() };
+                at = until;
+                self.events.push_back(Event::Segment { rendition: rendition.id, segment: segment.clone() });
+                rendition.list(segment, &self.config, &self.promise);
+            }
+        }
     }
 
     fn restore_segments(&mut self, index: usize, segments: Vec<Segment>) -> Result<()> {
@@ -84,6 +107,12 @@ impl Live {
         }
         Ok(())
     }
+}
+
+/// The segments with which periods begin.
+fn beginnings<'a>(segments: impl Iterator<Item = &'a Segment>) -> Vec<Segment> {
+    let mut before = None;
+    segments.filter(|segment| before.replace(segment.period) != Some(segment.period)).cloned().collect()
 }
 
 /// The track that a header describes.

@@ -2,13 +2,13 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::{Live, RenditionId, Source, cuts::Time, rendition::Rendition};
+use super::{Epoch, Live, RenditionId, Source, cuts::Time, rendition::Rendition};
 use crate::{
     codec::Kind,
     dash::{LiveMpd, LivePeriod},
     hls::{self, Decision, Directives, Edge, LivePlaylist, Report},
     presentation::{self, Bandwidth, Presentation},
-    time::{FrameRate, Moment, Timescale, rescale},
+    time::{FrameRate, Timescale, rescale},
     timeline::Timeline,
     track::Track,
     window::{Promise, Segment, Window},
@@ -165,7 +165,7 @@ impl Live {
 
     /// The MPD; `None` while not [ready](Self::is_ready), and until it is known how long segments are.
     pub fn mpd(&self) -> Option<String> {
-        let (epoch, delay) = self.epoch.filter(|_| self.is_ready())?;
+        let Epoch { zero: epoch, delay } = self.epoch.filter(|_| self.is_ready())?;
         let windows: Vec<&Window> = self.sorted().into_iter().map(|rendition| &rendition.window).collect();
         let periods = self.cuts.periods().map(|period| LivePeriod {
             number: period.number,
@@ -193,9 +193,9 @@ impl Live {
         Some(mpd.write())
     }
 
-    /// When the stream began by the clock, less its place on the time line.
-    pub fn epoch(&self) -> Option<Moment> {
-        self.epoch.map(|(epoch, _)| epoch)
+    /// When the stream began; `None` before.
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.epoch
     }
 
     /// The renditions in the order in which manifests list them.

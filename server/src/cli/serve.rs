@@ -131,6 +131,7 @@ impl Serve {
         let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.makes_certificate().then(|| sha256.clone()));
         let config = Arc::new(config);
         let streams = Arc::new(Streams::new(Arc::clone(&config), self.data.join("live")));
+        streams.restore().await;
         let origin = Origin::with_live(self.media.as_deref(), info, Arc::clone(&streams)).context("cannot open the media folder")?;
         let secret = Secret::of(&self.data).context("cannot read the secret of the server")?;
         let playback = playback(config, &secret).await?;

@@ -93,7 +93,7 @@ impl Fields {
             latency: own.latency.or(all.latency),
             takeover: of(own.takeover, all.takeover, 5000),
             ladder: own.ladder.or_else(|| all.ladder.clone()).and_then(|ladder| ladder.0),
-            record: own.record.or(all.record).unwrap_or(false),
+            record: own.record.or(all.record).unwrap_or(true),
             key: own.key.or_else(|| all.key.clone()),
             publish: own.publish.or(all.publish).unwrap_or_default(),
             play: own.play.or(all.play).unwrap_or_default(),

@@ -30,7 +30,7 @@
 //! | `grace` | how long a stream waits for its publisher to come back | 15s |
 //! | `latency` | how far behind players of DASH are to be | of the core |
 //! | `ladder` | smaller sizes that ffmpeg makes of its pictures, as `reelway ladder --rungs` takes them (`auto`, `720p,360p@600k`), or `none` | none |
-//! | `record` | whether it is recorded under `--data` | false |
+//! | `record` | whether it is recorded below `--data`, from where it goes on when the server is started again | true |
 //! | `key` | the key that publishers need, or a list of such keys: as it is, or its digest as `sha256:HEX` | none: `publish` decides |
 //! | `publish` | who may publish without a key: `loopback`, `key` (nobody), `anyone` | loopback |
 //! | `takeover` | silence after which another publisher may take the place of one that has not gone | 5s |

@@ -121,17 +121,18 @@ impl Log {
         }
     }
 
-    /// Leaves what is before `segment` to the file. A segment of which a part could not be written is forgotten whole: what was left of it
-    /// would look like all of it.
-    pub fn leave_memory(&self, segment: u32) {
+    /// Leaves what is before `segment` to the file. A segment that is not in it whole stays until `last`, and is then forgotten whole: what
+    /// is left of it would look like all of it.
+    pub fn leave_memory(&self, segment: u32, last: u32) {
         let mut state = self.state();
         for old in state.segments.iter_mut().take_while(|old| old.number < segment) {
-            if old.parts.iter().any(|part| part.extent.is_none()) {
+            if old.parts.iter().all(|part| part.extent.is_some()) {
+                old.parts.iter_mut().for_each(|part| part.bytes = None);
+            } else if old.number < last {
                 old.parts.clear();
             }
-            old.parts.iter_mut().for_each(|part| part.bytes = None);
         }
-        state.segments.retain(|old| old.number >= segment || !old.parts.is_empty());
+        state.segments.retain(|old| old.number >= last || !old.parts.is_empty());
     }
 
     /// Forgets what is before `segment`, wherever it is.

@@ -7,6 +7,7 @@
 mod clock;
 mod figures;
 mod log;
+mod past;
 mod recording;
 mod stream;
 mod streams;

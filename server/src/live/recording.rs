@@ -2,65 +2,89 @@
 
 use std::{io, path::Path, sync::atomic::Ordering::Relaxed};
 
-use reelway_core::live::{Event, RenditionId};
+use reelway_core::{
+    live::{Event, RenditionId},
+    window::Segment,
+};
 
 use super::Figures;
-use crate::storage::{Entry, Extent, Recorder};
+use crate::storage::{Entry, Extent, Form, Kept, Opening, Recorder};
 
-/// The recording of a stream. When the disk fails the stream goes on; what can be written is, once there is room again.
+/// The recording of a stream. Where the disk takes no more it ends with what is whole, and the stream goes on.
 #[derive(Debug)]
 pub struct Recording {
     /// The name of its folder, in that of the stream.
     pub session: String,
     recorder: Recorder,
-    /// Whether the last attempt to write failed.
-    failing: bool,
+    /// Whether it is over.
+    over: bool,
 }
 
 impl Recording {
-    /// Begins, or goes on with, the recording in `folder`, which is called `session`.
-    pub fn open(folder: &Path, session: String) -> io::Result<Self> {
-        Ok(Self { session, recorder: Recorder::open(folder)?, failing: false })
+    /// Begins the recording in `folder`, which is called `session`.
+    pub fn begin(folder: &Path, session: String, form: Form) -> io::Result<Self> {
+        Ok(Self { session, recorder: Recorder::begin(folder, form)?, over: false })
+    }
+
+    /// Goes on with the recording in `folder`, of which `kept` was read.
+    pub fn resume(folder: &Path, session: String, kept: &Kept) -> io::Result<Self> {
+        Ok(Self { session, recorder: Recorder::resume(folder, kept)?, over: false })
+    }
+
+    /// Whether nothing is written any more.
+    pub fn is_over(&self) -> bool {
+        self.over
     }
 
     /// Writes down `events`, whose parts are in one piece; gives where each of them is. `names` are those of the renditions.
     pub fn take(&mut self, events: &[Event], names: &[String], figures: &Figures) -> Vec<Option<Extent>> {
-        events
-            .iter()
-            .map(|event| {
-                let written = self.write(event, names);
-                let failed = written.is_err();
-                match written {
-                    Ok(Some(extent)) => {
-                        figures.recorded_bytes.fetch_add(extent.range.end - extent.range.start, Relaxed);
-                        self.failing = false;
-                        return Some(extent);
-                    }
-                    Err(error) if !self.failing => tracing::error!(%error, "a recording has a gap from here on: it cannot be written"),
-                    Ok(None) | Err(_) => {}
+        let mut extents = Vec::with_capacity(events.len());
+        for event in events {
+            match self.write(event, names) {
+                Ok(extent) => {
+                    figures.recorded_bytes.fetch_add(extent.as_ref().map_or(0, |extent| extent.range.end - extent.range.start), Relaxed);
+                    self.over |= *event == Event::Ended;
+                    extents.push(extent);
                 }
-                if failed {
-                    self.failing = true;
+                Err(error) => {
+                    tracing::error!(%error, recording = %self.session, "the recording ends here: it cannot be written; the stream goes on");
                     figures.recording_faults.fetch_add(1, Relaxed);
+                    self.over = true;
+                    // A server that finds it is not to go on with it. What could not be written has left a little room.
+                    let _ = self.recorder.note(&Entry::End);
                 }
-                None
-            })
-            .collect()
+            }
+            if self.over {
+                break;
+            }
+        }
+        extents
     }
 
     fn write(&mut self, event: &Event, names: &[String]) -> io::Result<Option<Extent>> {
         let name = |id: &RenditionId| names.get(id.0).cloned().unwrap_or_default();
         match event {
+            Event::Began(epoch) => self.recorder.note(&Entry::Began { zero: epoch.zero.0, delay: epoch.delay })?,
             Event::Header { rendition, number, bytes } => self.recorder.header(&name(rendition), *number, bytes)?,
+            Event::Opened { rendition, segment } => {
+                self.recorder.note(&Entry::Opened { rendition: name(rendition), opening: opening(segment) })?;
+            }
             Event::Part { rendition, segment, head, start, duration, independent, .. } => {
                 return self.recorder.part(&name(rendition), *segment, head, *start, *duration, *independent).map(Some);
             }
             Event::Segment { rendition, segment } => {
-                self.recorder.note(&Entry::Segment { rendition: name(rendition), segment: segment.number, gap: segment.gap })?;
+                let (gap, duration) = (segment.gap, segment.duration);
+                let opening = gap.then(|| opening(segment));
+                self.recorder.note(&Entry::Segment { rendition: name(rendition), segment: segment.number, gap, duration, opening })?;
             }
             Event::Removed { .. } => {}
             Event::Ended => self.recorder.note(&Entry::End)?,
         }
         Ok(None)
     }
+}
+
+fn opening(segment: &Segment) -> Opening {
+    let Segment { number, start, header, clock, discontinuity, discontinuities, period, .. } = *segment;
+    Opening { segment: number, start, header, clock: clock.0, discontinuity, discontinuities, period }
 }

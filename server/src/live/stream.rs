@@ -62,26 +62,31 @@ pub struct Stream {
     last: AtomicI64,
 }
 
+/// What there is of a stream at first.
+pub(super) struct Beginning {
+    pub live: Live,
+    pub session: u64,
+    /// What goes on to be written, and what the recording is called even if it is over.
+    pub recording: Option<Recording>,
+    pub called: Option<String>,
+    /// Of a stream that was kept.
+    pub logs: Vec<Arc<Log>>,
+}
+
 impl Stream {
-    /// A stream of which there is nothing yet. `live` is new, and so is `recording`.
-    pub fn new(
-        name: StreamName,
-        config: StreamConfig,
-        live: Live,
-        recording: Option<Recording>,
-        clock: Clock,
-        figures: Arc<Figures>,
-    ) -> Arc<Self> {
+    /// A stream that is as `beginning` tells.
+    pub(super) fn new(name: StreamName, config: StreamConfig, beginning: Beginning, clock: Clock, figures: Arc<Figures>) -> Arc<Self> {
+        let Beginning { live, session, recording, called, logs } = beginning;
         let stream = Arc::new(Self {
             name,
             config,
-            session: u64::try_from(clock.now().0).unwrap_or(0),
+            session,
             clock,
             figures,
-            recording: recording.as_ref().map(|recording| recording.session.clone()),
+            recording: called,
             texts: Texts::default(),
             driver: AsyncRwLock::new(Driver { live, recording }),
-            logs: RwLock::default(),
+            logs: RwLock::new(logs),
             changed: watch::Sender::new(()),
             timer: watch::Sender::new(()),
             published: AtomicBool::new(false),
@@ -132,10 +137,10 @@ impl Stream {
         let (figures, kept) = (Arc::clone(&self.figures), events.clone());
         let written = spawn_blocking(move || {
             let extents = recording.take(&events, &names, &figures);
-            (recording, extents)
+            (Some(recording).filter(|recording| !recording.is_over()), extents)
         });
         match written.await {
-            Ok((recording, extents)) => (Some(recording), kept, extents),
+            Ok((recording, extents)) => (recording, kept, extents),
             Err(error) => {
                 tracing::error!(%error, stream = %self.name, "the recording ends here");
                 (None, kept, Vec::new())
@@ -152,7 +157,7 @@ impl Stream {
                 | Event::Part { rendition, .. }
                 | Event::Segment { rendition, .. }
                 | Event::Removed { rendition, .. } => self.log(*rendition),
-                Event::Ended => None,
+                Event::Began(_) | Event::Opened { .. } | Event::Ended => None,
             };
             match (event, &log) {
                 (Event::Header { number, bytes, .. }, Some(log)) => log.add_header(number, bytes),
@@ -164,8 +169,10 @@ impl Stream {
                 }
                 (Event::Segment { segment, .. }, Some(log)) => {
                     log.close(segment.number);
-                    if self.config.record {
-                        log.leave_memory(segment.number.saturating_sub(self.segments_in_memory()));
+                    if self.recording.is_some() {
+                        let memory = self.segments_in_memory();
+                        // Where the disk takes nothing, as much again is what lists and those who read them need.
+                        log.leave_memory(segment.number.saturating_sub(memory), segment.number.saturating_sub(2 * memory));
                     }
                 }
                 (Event::Removed { segment, .. }, Some(log)) => log.forget(segment + 1),
@@ -173,13 +180,13 @@ impl Stream {
                     self.ended.store(true, Relaxed);
                     for log in self.logs() {
                         log.end();
-                        if self.config.record {
-                            log.leave_memory(u32::MAX);
+                        if self.recording.is_some() {
+                            log.leave_memory(u32::MAX, 0);
                         }
                     }
                     touched = self.logs();
                 }
-                (_, None) => {}
+                (Event::Began(_) | Event::Opened { .. }, _) | (_, None) => {}
             }
             touched.extend(log.filter(|log| !touched.iter().any(|other| Arc::ptr_eq(other, log))));
         }
@@ -189,7 +196,7 @@ impl Stream {
     /// How many segments stay in memory where the rest is recorded.
     fn segments_in_memory(&self) -> u32 {
         let segments = self.config.memory.as_millis() / self.config.segment.as_millis().max(1);
-        u32::try_from(segments).unwrap_or(u32::MAX)
+        u32::try_from(segments).unwrap_or(u32::MAX / 2)
     }
 
     /// Makes the logs of renditions that have none. They are numbered in the order in which they were added.

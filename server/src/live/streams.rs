@@ -2,23 +2,27 @@
 
 use std::{
     collections::HashMap,
-    io,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock, Weak, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use reelway_core::{live::Live, time::Date};
+use reelway_core::{
+    live::Live,
+    time::{Date, Moment, Timescale, rescale_length},
+};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
-    Clock, Figures, Stream,
+    Clock, Figures, Stream, past,
     recording::Recording,
-    stream::{core_config, other},
+    stream::{Beginning, core_config, other},
 };
 use crate::{
     config::{Config, StreamConfig},
     http::StreamName,
+    storage::{Form, Kept},
 };
 
 /// The most streams at once.
@@ -110,6 +114,60 @@ impl Streams {
         all
     }
 
+    /// Goes on with the streams that were recorded when the server ended: as if their publishers had been lost now. Those that are over are
+    /// at their addresses too.
+    pub async fn restore(&self) {
+        let Some(folder) = &self.recordings else { return };
+        for name in folders(folder).iter().filter_map(|name| StreamName::new(name)).take(MOST) {
+            let (folder, began) = (folder.join(name.as_str()), self.clock.now());
+            // Sessions are called by the time when they began.
+            let Some(session) = folders(&folder).into_iter().max() else { continue };
+            match self.restore_one(&name, &folder.join(&session), session) {
+                Ok(None) => {}
+                Ok(Some((stream, over))) => {
+                    // What has been written of a segment that grew is a segment.
+                    stream.publish(|live, now| if over { live.end(now) } else { live.handle_timeout(now) }).await;
+                    let took = self.clock.now().since(began) / 1000;
+                    tracing::info!(stream = %name, over, took, "a recording is there from before");
+                }
+                Err(error) => {
+                    tracing::error!(%error, stream = %name, "what is kept of the stream cannot be read; it plays as far as its files do");
+                }
+            }
+        }
+    }
+
+    fn restore_one(&self, name: &StreamName, folder: &Path, session: String) -> io::Result<Option<(Arc<Stream>, bool)>> {
+        let mut config = self.config.stream(name);
+        // Of the last ones the parts are needed, also of those that are no longer listed.
+        let kept = Kept::read(folder, 2 * core_config(&config, 1).most_segments())?;
+        let Some(form) = kept.form else { return Ok(None) };
+        // What players were promised holds, whatever is configured now.
+        (config.segment, config.part) = (Duration::from_millis(form.segment), Duration::from_millis(form.part));
+        let now = self.clock.now();
+        let core = core_config(&config, kept.first_header.unwrap_or(1));
+        let Some((live, logs)) = past::restore(core, &kept, now)? else { return Ok(None) };
+        // What was watched before the server ended is too old to be gone on with, if all of the window is missing behind it.
+        let over = kept.ended || end(&live).is_none_or(|end| now.since(end) > micros(config.window));
+        let recording = if over { None } else { Some(Recording::resume(folder, session.clone(), &kept)?) };
+        let beginning = Beginning { live, session: form.session, recording, called: Some(session), logs };
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(Some((self.add(&mut by_name, name, config, beginning), over)))
+    }
+
+    fn add(
+        &self,
+        by_name: &mut HashMap<StreamName, Arc<Stream>>,
+        name: &StreamName,
+        config: StreamConfig,
+        beginning: Beginning,
+    ) -> Arc<Stream> {
+        let stream = Stream::new(name.clone(), config, beginning, self.clock, Arc::clone(&self.figures));
+        by_name.insert(name.clone(), Arc::clone(&stream));
+        tokio::spawn(forget(Arc::downgrade(&self.by_name), Arc::downgrade(&stream)));
+        stream
+    }
+
     /// The stream to publish to: the one that runs, else a new one.
     ///
     /// # Errors
@@ -129,24 +187,51 @@ impl Streams {
         // Segments of an earlier stream of this name may be in caches, under their numbers.
         let before = by_name.get(name).and_then(|ended| ended.edge()).map_or(0, |edge| edge.segment);
         let live = Live::new(core_config(&config, before.saturating_add(1))).map_err(other)?;
-        let recording = self.recording(name, &config).unwrap_or_else(|error| {
+        let session = u64::try_from(self.clock.now().0).unwrap_or(0);
+        let recording = self.recording(name, &config, session).unwrap_or_else(|error| {
             tracing::error!(%error, stream = %name, "the stream cannot be recorded");
             self.figures.recording_faults.fetch_add(1, Relaxed);
             None
         });
-        let stream = Stream::new(name.clone(), config, live, recording, self.clock, Arc::clone(&self.figures));
-        by_name.insert(name.clone(), Arc::clone(&stream));
+        let called = recording.as_ref().map(|recording| recording.session.clone());
+        let beginning = Beginning { live, session, recording, called, logs: Vec::new() };
+        let stream = self.add(&mut by_name, name, config, beginning);
         drop(by_name);
         self.begun.send_replace(());
-        tokio::spawn(forget(Arc::downgrade(&self.by_name), Arc::downgrade(&stream)));
         Ok(Ok(stream))
     }
 
     /// Begins the recording of a stream that is to be recorded.
-    fn recording(&self, name: &StreamName, config: &StreamConfig) -> io::Result<Option<Recording>> {
+    fn recording(&self, name: &StreamName, config: &StreamConfig, session: u64) -> io::Result<Option<Recording>> {
         let Some(folder) = self.recordings.as_ref().filter(|_| config.record) else { return Ok(None) };
         // The time of the beginning, as a name of a file.
-        let session = Date(self.clock.now().0 / 1000).to_string().replace(':', "-");
-        Recording::open(&folder.join(name.as_str()).join(&session), session).map(Some)
+        let called = Date(self.clock.now().0 / 1000).to_string().replace(':', "-");
+        let millis = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        let form = Form { session, segment: millis(config.segment), part: millis(config.part) };
+        Recording::begin(&folder.join(name.as_str()).join(&called), called, form).map(Some)
     }
+}
+
+/// The names of the folders in `folder`; none where it cannot be read.
+fn folders(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
+/// When what there is of a stream ends, by the clock.
+fn end(live: &Live) -> Option<Moment> {
+    let windows = live.renditions().filter_map(|id| live.window(id));
+    let ends = windows.filter_map(|window| {
+        let last = window.segments.back()?;
+        let duration = rescale_length(last.duration, window.timescale, Timescale::MICROS);
+        Some(last.clock.after(i64::try_from(duration).unwrap_or(0)))
+    });
+    ends.max()
+}
+
+fn micros(length: Duration) -> i64 {
+    i64::try_from(length.as_micros()).unwrap_or(i64::MAX)
 }

@@ -2,8 +2,10 @@
 
 mod file;
 mod gather;
+mod kept;
 mod recording;
 
 pub use file::{Identity, SourceFile, is_media, is_text};
 pub use gather::{Piece, gather};
-pub use recording::{Entry, Extent, Recorder, entries};
+pub use kept::{Kept, KeptPart, KeptRendition, KeptSegment};
+pub use recording::{Entry, Extent, Form, Opening, Recorder};

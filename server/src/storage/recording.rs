@@ -7,11 +7,12 @@
 //! ```
 //!
 //! Bytes are written before the line that tells of them, and both before anybody hears of the part. So what a playlist lists survives the
-//! end of the process; a line that is not whole, and bytes that no line tells of, are what it was writing when it ended.
+//! end of the process; a line that is not whole, and bytes that no line tells of, are what it was writing when it ended. What is kept is read
+//! again by [`Kept`](super::Kept).
 
 use std::{
     collections::HashMap,
-    fs::{File, OpenOptions, create_dir_all, read_to_string},
+    fs::{File, OpenOptions, create_dir_all},
     io::{self, Write},
     ops::Range,
     path::{Path, PathBuf},
@@ -21,15 +22,24 @@ use std::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::SourceFile;
+use super::{Kept, SourceFile};
 
 /// The name of the index.
-const INDEX: &str = "index";
+pub(super) const INDEX: &str = "index";
 
 /// Something that happened to a stream that is recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "is")]
 pub enum Entry {
+    /// The recording begins.
+    Form(Form),
+    /// The first sample is there.
+    Began {
+        /// When the time line begins, in microseconds since 1970.
+        zero: i64,
+        /// How much later than their times samples are there, in microseconds.
+        delay: i64,
+    },
     /// A rendition has another header.
     Header {
         /// Which rendition.
@@ -38,6 +48,14 @@ pub enum Entry {
         number: u32,
         /// Bytes.
         length: u64,
+    },
+    /// A segment begins.
+    Opened {
+        /// Of which rendition.
+        rendition: String,
+        /// What is known of it.
+        #[serde(flatten)]
+        opening: Opening,
     },
     /// A part.
     Part {
@@ -64,9 +82,45 @@ pub enum Entry {
         segment: u32,
         /// Whether there is no media in it.
         gap: bool,
+        /// How long it is, in ticks of its rendition.
+        duration: u64,
+        /// Where it begins, if it is a gap: nothing told that it was opened.
+        opening: Option<Opening>,
     },
     /// The stream is over.
     End,
+}
+
+/// What stays the same of a stream, whatever is configured later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Form {
+    /// Tells the stream from others of the same name.
+    pub session: u64,
+    /// How long segments are, in milliseconds.
+    pub segment: u64,
+    /// How long parts are at most, in milliseconds.
+    pub part: u64,
+}
+
+/// What is known of a segment when it begins; ticks are those of its rendition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Opening {
+    /// Its number.
+    pub segment: u32,
+    /// When it begins on the stream's time line.
+    pub start: u64,
+    /// Number of the header that it needs.
+    pub header: u32,
+    /// When it begins by the clock, in microseconds since 1970.
+    pub clock: i64,
+    /// Whether something other than time changes before it.
+    pub discontinuity: bool,
+    /// How many segments up to this one have that.
+    pub discontinuities: u32,
+    /// Number of the period of DASH that it is in.
+    pub period: u32,
 }
 
 /// Where a part is in a recording.
@@ -83,6 +137,8 @@ pub struct Extent {
 pub struct Recorder {
     folder: PathBuf,
     index: Appended,
+    /// The number of the first header, whose files are directly in the folder.
+    first: Option<u32>,
     /// By rendition.
     files: HashMap<String, Media>,
 }
@@ -119,35 +175,51 @@ impl Appended {
         self.length += bytes.len() as u64;
         Ok(start)
     }
+
+    /// Leaves the first `length` bytes.
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)?;
+        self.length = length;
+        Ok(())
+    }
 }
 
 impl Recorder {
-    /// Begins, or goes on with, the recording in `folder`.
-    pub fn open(folder: &Path) -> io::Result<Self> {
+    /// Begins the recording of a stream in `folder`.
+    pub fn begin(folder: &Path, form: Form) -> io::Result<Self> {
         create_dir_all(folder)?;
-        let mut index = Appended::open(&folder.join(INDEX))?;
-        if index.length > 0 {
-            index.append(b"\n")?; // the last line may not be whole
-        }
-        Ok(Self { folder: folder.into(), index, files: HashMap::new() })
+        let mut recorder = Self::open(folder)?;
+        recorder.note(&Entry::Form(form))?;
+        Ok(recorder)
     }
 
-    /// The file of `rendition` under its header `number`.
-    fn place(&self, rendition: &str, number: u32) -> PathBuf {
-        let name = format!("{rendition}.mp4");
-        if number == 1 { self.folder.join(name) } else { self.folder.join(number.to_string()).join(name) }
+    fn open(folder: &Path) -> io::Result<Self> {
+        Ok(Self { folder: folder.into(), index: Appended::open(&folder.join(INDEX))?, first: None, files: HashMap::new() })
+    }
+
+    /// Goes on with the recording in `folder`, of which `kept` was read.
+    pub fn resume(folder: &Path, kept: &Kept) -> io::Result<Self> {
+        let mut recorder = Self::open(folder)?;
+        recorder.index.append(b"\n")?; // the last line may not be whole
+        recorder.first = kept.first_header;
+        for rendition in &kept.renditions {
+            let Some((number, _)) = rendition.headers.last() else { continue };
+            let file = Appended::open(&place(folder, kept.first_header, &rendition.name, *number))?;
+            recorder.files.insert(rendition.name.clone(), Media { file, source: Arc::clone(&rendition.file) });
+        }
+        Ok(recorder)
     }
 
     /// Begins a file.
     pub fn header(&mut self, rendition: &str, number: u32, bytes: &Bytes) -> io::Result<()> {
-        let path = self.place(rendition, number);
+        let first = *self.first.get_or_insert(number);
+        let path = place(&self.folder, Some(first), rendition, number);
         if let Some(parent) = path.parent() {
             create_dir_all(parent)?;
         }
         let mut file = Appended::open(&path)?;
-        if file.length == 0 {
-            file.append(bytes)?;
-        }
+        file.truncate(0)?; // no line tells of anything that may be in it
+        file.append(bytes)?;
         let source = Arc::new(SourceFile::appended(File::open(&path)?)?);
         self.files.insert(rendition.to_owned(), Media { file, source });
         self.note(&Entry::Header { rendition: rendition.to_owned(), number, length: bytes.len() as u64 })
@@ -181,10 +253,10 @@ impl Recorder {
     }
 }
 
-/// What happened to the stream whose recording is in `folder`, as far as it was written.
-pub fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
-    let text = read_to_string(folder.join(INDEX))?;
-    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+/// The file of `rendition` under its header `number` in the recording in `folder`, whose first header has the number `first`.
+pub(super) fn place(folder: &Path, first: Option<u32>, rendition: &str, number: u32) -> PathBuf {
+    let name = format!("{rendition}.mp4");
+    if first == Some(number) { folder.join(name) } else { folder.join(number.to_string()).join(name) }
 }
 
 #[cfg(test)]
@@ -192,28 +264,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_found_again() -> io::Result<()> {
-        let folder = tempfile::tempdir()?;
-        let mut recorder = Recorder::open(folder.path())?;
-        recorder.header("v1", 1, &Bytes::from_static(b"head"))?;
-        let extent = recorder.part("v1", 1, &Bytes::from_static(b"part"), 0, 5, true)?;
-        assert_eq!(extent.range, 4..8);
-        drop(recorder);
-        // The process ended while it wrote a line, and bytes that no line tells of.
-        File::options().append(true).open(folder.path().join(INDEX))?.write_all(b"{\"is\":\"par")?;
-        File::options().append(true).open(folder.path().join("v1.mp4"))?.write_all(b"torn")?;
-        let mut recorder = Recorder::open(folder.path())?;
-        recorder.note(&Entry::End)?;
-        let found = entries(folder.path())?;
-        assert_eq!(found.len(), 3, "{found:?}");
-        assert_eq!(found.last(), Some(&Entry::End));
-        Ok(())
-    }
-
-    #[test]
     fn a_disk_that_fails_leaves_what_was_whole() -> io::Result<()> {
         let folder = tempfile::tempdir()?;
-        let mut recorder = Recorder::open(folder.path())?;
+        let mut recorder = Recorder::begin(folder.path(), Form { session: 1, segment: 2000, part: 200 })?;
         assert!(recorder.part("v1", 1, &Bytes::new(), 0, 5, true).is_err(), "no header");
         recorder.header("v1", 1, &Bytes::from_static(b"head"))?;
         let media = recorder.files.get_mut("v1").map(|media| &mut media.file);
