@@ -509,10 +509,10 @@ fn mpds_tell_of_a_live_stream(history: &History) -> Result<()> {
             " publishTime=\"",
             " minimumUpdatePeriod=\"PT",
             " timeShiftBufferDepth=\"PT40.000S\"",
-            " suggestedPresentationDelay=\"PT3.000S\"",
+            " suggestedPresentationDelay=\"PT1.000S\"",
             " maxSegmentDuration=\"PT4.500S\"",
             " minBufferTime=\"PT",
-            "<Latency target=\"3000\" min=\"2250\" max=\"6000\" referenceId=\"0\"/>",
+            "<Latency target=\"1000\" min=\"750\" max=\"2000\" referenceId=\"0\"/>",
             "<PlaybackRate min=\"0.96\" max=\"1.04\"/>",
             "<ProducerReferenceTime id=\"0\" inband=\"true\" type=\"encoder\"",
             "<UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"/api/v1/time\"/>",
@@ -552,8 +552,10 @@ fn periods_stay_as_they_are(history: &History) -> Result<()> {
             let id = period.split('"').nth(1).context("no id")?.to_owned();
             let mut told = String::new();
             for part in period.split('<') {
+                // Its length is told when it is over.
+                let part = part.split_once(" duration=\"PT").map_or(part, |(before, _)| before);
                 if part.starts_with("id=") || part.starts_with("AdaptationSet id") || part.starts_with("ProducerReferenceTime") {
-                    told.push_str(part.trim());
+                    told.push_str(part.trim().trim_end_matches('>'));
                 }
                 if part.starts_with("SegmentTemplate ") && part.contains("duration=") {
                     told.push_str(part.trim());
@@ -564,6 +566,45 @@ fn periods_stay_as_they_are(history: &History) -> Result<()> {
         }
     }
     ensure!(known.len() >= 4, "{} periods", known.len());
+    Ok(())
+}
+
+/// An attribute as a number; a duration in milliseconds.
+fn number(element: &str, name: &str) -> Option<u64> {
+    let value = element.split_once(&format!(" {name}=\""))?.1.split('"').next()?;
+    match value.strip_prefix("PT") {
+        Some(seconds) => seconds.trim_end_matches('S').replace('.', "").parse().ok(),
+        None => value.parse().ok(),
+    }
+}
+
+/// Of a period that is over, numbers tell of no segment that is not there, so that nobody asks for what a lost source did not send.
+fn numbers_of_periods_that_are_over_are_of_segments_that_are_there(history: &History) -> Result<()> {
+    let id = history.broadcast.live.find("v1").context("no v1")?;
+    let output = history.broadcast.output.get(&id).context("nothing came out")?;
+    let there: BTreeSet<u64> = output.segments.iter().filter(|segment| !segment.gap).map(|segment| segment.number.into()).collect();
+    let (mut over, mut gaps) = (BTreeSet::new(), 0);
+    for mpd in history.mpds.iter().filter(|mpd| mpd.contains("dynamic")) {
+        let periods: Vec<&str> = mpd.split("<Period ").skip(1).collect();
+        for (index, period) in periods.iter().enumerate() {
+            let Some(template) = period.split('<').find(|part| part.starts_with("SegmentTemplate ") && part.contains(" duration=\""))
+            else {
+                continue;
+            };
+            let head = format!(" {}", period.split('>').next().unwrap_or_default());
+            let start = number(&head, "start").context("no start")?;
+            let next = periods.get(index + 1).and_then(|next| number(&format!(" {next}"), "start"));
+            let told = number(&head, "duration").map(|length| start + length);
+            let Some(end) = told.or(next) else { continue };
+            gaps += usize::from(next.is_some_and(|next| next > end));
+            let (first, length) =
+                (number(template, "startNumber").context("no number")?, number(template, "duration").context("no length")?);
+            let count = ((end - start) * 12_800).div_ceil(1000 * length);
+            ensure!((first..first + count).all(|number| there.contains(&number)), "{first} and {count} more are told in\n{mpd}");
+            over.insert(start);
+        }
+    }
+    ensure!(!over.is_empty() && gaps > 0, "{} periods ended, {gaps} before a gap", over.len());
     Ok(())
 }
 
@@ -612,6 +653,11 @@ fn rules_are_kept() -> Result<()> {
         ),
         ("ISO/IEC 23009-1 5.3.9.5.3; DASH-IF low latency", "segments are told as they are", segments_are_told_as_they_are),
         ("ISO/IEC 23009-1 5.4", "a period stays as it is", periods_stay_as_they_are),
+        (
+            "ISO/IEC 23009-1 5.3.2.1, 5.3.9.5.3",
+            "numbers tell of no segment that is not there",
+            numbers_of_periods_that_are_over_are_of_segments_that_are_there,
+        ),
     ];
     let mut broken = Vec::new();
     for (clause, sentence, rule) in rules {

@@ -101,7 +101,7 @@ async fn playlists_and_parts_are_waited_for_by_every_protocol() {
             }
         })
         .await;
-        hand.send(2).await;
+        hand.send(1).await;
     };
     let (answers, ()) = tokio::join!(futures_util::future::join_all(waiting), send);
     let mut bodies: Vec<(String, Bytes)> = Vec::new();

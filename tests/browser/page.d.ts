@@ -19,7 +19,7 @@ interface Window {
   /** The segments of video that came, in a test that keeps them. */
   segments: { number: number; rung: string }[];
   /** What a viewer of a live stream has seen: milliseconds each frame was late, and stalls. */
-  seen: { latencies: number[]; stalls: number };
+  seen: { latencies: number[]; stalls: number; newest: number };
   /** Every SourceBuffer that was made, oldest first. */
   sourceBuffers: { type: string; source: MediaSource; buffer: SourceBuffer }[];
 }

@@ -9,6 +9,8 @@ const RATE = 25;
 /** The time stands in this many bars along the lower edge, in milliseconds, the lowest bit on the left, white for 1; then it begins anew. */
 export const BITS = 24;
 const BAR = WIDTH / BITS;
+/** So many frames it takes to look at what it gets. */
+const STARTING = 4;
 /** As high as two macroblocks, so that the bars stay sharp. */
 const STRIP = 32;
 
@@ -19,7 +21,8 @@ const RATE_CONTROL = ["-b:v", "2M", "-minrate", "2M", "-maxrate", "2M", "-bufsiz
  * @param {string} url @param {{ segment?: number }} [options] */
 export function startSource(url, { segment = 1 } = {}) {
   const input = ["-probesize", "32", "-f", "rawvideo", "-pix_fmt", "gray", "-video_size", `${WIDTH}x${HEIGHT}`, "-framerate", String(RATE), "-i", "pipe:0"];
-  const sound = ["-re", "-f", "lavfi", "-i", "sine=frequency=440:beep_factor=2:sample_rate=48000"];
+  // It begins with the first frame that does not wait.
+  const sound = ["-itsoffset", String(STARTING / RATE), "-re", "-f", "lavfi", "-i", "sine=frequency=440:beep_factor=2:sample_rate=48000"];
   const gop = String(segment * RATE);
   const codecs = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", gop, "-keyint_min", gop, "-sc_threshold", "0", ...RATE_CONTROL, "-c:a", "aac"];
   const output = ["-f", "mp4", "-movflags", "+frag_every_frame+empty_moov+default_base_moof+delay_moov", "-flush_packets", "1", url];
@@ -33,13 +36,17 @@ export function startSource(url, { segment = 1 } = {}) {
   const ended = once(ffmpeg, "exit");
 
   const frame = Buffer.alloc(WIDTH * HEIGHT, 96);
-  const began = Date.now();
-  let sent = 0;
+  let [began, sent] = [0, 0];
+  const send = (/** @type {() => void} */ taken) => {
+    draw(frame, sent, Date.now());
+    ffmpeg.stdin.write(Buffer.from(frame), taken);
+    sent += 1;
+  };
+  // A frame is larger than a pipe. Those that waited for the encoder to start would be late, and all after them.
+  const ready = () => (sent < STARTING ? send(ready) : void (began = Date.now()));
+  ready();
   const timer = setInterval(() => {
-    for (; sent * 1000 <= (Date.now() - began) * RATE; sent += 1) {
-      draw(frame, sent, Date.now());
-      ffmpeg.stdin.write(Buffer.from(frame));
-    }
+    while (began > 0 && (sent - STARTING) * 1000 <= (Date.now() - began) * RATE) send(() => undefined);
   }, 5);
   return {
     complaints: () => complaints,

@@ -8,7 +8,7 @@ import { BITS, HEIGHT, WIDTH } from "./source.mjs";
  * @param {Page} page */
 export async function look(page) {
   await page.locator("video").evaluate((/** @type {HTMLVideoElement} */ video, { bits, width, height }) => {
-    const seen = { latencies: /** @type {number[]} */ ([]), stalls: 0 };
+    const seen = { latencies: /** @type {number[]} */ ([]), stalls: 0, newest: 0 };
     window.seen = seen;
     video.addEventListener("waiting", () => (seen.stalls += video.seeking ? 0 : 1));
     const canvas = new OffscreenCanvas(width, height);
@@ -19,7 +19,9 @@ export async function look(page) {
       const row = context?.getImageData(0, height - 16, width, 1).data ?? [];
       const lit = (/** @type {number} */ bit) => (row[Math.floor(((bit + 0.5) * width) / bits) * 4] ?? 0) > 127;
       const made = Array.from({ length: bits }, (_, bit) => (lit(bit) ? 2 ** bit : 0)).reduce((sum, value) => sum + value);
-      seen.latencies.push((((now - made) % 2 ** bits) + 2 ** bits) % 2 ** bits);
+      const latency = (((now - made) % 2 ** bits) + 2 ** bits) % 2 ** bits;
+      seen.latencies.push(latency);
+      seen.newest = Math.max(seen.newest, now - latency);
       video.requestVideoFrameCallback(note);
     };
     video.requestVideoFrameCallback(note);
@@ -33,6 +35,12 @@ export async function seen(page) {
   const sorted = [...latencies].sort((a, b) => a - b);
   const at = (/** @type {number} */ part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
   return { frames: sorted.length, median: at(0.5), p95: at(0.95), most: at(1), stalls };
+}
+
+/** Waits until a frame is shown that was made after a moment, by the clock of this machine.
+ * @param {Page} page @param {number} moment */
+export async function seeFrom(page, moment) {
+  await page.waitForFunction((moment) => window.seen.newest > moment, moment);
 }
 
 /** Waits until this many more seconds have been played.

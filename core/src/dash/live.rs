@@ -44,6 +44,8 @@ pub struct LivePeriod {
     pub start: (u64, Timescale),
     /// The same by the clock.
     pub clock: Moment,
+    /// When it ends by the clock, if the next does not begin there: what is numbered behind that is not there.
+    pub end: Option<Moment>,
     /// Ticks of each of its segments, if all are told by their number alone.
     pub duration: Option<u64>,
     /// Its renditions, as they are described in it; without segments.
@@ -83,16 +85,14 @@ impl LiveMpd<'_> {
             let end = periods.iter().map(|(period, length)| period.clock.after(*length)).max().unwrap_or(first);
             let _ = writeln!(text, " mediaPresentationDuration=\"{}\">", Duration(millis(begin, end)));
         } else {
-            let by_number = self.periods.last().is_some_and(|period| period.duration.is_some());
-            // Where numbers tell all, nothing has to be asked for but what is exceptional.
-            let update = if by_number { u64::from(self.promise.target_duration).saturating_mul(2000) } else { target.into() };
             let _ = writeln!(
                 text,
                 " availabilityStartTime=\"{}\" publishTime=\"{}\" minimumUpdatePeriod=\"{}\" timeShiftBufferDepth=\"{}\" \
                  suggestedPresentationDelay=\"{}\">",
                 self.epoch.after(self.delay).date(),
                 self.published.date(),
-                Duration(update),
+                // Also where numbers tell all: the source may be lost.
+                Duration(target.into()),
                 Duration(window.into()),
                 Duration(latency.into()),
             );
@@ -109,6 +109,10 @@ impl LiveMpd<'_> {
             let _ = write!(text, "  <Period id=\"{}\" start=\"{}\"", period.number, Duration(millis(begin, period.clock)));
             if self.ended {
                 let _ = write!(text, " duration=\"{}\"", Duration(u64::try_from(*length).unwrap_or(0).div_ceil(1000)));
+            } else if let Some(end) = period.end {
+                // Rounded down, since a moment more would tell of another segment.
+                let end = u64::try_from(end.since(begin)).unwrap_or(0) / 1000;
+                let _ = write!(text, " duration=\"{}\"", Duration(end.saturating_sub(millis(begin, period.clock))));
             }
             text.push_str(">\n");
             let by_number = period.duration.filter(|_| !self.ended);

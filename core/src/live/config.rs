@@ -21,8 +21,9 @@ pub struct Config {
     pub window: u32,
     /// How long viewers are held when the source is lost.
     pub grace: u32,
-    /// The latency that players of DASH are to aim at.
-    pub latency: u32,
+    /// The latency that players of DASH are to aim at; `None`: five parts, of which players of HLS keep three, one is being made, and one is
+    /// for the way.
+    pub latency: Option<u32>,
     /// Whether players of HLS may ask for playlists without what they have.
     pub delta_updates: bool,
     /// How players of HLS ask for parts.
@@ -42,7 +43,7 @@ impl Default for Config {
             target_duration: None,
             window: 60_000,
             grace: 15_000,
-            latency: 3000,
+            latency: None,
             delta_updates: true,
             part_addressing: PartAddressing::default(),
             utc_timing: None,
@@ -65,7 +66,7 @@ impl Config {
         in_range("target duration", self.target_duration.unwrap_or(self.segment_target), self.segment_target, 60_000)?;
         in_range("window", self.window, 1000, 7 * 86_400_000)?;
         in_range("grace time", self.grace, 0, 86_400_000)?;
-        in_range("latency", self.latency, 100, 120_000)?;
+        in_range("latency", self.latency.unwrap_or(100), 100, 120_000)?;
         if self.first_number == 0 {
             // A player of HLS takes segment 0 for a stream that has not begun.
             return Err(Error::misuse("the first segment of a live stream has number 1 at least"));

@@ -2,13 +2,17 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::{Epoch, Live, RenditionId, Source, cuts::Time, rendition::Rendition};
+use super::{
+    Epoch, Live, RenditionId, Source,
+    cuts::{Period, Time},
+    rendition::Rendition,
+};
 use crate::{
     codec::Kind,
     dash::{LiveMpd, LivePeriod},
     hls::{self, Decision, Directives, Edge, LivePlaylist, Report},
     presentation::{self, Bandwidth, Presentation},
-    time::{FrameRate, Timescale, rescale},
+    time::{FrameRate, Moment, Timescale, rescale, rescale_length},
     timeline::Timeline,
     track::Track,
     window::{Promise, Segment, Window},
@@ -21,6 +25,8 @@ pub enum Piece {
     Ready,
     /// It is what comes next: hold the request.
     Soon,
+    /// It was not had, though there is a number for it: what is given has no media.
+    Gap,
     /// It is not there any more: 410.
     Gone,
     /// Nothing says that it will be: 404.
@@ -112,7 +118,8 @@ impl Live {
         let found = window.segment(segment).or(window.open.as_ref().filter(|open| open.number == segment));
         let parts = found.map_or(0, |found| found.parts.len());
         let there = match (found, part) {
-            (Some(found), _) if found.gap => return Piece::Missing,
+            (Some(found), None) if found.gap => return Piece::Gap,
+            (Some(found), Some(_)) if found.gap => return Piece::Missing,
             (Some(_), None) => parts > 0 || window.segment(segment).is_some(),
             (Some(_), Some(part)) => usize::try_from(part).is_ok_and(|part| part < parts),
             (None, _) => false,
@@ -172,6 +179,7 @@ impl Live {
             first: period.first,
             start: (u64::try_from(period.start.ticks).unwrap_or(0), period.start.scale),
             clock: period.clock,
+            end: self.end_of(period),
             duration: period.duration.filter(|_| !period.listed).and_then(|duration| u64::try_from(duration).ok()),
             presentation: self.presentation(Some(period.number)),
         });
@@ -186,11 +194,29 @@ impl Live {
             epoch,
             delay,
             published: self.changed.0,
-            lengths: (self.config.window, self.config.segment_target, self.config.latency),
+            lengths: (self.config.window, self.config.segment_target, self.latency()),
             utc_timing: self.config.utc_timing.as_deref(),
             ended: self.is_ended(),
         };
         Some(mpd.write())
+    }
+
+    /// When a period ends, if it has and the next does not begin there.
+    fn end_of(&self, period: &Period) -> Option<Moment> {
+        let window = &self.renditions.get(self.leader?)?.window;
+        let last = window.segments.iter().rfind(|segment| segment.period == period.number && !segment.gap)?;
+        // Periods of gaps are not listed. While there is no next one, players would take the end of the last for that of the stream.
+        let next = window.segments.iter().chain(&window.open).find(|segment| segment.period > period.number && !segment.gap)?;
+        let length = rescale_length(last.duration, window.timescale, Timescale::MICROS);
+        let end = last.clock.after(i64::try_from(length).unwrap_or(i64::MAX));
+        // By the millisecond, as an MPD tells them.
+        Some(end).filter(|end| next.clock.since(*end).saturating_abs() >= 1000)
+    }
+
+    /// The latency that players are to aim at, in milliseconds.
+    fn latency(&self) -> u32 {
+        let parts = || u32::try_from(self.promise.part_micros().saturating_mul(5).div_ceil(1000)).unwrap_or(u32::MAX);
+        self.config.latency.unwrap_or_else(parts)
     }
 
     /// When the stream began; `None` before.

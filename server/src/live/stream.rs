@@ -180,9 +180,6 @@ impl Stream {
                     self.ended.store(true, Relaxed);
                     for log in self.logs() {
                         log.end();
-                        if self.recording.is_some() {
-                            log.leave_memory(u32::MAX, 0);
-                        }
                     }
                     touched = self.logs();
                 }
@@ -210,6 +207,13 @@ impl Stream {
     /// What the manifests are written from. To be held shortly: who publishes waits for it.
     pub async fn view(&self) -> RwLockReadGuard<'_, Live> {
         RwLockReadGuard::map(self.driver.read().await, |driver| &driver.live)
+    }
+
+    /// Leaves all that is in files to them: it is over, and seldom asked for.
+    pub(super) fn leave_memory(&self) {
+        for log in self.logs() {
+            log.leave_memory(u32::MAX, 0);
+        }
     }
 
     /// The log of a rendition, once there is anything in it.
@@ -324,7 +328,7 @@ pub(super) fn core_config(config: &StreamConfig, first: u32) -> reelway_core::li
         part_target: millis(config.part),
         window: millis(config.window),
         grace: millis(config.grace),
-        latency: config.latency.map_or(defaults.latency, millis),
+        latency: config.latency.map(millis),
         first_number: first,
         utc_timing: Some("/api/v1/time".into()),
         ..defaults

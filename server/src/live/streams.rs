@@ -46,7 +46,7 @@ pub struct Streams {
 
 type ByName = RwLock<HashMap<StreamName, Arc<Stream>>>;
 
-/// Forgets a stream that is over and not recorded, once nobody needs to ask for what was in its window.
+/// Forgets a stream that is over once nobody needs to ask for what was in its window; one that is recorded is left to its files.
 async fn forget(by_name: Weak<ByName>, stream: Weak<Stream>) {
     let window = loop {
         sleep(LOOK).await;
@@ -57,9 +57,10 @@ async fn forget(by_name: Weak<ByName>, stream: Weak<Stream>) {
         }
     };
     sleep(window).await;
-    if let (Some(by_name), Some(stream)) = (by_name.upgrade(), stream.upgrade())
-        && stream.recording.is_none()
-    {
+    if let (Some(by_name), Some(stream)) = (by_name.upgrade(), stream.upgrade()) {
+        if stream.recording.is_some() {
+            return stream.leave_memory();
+        }
         let mut by_name = by_name.write().unwrap_or_else(PoisonError::into_inner);
         if by_name.get(&stream.name).is_some_and(|there| Arc::ptr_eq(there, &stream)) {
             by_name.remove(&stream.name);

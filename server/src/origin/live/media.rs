@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::stream::try_unfold;
 use http::{HeaderValue, header};
 use reelway_core::live::Piece;
@@ -15,6 +16,10 @@ use crate::{
 
 /// How long nobody should ask again for a part that is not there: it may come any moment.
 const PART_AGAIN: Duration = Duration::from_secs(1);
+
+/// A segment without media, of the brand `slat` (DASH-IF Live Media Ingest 6.4), in place of one that was not had. A player whose MPD is from before the
+/// source was lost asks for it, and some players take an error for their end.
+const FILLER: &[u8] = b"\0\0\0\x14stypslat\0\0\0\0slat";
 
 /// A segment that is there.
 pub(super) enum Segment {
@@ -33,14 +38,20 @@ pub(super) async fn header(stream: &Arc<Stream>, rendition: &str, number: u32) -
 
 /// `N.P.m4s`. One that is announced is waited for until all of it is there (RFC 8216bis 6.2.6).
 pub(super) async fn part(stream: &Arc<Stream>, rendition: &str, segment: u32, part: u32) -> Result<Representation, Refusal> {
-    let log = wait(stream, rendition, segment, Some(part)).await?;
+    let Found::Media(log) = wait(stream, rendition, segment, Some(part)).await? else { return Err(Refusal::NotFound(PART_AGAIN)) };
     let content = log.part(segment, part).ok_or(Refusal::Gone)?;
     Ok(represent(stream, &log, content, &format!("{rendition}-{segment}.{part}"), urgency(&log), cmsd(&log)))
 }
 
 /// `N.m4s`. One that is about to begin is waited for; one that grows is given as far as it is, and then as it comes.
 pub(super) async fn segment(stream: &Arc<Stream>, rendition: &str, number: u32) -> Result<Segment, Refusal> {
-    let log = wait(stream, rendition, number, None).await?;
+    let log = match wait(stream, rendition, number, None).await? {
+        Found::Media(log) => log,
+        Found::Filler(log) => {
+            let content = Content::from_bytes(Bytes::from_static(FILLER));
+            return Ok(Segment::Closed(represent(stream, &log, content, &format!("{rendition}-{number}g"), urgency(&log), cmsd(&log))));
+        }
+    };
     Ok(match log.segment(number).ok_or(Refusal::Gone)? {
         live::Segment::Closed(content) => {
             Segment::Closed(represent(stream, &log, content, &format!("{rendition}-{number}"), urgency(&log), cmsd(&log)))
@@ -61,7 +72,7 @@ pub(super) async fn segment(stream: &Arc<Stream>, rendition: &str, number: u32) 
     })
 }
 
-async fn next(cursor: &mut Cursor, stream: &Stream) -> std::io::Result<Option<bytes::Bytes>> {
+async fn next(cursor: &mut Cursor, stream: &Stream) -> std::io::Result<Option<Bytes>> {
     let read = cursor.next_of_segment().await;
     if read.is_err() {
         stream.figures.too_slow();
@@ -69,8 +80,15 @@ async fn next(cursor: &mut Cursor, stream: &Stream) -> std::io::Result<Option<by
     read
 }
 
+/// What is there under a name.
+enum Found {
+    Media(Arc<Log>),
+    /// Nothing, and nothing will be.
+    Filler(Arc<Log>),
+}
+
 /// The log of a rendition once there is a segment or part in it that is about to come.
-async fn wait(stream: &Arc<Stream>, rendition: &str, segment: u32, part: Option<u32>) -> Result<Arc<Log>, Refusal> {
+async fn wait(stream: &Arc<Stream>, rendition: &str, segment: u32, part: Option<u32>) -> Result<Found, Refusal> {
     let mut held: Option<(Counted, Instant)> = None;
     let mut changes = None;
     loop {
@@ -79,7 +97,8 @@ async fn wait(stream: &Arc<Stream>, rendition: &str, segment: u32, part: Option<
             let target = Duration::from_secs(live.promise().target_duration.into());
             let id = live.find(rendition).ok_or(Refusal::NotFound(PART_AGAIN))?;
             match live.piece(id, segment, part) {
-                Piece::Ready => return stream.log(id).ok_or(Refusal::NotFound(PART_AGAIN)),
+                Piece::Ready => return stream.log(id).map(Found::Media).ok_or(Refusal::NotFound(PART_AGAIN)),
+                Piece::Gap => return stream.log(id).map(Found::Filler).ok_or(Refusal::NotFound(PART_AGAIN)),
                 Piece::Gone => return Err(Refusal::Gone),
                 Piece::Missing => return Err(Refusal::NotFound(if part.is_some() { PART_AGAIN } else { target })),
                 Piece::Soon => {
