@@ -35,8 +35,9 @@ function trust(quic, { secure, spki }) {
 }
 
 /** A server with these clips and a browser that trusts it.
- * @param {Quic} quic @param {string[]} clips @param {string} [config] of the server, in TOML */
-export async function openSite(quic, clips, config) {
+ * @param {Quic} quic @param {string[]} clips @param {string} [config] of the server, in TOML
+ * @param {RegExp} [complaints] of the server, that are expected */
+export async function openSite(quic, clips, config, complaints) {
   /** @type {(() => unknown)[]} */
   const undo = [];
   const close = async () => {
@@ -55,7 +56,7 @@ export async function openSite(quic, clips, config) {
     const media = makeMedia(...clips);
     undo.push(media.remove);
     const server = await startServer(media.folder, config);
-    undo.push(server.stop);
+    undo.push(() => server.stop(complaints));
     const profile = mkdtempSync(join(tmpdir(), "reelway-profile-"));
     undo.push(() => rmSync(profile, { recursive: true, force: true }));
     const context = await chromium.launchPersistentContext(profile, {
@@ -81,9 +82,10 @@ export function useSite(quic, ...clips) {
 }
 
 /** The same with live streams, and nothing in the library.
- * @param {string} config of the server, in TOML */
-export function useLiveSite(config) {
-  return use(() => openSite("forced", [], config));
+ * @param {string} config of the server, in TOML
+ * @param {RegExp} [complaints] of the server, that are expected */
+export function useLiveSite(config, complaints) {
+  return use(() => openSite("forced", [], config, complaints));
 }
 
 /** @param {() => ReturnType<typeof openSite>} open */
@@ -97,6 +99,13 @@ function use(open) {
     secure: () => site.secure,
     /** Where it is without. */
     plain: () => site.plain,
+    /** The key of those who may order jobs. */
+    jobsKey: () => site.jobsKey(),
+    /** Makes a ladder of a clip, in a folder called `name`.
+     * @param {string} clip @param {string} name @param {string[]} options */
+    ladder: (clip, name, ...options) => {
+      execFileSync(binary(), ["ladder", join(site.folder, clip), "-o", join(site.folder, name), ...options]);
+    },
     /** Writes a clip of the folder as static files, and tells where below the folder they are.
      * @param {string} clip @param {string[]} options */
     package: (clip, ...options) => {

@@ -68,6 +68,7 @@ const PARTS = {
  * @type {Record<string, (part: (name: string) => string) => string[]>} */
 const CLIPS = {
   "counter.mp4": (part) => ["-i", part("source.mp4"), "-c", "copy"],
+  "long.mp4": (part) => ["-i", part("long.mp4"), "-c", "copy"],
   "late-audio.mp4": (part) => [
     ["-i", part("source.mp4"), "-itsoffset", String(LATE), "-i", part("source.mp4")],
     ["-map", "0:v", "-map", "1:a", "-c", "copy", "-t", String(SECONDS)],
