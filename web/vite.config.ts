@@ -68,8 +68,9 @@ export default defineConfig({
     target: "es2022",
     // Everything stays a file of this origin, so a strict Content-Security-Policy holds.
     assetsInlineLimit: 0,
+    rollupOptions: { input: ["index.html", "embed.html"] },
     modulePreload: { polyfill: false },
-    // The two players are single libraries, loaded only when they are asked for.
+    // Each player is a single library, loaded only when it is asked for.
     chunkSizeWarningLimit: 1000,
   },
   server: {

@@ -1,30 +1,13 @@
 /** The pages for everybody: what axe-core finds against WCAG 2.2 AA on each of them, and what the first one weighs. */
 
 import { strict as assert } from "node:assert";
-import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { accessible } from "./axe.mjs";
 import { PATIENCE, useSite } from "./browser.mjs";
 import { watch } from "./player.mjs";
 
-/** @typedef {import("playwright-core").Page} Page */
-
 /** Bytes on the wire, without a player. */
 const FIRST_PAGE = 150_000;
-const AXE = `${readFileSync(fileURLToPath(new URL("node_modules/axe-core/axe.min.js", import.meta.url)), "utf8")}\n;undefined`;
-
-/** @param {Page} page */
-async function accessible(page) {
-  await page.evaluate(AXE);
-  const faults = await page.evaluate(async () => {
-    const { violations } = await /** @type {any} */ (window).axe.run(document, {
-      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    });
-    return violations.map((/** @type {any} */ { id, help, nodes }) => `${id}: ${help}: ${nodes.map((/** @type {any} */ { html }) => html).join(" ")}`);
-  });
-  assert.deepEqual(faults, []);
-}
-
 describe("the pages for everybody", () => {
   const site = useSite("forced", "spoken.mp4", "broken.mp4");
 
@@ -34,7 +17,7 @@ describe("the pages for everybody", () => {
         await site.inPage(async (page) => {
           await page.emulateMedia({ colorScheme: scheme });
           await page.setViewportSize({ width, height: 800 });
-          for (const [place, ready] of [["#/", ".card-link"], ["#/watch/broken.mp4", ".notice h1"], ["#/watch/nothing", ".notice h1"], ["#/live", ".recipe"], ["#/live/nothing", ".notice h1"]]) {
+          for (const [place, ready] of [["#/", ".card-link"], ["#/watch/broken.mp4", ".notice h1"], ["#/watch/nothing", ".notice h1"], ["#/live", ".recipe"], ["#/live/nothing", ".notice h1"], ["#/jobs", ".recipe"], ["#/about", ".facts-table dd"]]) {
             await page.goto(site.secure() + place);
             await page.locator(ready ?? "").first().waitFor();
             await accessible(page);

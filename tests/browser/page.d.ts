@@ -3,7 +3,7 @@
 interface Window {
   reelway: {
     state(): {
-      engine: "hls" | "dash" | "file" | null;
+      engine: "hls" | "dash" | "shaka" | "videojs" | "file" | null;
       protocol: string | null;
       startupMs: number | null;
       buffer: number;

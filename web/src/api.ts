@@ -53,6 +53,10 @@ export interface Video extends AssetCommon {
   tracks: Track[];
   hls: string;
   dash: string;
+  /** URL of a picture of it. */
+  poster?: string;
+  /** URL of a WebVTT file of small pictures of it, by time. */
+  storyboard?: string;
 }
 
 export interface BrokenFile extends AssetCommon {
@@ -142,6 +146,31 @@ export interface LiveStream {
 export async function listStreams(signal?: AbortSignal): Promise<LiveStream[]> {
   const { streams } = await get<{ streams: LiveStream[] }>("/api/v1/streams", signal, "no-store");
   return streams;
+}
+
+export type JobState = "queued" | "running" | "done" | "failed" | "cancelled";
+
+/** A ladder that the server makes, or was asked to make. Times in milliseconds since 1970. */
+export interface Job {
+  id: string;
+  asset: string;
+  rungs: string;
+  codec: string;
+  /** The title that it becomes. */
+  output: string;
+  state: JobState;
+  attempts: number;
+  created: number;
+  problem?: string;
+  notes: string[];
+  products: string[];
+  /** Tenths of a thousandth of all, and thousandths of the speed at which it plays. */
+  progress?: { done: number; speed: number; secondsLeft?: number };
+}
+
+export async function listJobs(signal?: AbortSignal): Promise<Job[]> {
+  const { jobs } = await get<{ jobs: Job[] }>("/api/v1/jobs", signal, "no-store");
+  return jobs;
 }
 
 export async function listAssets(signal?: AbortSignal): Promise<Asset[]> {

@@ -1,7 +1,7 @@
 /** What tests and curious people can read of the player from outside: `reelway.state()`. */
 
 export interface PlayerState {
-  engine: "hls" | "dash" | "file" | null;
+  engine: "hls" | "dash" | "shaka" | "videojs" | "file" | null;
   /** ALPN name of the protocol of the newest media request: "h3", "h2", "http/1.1". */
   protocol: string | null;
   startupMs: number | null;

@@ -3,6 +3,7 @@ import { type Asset, ApiError, type BrokenFile, isBroken, listAssets, type Probl
 import { announce, button, h } from "./dom.ts";
 import { codecName, formatBytes, formatDuration, hueOf, initials } from "./format.ts";
 import { watchHref } from "./route.ts";
+import { Storyboard } from "./storyboard.ts";
 import type { View } from "./view.ts";
 
 const SORTS = {
@@ -212,6 +213,8 @@ function videoCard(video: Video): HTMLLIElement {
     h("span", { class: "initials", "aria-hidden": "true" }, initials(video.name)),
     h("span", { class: "badge" }, formatDuration(video.durationMs)),
   );
+  if (video.poster !== undefined) poster.prepend(h("img", { class: "poster-image", src: video.poster, alt: "", loading: "lazy" }));
+  if (video.storyboard !== undefined) leafThrough(poster, video.storyboard);
   // Through the CSSOM, because style attributes would need a looser Content-Security-Policy.
   poster.style.setProperty("--hue", String(hueOf(video.id)));
 
@@ -229,6 +232,24 @@ function videoCard(video: Video): HTMLLIElement {
       h("p", { class: "codecs" }, ...codecs.map(([name, codec]) => h("span", { class: "chip", title: codec }, name))),
     ),
   );
+}
+
+/** A pointer that moves over the poster goes through the film. */
+function leafThrough(poster: HTMLElement, url: string): void {
+  const tile = h("div", { class: "tile", hidden: true });
+  poster.append(tile);
+  let board: Promise<Storyboard | undefined> | undefined;
+  const show = async (event: PointerEvent): Promise<void> => {
+    board ??= Storyboard.load(url);
+    const found = await board;
+    if (!found || !poster.matches(":hover")) return;
+    const { left, width } = poster.getBoundingClientRect();
+    const at = Math.min(0.999, Math.max(0, (event.clientX - left) / width));
+    found.show(tile, Math.floor(at * found.length), width);
+    tile.hidden = false;
+  };
+  poster.addEventListener("pointermove", (event) => void show(event));
+  poster.addEventListener("pointerleave", () => (tile.hidden = true));
 }
 
 function brokenCard(file: BrokenFile): HTMLLIElement {

@@ -4,7 +4,7 @@ import "./debug.ts";
 import { h } from "./dom.ts";
 import { protocolName } from "./format.ts";
 import { LibraryView } from "./library.ts";
-import { LIBRARY_HREF, LIVE_HREF, parseRoute, type Route } from "./route.ts";
+import { ABOUT_HREF, JOBS_HREF, LIBRARY_HREF, LIVE_HREF, parseRoute, type Route } from "./route.ts";
 import type { View } from "./view.ts";
 
 const main = document.getElementById("main") as HTMLElement;
@@ -22,6 +22,14 @@ async function open(route: Route): Promise<View> {
     case "live": {
       const { LiveView } = await import("./live.ts");
       return new LiveView();
+    }
+    case "jobs": {
+      const { JobsView } = await import("./jobs.ts");
+      return new JobsView();
+    }
+    case "about": {
+      const { AboutView } = await import("./about.ts");
+      return new AboutView();
     }
     case "stream": {
       const { StreamView } = await import("./stream.ts");
@@ -54,11 +62,19 @@ async function show(): Promise<void> {
   view.shown?.();
 }
 
+const PLACES: Record<Route["page"], string> = {
+  library: LIBRARY_HREF,
+  watch: LIBRARY_HREF,
+  live: LIVE_HREF,
+  stream: LIVE_HREF,
+  jobs: JOBS_HREF,
+  about: ABOUT_HREF,
+};
+
 /** Shows in the header which of its places the page belongs to. */
 function markPlace({ page }: Route): void {
-  const live = page === "live" || page === "stream";
   for (const link of document.querySelectorAll<HTMLAnchorElement>(".places a")) {
-    if ((link.hash === LIVE_HREF) === live) link.setAttribute("aria-current", page === "library" || page === "live" ? "page" : "true");
+    if (link.hash === PLACES[page]) link.setAttribute("aria-current", page === "watch" || page === "stream" ? "true" : "page");
     else link.removeAttribute("aria-current");
   }
 }

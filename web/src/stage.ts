@@ -2,11 +2,12 @@ import { Controls } from "./controls/controls.ts";
 import { exposeState } from "./debug.ts";
 import { announce, button, h } from "./dom.ts";
 import { protocolName } from "./format.ts";
-import { canPlay, type Failure, type Way, WAYS } from "./player/engine.ts";
+import { canPlay, type Failure, FORMATS, type Way, WAYS } from "./player/engine.ts";
 import { Player, type Source } from "./player/player.ts";
 import { Stats } from "./stats.ts";
 
-const WAY_LABELS: Record<Way, string> = { hls: "HLS", dash: "DASH", file: "MP4" };
+const WAY_LABELS: Record<Way, string> = { hls: "HLS", dash: "DASH", shaka: "Shaka", videojs: "Video.js", file: "MP4" };
+const WAY_TITLES: Record<Way, string> = { hls: "HLS by hls.js", dash: "DASH by dash.js", shaka: "DASH by Shaka Player", videojs: "HLS by Video.js", file: "The file, by the browser itself" };
 const WAY_KEY = "reelway.way";
 
 /** The player with its controls, the switch of how it plays, and what goes wrong. */
@@ -73,14 +74,14 @@ export class Stage {
   }
 
   private switch(source: Source): HTMLElement {
-    const choices = WAYS.filter((way) => source[way] !== undefined).map((way) => {
+    const choices = WAYS.filter((way) => source[FORMATS[way]] !== undefined).map((way) => {
       const radio = h("input", { type: "radio", name: "way", value: way, disabled: !canPlay(way) });
       radio.addEventListener("change", () => {
         rememberWay(way);
         this.play(way);
       });
       this.radios.set(way, radio);
-      return h("label", { title: canPlay(way) ? undefined : "This browser cannot play it this way" }, radio, h("span", {}, WAY_LABELS[way]));
+      return h("label", { title: canPlay(way) ? WAY_TITLES[way] : "This browser cannot play it this way" }, radio, h("span", {}, WAY_LABELS[way]));
     });
     return h("fieldset", { class: "switch" }, h("legend", { class: "field-label" }, "Play by"), ...choices);
   }

@@ -5,6 +5,8 @@ import { ApiError, type LiveStream, listStreams } from "./api.ts";
 import { button, h } from "./dom.ts";
 import { capital } from "./format.ts";
 import { LIVE_HREF } from "./route.ts";
+import type { Source } from "./player/player.ts";
+import { share } from "./share.ts";
 import { Stage } from "./stage.ts";
 import type { View } from "./view.ts";
 
@@ -69,7 +71,7 @@ export class StreamView implements View {
     }
     this.started = stream.started;
     this.stage?.destroy();
-    this.stage = new Stage({ name: stream.name, tracks: [], live: true, hls: stream.hls, dash: stream.dash, file: `${stream.mp4}?hold-back=${HOLD_BACK}` });
+    this.stage = new Stage(liveSource(stream));
     const head = h("div", { class: "stream-head" }, h("h1", { class: "watch-title" }, stream.name), this.state);
     this.root.replaceChildren(backLink(), head, this.stage.root, this.delay, elsewhere(stream, this.stage.shortcuts()));
     this.stage.open();
@@ -88,11 +90,16 @@ export class StreamView implements View {
   }
 }
 
+/** How a stream is played. */
+export function liveSource({ name, hls, dash, mp4 }: LiveStream): Source {
+  return { name, tracks: [], live: true, hls, dash, file: `${mp4}?hold-back=${HOLD_BACK}` };
+}
+
 function backLink(): HTMLElement {
   return h("nav", { "aria-label": "Back" }, h("a", { class: "back", href: LIVE_HREF }, h("span", { "aria-hidden": "true" }, "←"), " All streams"));
 }
 
-function elsewhere({ hls, dash, mp4, segmentMs, partMs }: LiveStream, shortcuts: HTMLElement): HTMLElement {
+function elsewhere({ name, hls, dash, mp4, segmentMs, partMs }: LiveStream, shortcuts: HTMLElement): HTMLElement {
   const seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`;
   return h(
     "section",
@@ -100,6 +107,7 @@ function elsewhere({ hls, dash, mp4, segmentMs, partMs }: LiveStream, shortcuts:
     h("h2", { id: "details" }, "Watch it elsewhere"),
     h("p", { class: "facts" }, h("span", {}, `segments of ${seconds(segmentMs)}`), h("span", {}, `parts of ${seconds(partMs)}`)),
     addresses(["HLS", hls], ["DASH", dash], ["MP4 without end", mp4]),
+    share("live", name, undefined),
     shortcuts,
   );
 }

@@ -5,6 +5,7 @@ import { button, h } from "./dom.ts";
 import { codecName, formatBitrate, formatBytes, formatChannels, formatDuration, formatFrameRate, languageName } from "./format.ts";
 import { knownVideo } from "./library.ts";
 import { LIBRARY_HREF } from "./route.ts";
+import { share } from "./share.ts";
 import { Stage } from "./stage.ts";
 import type { View } from "./view.ts";
 
@@ -62,6 +63,7 @@ function backLink(): HTMLElement {
 
 function details(video: Video, shortcuts: HTMLElement): HTMLElement {
   const modified = new Date(video.modified);
+  const picture = video.tracks.find((track) => track.kind === "video");
   return h(
     "section",
     { class: "details", "aria-labelledby": "details" },
@@ -76,6 +78,7 @@ function details(video: Video, shortcuts: HTMLElement): HTMLElement {
     h("ul", { class: "tracks" }, ...video.tracks.map(trackLine)),
     h("h2", {}, "Use it elsewhere"),
     addresses(["HLS", video.hls], ["DASH", video.dash], ["The file as it is", video.file]),
+    share("vod", video.id, picture && picture.width / picture.height),
     shortcuts,
   );
 }

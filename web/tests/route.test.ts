@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { parseRoute, streamHref, watchHref } from "../src/route.ts";
+import { embedPath, parseRoute, streamHref, watchHref } from "../src/route.ts";
 
 test("every id survives the way through the address", () => {
   for (const id of ["a.mp4", "movies/a.mp4", "a b#c?d%20.mp4", "日本/映画.mp4", "100%.mp4"]) {
@@ -11,6 +11,12 @@ test("every id survives the way through the address", () => {
 test("live streams have pages of their own", () => {
   assert.deepEqual(parseRoute("#/live"), { page: "live" });
   assert.deepEqual(parseRoute(streamHref("news 1")), { page: "stream", id: "news 1" });
+});
+
+test("places of the header", () => {
+  for (const page of ["jobs", "about"]) assert.deepEqual(parseRoute(`#/${page}`), { page });
+  assert.equal(parseRoute("#/jobs/x"), undefined);
+  assert.equal(embedPath("vod", "films/a b.mp4"), "/embed/vod/films/a%20b.mp4");
 });
 
 test("slashes stay readable", () => {

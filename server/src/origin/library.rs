@@ -24,6 +24,9 @@ use crate::{
 };
 use reelway_core::{Presentation, codec::Media, demux::side_file::is_beside};
 
+/// The poster and the storyboard of a ladder, in its folder.
+const IMAGES: [&str; 2] = ["images/poster.jpg", "images/storyboard.vtt"];
+
 /// Folders deeper than this, and files more than that, are not listed.
 const DEPTH: usize = 16;
 const FILES: usize = 20_000;
@@ -49,8 +52,19 @@ struct Entry {
 #[derive(Serialize)]
 #[serde(untagged, rename_all_fields = "camelCase")]
 enum Contents {
-    Plays { duration_ms: u64, tracks: Vec<TrackEntry>, hls: String, dash: String },
-    Fails { problem: String },
+    Plays {
+        duration_ms: u64,
+        tracks: Vec<TrackEntry>,
+        hls: String,
+        dash: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        poster: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        storyboard: Option<String>,
+    },
+    Fails {
+        problem: String,
+    },
 }
 
 #[derive(Serialize)]
@@ -122,7 +136,8 @@ impl Library {
         for (folder, mut files) in folders {
             files.sort_by(|(a, _), (b, _)| a.cmp(b));
             let (texts, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(path, _)| is_text(path.file_name()));
-            let versions = files.iter().chain(&texts).map(|(_, identity)| *identity).collect();
+            let pictures = folder.iter().flat_map(|folder| IMAGES.map(|name| picture(assets, folder, name))).flatten();
+            let versions = files.iter().chain(&texts).cloned().chain(pictures).map(|(_, identity)| identity).collect();
             let is_title = match folder.filter(|_| (2..=MOST_FILES).contains(&files.len())) {
                 Some(folder) => find(folder, versions, &|folder| title(assets, folder, &files)),
                 None => false,
@@ -199,7 +214,7 @@ fn entry(assets: &Assets, path: &AssetPath, is_file: bool) -> io::Result<Entry> 
     let (sources, known) = assets.asset(path)?;
     let modified = UNIX_EPOCH + std::time::Duration::from_secs(sources.latest_change());
     let content = match known.as_ref() {
-        Ok(asset) => plays(asset, path),
+        Ok(asset) => plays(asset, path, IMAGES.map(|name| picture(assets, path, name).filter(|_| !is_file).map(|(path, _)| path))),
         Err(error) => Contents::Fails { problem: error.clone() },
     };
     Ok(Entry {
@@ -212,7 +227,14 @@ fn entry(assets: &Assets, path: &AssetPath, is_file: bool) -> io::Result<Entry> 
     })
 }
 
-fn plays(asset: &Asset, path: &AssetPath) -> Contents {
+/// A picture, or what tells of pictures, that a ladder has brought with it.
+fn picture(assets: &Assets, folder: &AssetPath, name: &str) -> Option<(AssetPath, Identity)> {
+    let path = AssetPath::from_relative(&folder.to_path().join(name))?;
+    let identity = assets.file(&path).ok()?.identity();
+    Some((path, identity))
+}
+
+fn plays(asset: &Asset, path: &AssetPath, pictures: [Option<AssetPath>; 2]) -> Contents {
     let presentation = asset.vod().presentation();
     let tracks = presentation.renditions.iter().map(|rendition| TrackEntry {
         id: rendition.name.clone(),
@@ -228,10 +250,13 @@ fn plays(asset: &Asset, path: &AssetPath) -> Contents {
         },
     });
     let url = path.url();
+    let [poster, storyboard] = pictures;
     Contents::Plays {
         duration_ms: presentation.duration_millis(),
         tracks: tracks.collect(),
         hls: format!("/vod/{url}/master.m3u8"),
         dash: format!("/vod/{url}/manifest.mpd"),
+        poster: poster.map(|path| format!("/media/{}", path.url())),
+        storyboard: storyboard.map(|path| format!("/media/{}", path.url())),
     }
 }

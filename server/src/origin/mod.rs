@@ -57,9 +57,12 @@ impl From<std::io::Error> for Fault {
 }
 
 /// What the web app may do (CSP 3): play what players put together (they begin a track of subtitles with an empty one in a `data:` address),
-/// and nothing that does not come from here.
+/// with the workers that Video.js makes, and nothing that does not come from here.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob: data:; \
-                           connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                           worker-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'";
+
+/// And that it stands in no frame of another page. The player alone may.
+const NO_FRAME: &str = "frame-ancestors 'none'";
 
 /// Serves a folder of media, live streams and the web app.
 pub struct Origin {
@@ -108,12 +111,16 @@ impl Origin {
         if let Resource::Live(name, part) = &resource {
             return live::answer(&self.streams, method, fields, name, part, uri.query().unwrap_or_default()).await;
         }
-        let page = matches!(resource, Resource::Page(_));
+        let page = if let Resource::Page(path) = &resource { Some(page::is_embedded(path)) } else { None };
         match self.represent(resource, Coding::preferred(fields)).await {
             Ok(representation) => {
                 let mut response = respond(method, fields, representation);
-                if page {
-                    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+                if let Some(embedded) = page {
+                    let headers = response.headers_mut();
+                    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+                    if !embedded {
+                        headers.append(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NO_FRAME));
+                    }
                 }
                 response
             }

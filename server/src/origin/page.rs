@@ -12,6 +12,11 @@ use crate::http::{Coding, Content, Representation, Text};
 #[folder = "../web/dist"]
 struct App;
 
+/// Whether it is the player alone, for the frames of other pages, that is at `path`.
+pub(super) fn is_embedded(path: &str) -> bool {
+    path.starts_with("embed/")
+}
+
 /// What of it is text, by its names: compressed once, when it is first asked for.
 static TEXTS: LazyLock<HashMap<Cow<'static, str>, Text>> = LazyLock::new(|| {
     let texts = App::iter().filter(|name| is_text(media_type(name)));
@@ -20,7 +25,14 @@ static TEXTS: LazyLock<HashMap<Cow<'static, str>, Text>> = LazyLock::new(|| {
 
 /// The file of the app at `path`; the app itself at the empty path.
 pub(super) fn represent(path: &str, preferred: Coding) -> Option<Representation> {
-    let name = if path.is_empty() { "index.html" } else { path };
+    // Whatever is embedded, the page finds out by its address.
+    let name = if path.is_empty() {
+        "index.html"
+    } else if is_embedded(path) {
+        "embed.html"
+    } else {
+        path
+    };
     let file = App::get(name)?;
     let etag = HEXLOWER.encode(file.metadata.sha256_hash().get(..16).unwrap_or_default());
     let (coding, content) = TEXTS.get(name).map_or_else(|| (None, bytes(file.data)), |text| text.coded(preferred));

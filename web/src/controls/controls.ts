@@ -55,6 +55,7 @@ export class Controls {
       "div",
       { class: "bar", role: "group", "aria-label": "Controls" },
       this.scrubber.range,
+      this.scrubber.preview,
       h("div", { class: "bar-row" }, this.playButton, this.muteButton, this.volume, this.scrubber.toLive, this.scrubber.time, h("span", { class: "spring" }), this.subtitles.root, this.sounds.root, this.qualities.root, this.rates.root, this.statsButton, this.insetButton, this.wholeButton),
     );
     this.shortcuts = this.makeShortcuts();

@@ -1,18 +1,24 @@
 import { h } from "../dom.ts";
 import { formatDuration } from "../format.ts";
 import type { Player } from "../player/player.ts";
+import { Storyboard } from "../storyboard.ts";
 
 /** Seconds; nearer to the newest moment than this counts as live. */
 const AT_EDGE = 2;
+/** The width of the picture over the pointer, in pixels. */
+const PREVIEW = 160;
 
 /** Where the video is, how far it is buffered, and the way to go elsewhere; of a live stream within the window that the server keeps. */
 export class Scrubber {
   readonly range = h("input", { type: "range", class: "scrubber", min: 0, max: 0, step: "any", value: 0, "aria-label": "Position" });
   readonly time = h("span", { class: "time" });
   readonly toLive = h("button", { type: "button", class: "control to-live", hidden: true }, h("span", { class: "dot", "aria-hidden": "true" }), "Live");
+  /** What is at the place that the pointer is over. */
+  readonly preview = h("div", { class: "preview", hidden: true, "aria-hidden": "true" });
   private held = false;
 
   constructor(private readonly player: Player) {
+    if (player.storyboard !== undefined) this.showPreviews(player.storyboard);
     this.range.addEventListener("input", () => {
       this.held = true;
       player.seek(this.range.valueAsNumber);
@@ -50,6 +56,28 @@ export class Scrubber {
     }
     this.toLive.classList.toggle("at-edge", this.behind() < AT_EDGE);
     this.describe();
+  }
+
+  private showPreviews(url: string): void {
+    const tile = h("div", { class: "tile" });
+    const time = h("span", { class: "preview-time" });
+    this.preview.append(tile, time);
+    let board: Promise<Storyboard | undefined> | undefined;
+    const show = async ({ clientX }: PointerEvent): Promise<void> => {
+      board ??= Storyboard.load(url);
+      const found = await board;
+      if (!found || this.range.disabled || !this.range.matches(":hover")) return;
+      const { left, width } = this.range.getBoundingClientRect();
+      const at = Math.min(1, Math.max(0, (clientX - left) / width));
+      const seconds = at * Number(this.range.max);
+      found.show(tile, found.at(seconds), PREVIEW);
+      put(time, formatDuration(seconds * 1000));
+      this.preview.style.height = `${PREVIEW * found.ratio}px`;
+      this.preview.style.left = `${Math.min(Math.max(at * width, PREVIEW / 2), width - PREVIEW / 2)}px`;
+      this.preview.hidden = false;
+    };
+    this.range.addEventListener("pointermove", (event) => void show(event));
+    this.range.addEventListener("pointerleave", () => (this.preview.hidden = true));
   }
 
   private span(): { start: number; end: number } {

@@ -1,8 +1,12 @@
 import type { Problem } from "../api.ts";
 
-/** The ways to play one video. */
-export const WAYS = ["hls", "dash", "file"] as const;
+/** The ways to play one video: HLS by hls.js, DASH by dash.js, either by another library, or the file by the browser itself. */
+export const WAYS = ["hls", "dash", "shaka", "videojs", "file"] as const;
 export type Way = (typeof WAYS)[number];
+
+/** What a way plays. */
+export const FORMATS = { hls: "hls", dash: "dash", shaka: "dash", videojs: "hls", file: "file" } as const satisfies Record<Way, string>;
+export type Format = (typeof FORMATS)[Way];
 
 /** One quality of the picture; without width and height, of the sound alone. */
 export interface Rendition {
@@ -106,5 +110,11 @@ export function canPlay(way: Way): boolean {
 export async function loadEngine(way: Way): Promise<OpenEngine> {
   if (way === "hls" && hasMediaSource) return (await import("./hls.ts")).openHls;
   if (way === "dash") return (await import("./dash.ts")).openDash;
+  if (way === "shaka") return (await import("./shaka.ts")).openShaka;
+  if (way === "videojs") {
+    // Its own look would need styles that the policy of the page does not let in, and the page has another.
+    Object.assign(window, { VIDEOJS_NO_DYNAMIC_STYLE: true });
+    return (await import("./videojs.ts")).openVideoJs;
+  }
   return (await import("./native.ts")).openNative;
 }

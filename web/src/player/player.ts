@@ -1,14 +1,16 @@
 import { problemOf, type Track } from "../api.ts";
 import type { PlayerState } from "../debug.ts";
 import { bufferAhead, codecName, formatBitrate } from "../format.ts";
-import { canPlay, type Engine, type Failure, type Languages, type LiveWindow, loadEngine, NO_LANGUAGES, type Rendition, type Way, WAYS } from "./engine.ts";
+import { canPlay, type Engine, type Failure, type Format, FORMATS, type Languages, type LiveWindow, loadEngine, NO_LANGUAGES, type Rendition, type Way, WAYS } from "./engine.ts";
 import { ProtocolWatch } from "./protocol.ts";
 
 /** What is played: a video of the library, or a live stream. */
-export interface Source extends Partial<Record<Way, string>> {
+export interface Source extends Partial<Record<Format, string>> {
   name: string;
   tracks: readonly Track[];
   live?: boolean;
+  /** URL of small pictures of it, by time. */
+  storyboard?: string;
 }
 
 /** One opening of one source; everything it starts ends with it. */
@@ -64,7 +66,7 @@ export class Player {
   }
 
   private url(way: Way): string | undefined {
-    return this.source[way];
+    return this.source[FORMATS[way]];
   }
 
   /** Plays by another way (or the same afresh) from where the video is now. */
@@ -175,6 +177,10 @@ export class Player {
   /** Whether there is something to see. */
   get hasPicture(): boolean {
     return this.isLive || this.source.tracks.some(({ kind }) => kind === "video");
+  }
+
+  get storyboard(): string | undefined {
+    return this.source.storyboard;
   }
 
   get isLive(): boolean {
