@@ -3,7 +3,7 @@
 
 import { strict as assert } from "node:assert";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
@@ -11,7 +11,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { PATIENCE, program } from "./browser.mjs";
-import { binary } from "./server.mjs";
+import { binary, startServer } from "./server.mjs";
 
 const SECONDS = 12;
 const KEYS = /** @type {const} */ ([
@@ -92,8 +92,8 @@ describe("encrypted presentations", () => {
   }
 
   /** Plays, goes to the last quarter, plays to the end; what was presented is counted.
-   * @param {"hls" | "dash" | "page"} way @param {string} name */
-  async function play(way, name) {
+   * @param {"hls" | "dash" | "page"} way @param {string} name @param {{ url: string, licence: string }} [from] */
+  async function play(way, name, from = { url: `${origin}/${name}`, licence: `${origin}/licence` }) {
     const page = await browser.newPage();
     /** @type {string[]} */
     const faults = [];
@@ -153,10 +153,11 @@ describe("encrypted presentations", () => {
             player.on("error", (/** @type {any} */ event) => (state.error = event.error?.message ?? "error"));
             // Its own check for the end may pause the video just before the browser would say that it ended, and then it never does.
             player.on("playbackEnded", () => !video.ended && void video.play());
+            player.registerLicenseRequestFilter(async (/** @type {any} */ request) => void (request.url = licence));
             player.initialize(video, `${url}/manifest.mpd`, false);
           }
         },
-        { way, url: `${origin}/${name}`, licence: `${origin}/licence`, segments: SECONDS / 2 },
+        { way, ...from, segments: SECONDS / 2 },
       );
       const failed = () => page.evaluate(() => /** @type {any} */ (window).state.error);
       const reached = (/** @type {number} */ time) =>
@@ -213,4 +214,23 @@ describe("encrypted presentations", () => {
       assert.deepEqual([...new Set(asked)].sort(), KEYS.map(([kid]) => base64url(kid)).sort(), "each key is asked for");
     });
   }
+
+  test("encrypted as it is asked for, for those who have a token", { timeout: 4 * PATIENCE }, async () => {
+    const media = join(folder, "media");
+    const kinds = { "cenc.mp4": "cenc", "cbcs.mp4": "cbcs" };
+    mkdirSync(media);
+    for (const name of Object.keys(kinds)) copyFileSync(join(folder, "h264.mp4"), join(media, name));
+    const tables = Object.entries(kinds).map(([name, scheme]) => `[asset."${name}"]\nencrypt = "${scheme}"\n`);
+    const site = await startServer(media, `[media]\nplay = "token"\n${tables.join("")}`);
+    try {
+      for (const [way, name] of /** @type {const} */ ([["hls", "cenc.mp4"], ["dash", "cbcs.mp4"], ["hls", "cbcs.mp4"]])) {
+        const path = `/vod/${name}/master.m3u8`;
+        const signed = execFileSync(binary(), ["token", "play", path, "--data", site.data], { encoding: "utf8" }).trim();
+        const url = `${site.plain.replace(/\/$/, "")}${signed.replace("/master.m3u8", "")}`;
+        await play(way, name, { url, licence: `${url}/clearkey` });
+      }
+    } finally {
+      await site.stop();
+    }
+  });
 });

@@ -61,6 +61,8 @@ export async function startServer(media, config) {
   try {
     return {
       ...(await told),
+      /** Its data folder. */
+      data,
       /** The key of those who may order jobs. */
       jobsKey: () => readFileSync(join(data, "jobs.key"), "utf8").trim(),
       /** Ends it as an operator does, and holds it to going in peace, having complained of nothing, or of what `expected` matches alone.

@@ -21,7 +21,7 @@ const FILE: &str = "secret.key";
 const LENGTH: usize = 32;
 
 /// The secret of a server. Whoever has it may publish everything.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Secret(hmac::Key);
 
 impl Secret {
@@ -62,6 +62,14 @@ impl Secret {
     /// The key that tokens of viewers are signed with.
     pub(super) fn token_key(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(hmac::sign(&self.0, b"play\0").as_ref().to_vec())
+    }
+
+    /// Sixteen bytes for this purpose and no other, the same each time.
+    pub fn derive(&self, purpose: &str, name: &str) -> Zeroizing<[u8; 16]> {
+        let tag = hmac::sign(&self.0, &[purpose.as_bytes(), b"\0", name.as_bytes()].concat());
+        let mut bytes = Zeroizing::new([0; 16]);
+        bytes.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+        bytes
     }
 
     /// Whether `key` is that of the stream `name`; takes as long for a wrong key as for the right one.

@@ -132,8 +132,9 @@ impl Serve {
         let config = Arc::new(config);
         let streams = Arc::new(Streams::new(Arc::clone(&config), self.data.join("live")));
         streams.restore().await;
-        let origin = Origin::with_live(self.media.as_deref(), info, Arc::clone(&streams)).context("cannot open the media folder")?;
         let secret = Secret::of(&self.data).context("cannot read the secret of the server")?;
+        let origin = Origin::with_secret(self.media.as_deref(), info, Arc::clone(&streams), secret.clone());
+        let origin = origin.context("cannot open the media folder")?;
         let playback = playback(config, &secret).await?;
         tokio::spawn(live_ladder::run(Arc::clone(&streams)));
         let ingest = Ingest::new(streams, Gate::new(secret)?);

@@ -41,6 +41,10 @@
 //! | field | says | default |
 //! |---|---|---|
 //! | `play` | who may read it below `/vod` and `/media`: `anyone`, or who has a `token` | anyone |
+//! | `encrypt` | how it is encrypted below `/vod`, and not served below `/media`: `cenc`, `cbcs`, `aes-128` (HLS alone), `none` | none |
+//! | `content_key` | with which key, as `KID:KEY`, 32 hexadecimal digits each | made from the secret of the server, another for each file |
+//!
+//! A folder that is one title is as closed as the file in it of which most is said.
 //!
 //! A recording is read by whom its stream and `[media]` both let in. The lists of `/api/v1/assets` and `/api/v1/streams` are as `[media]`
 //! and `[live]` say.
@@ -121,6 +125,10 @@ impl Config {
     pub fn asset(&self, path: &AssetPath) -> AssetConfig {
         let told = path.outwards().filter_map(|path| self.asset.get(&path.id()));
         let mut config = asset::Fields::resolve(told.chain([&self.media]));
+        let folder = path.id() + "/";
+        for (_, file) in self.asset.range(folder.clone()..).take_while(|(path, _)| path.starts_with(&folder)) {
+            file.close(&mut config);
+        }
         // What was recorded of a stream is no more open than the stream.
         let stream = path.below("live").and_then(|rest| StreamName::new(rest.outwards().last()?.file_name()));
         if stream.is_some_and(|name| self.stream(&name).play == Play::Token) {
@@ -170,6 +178,8 @@ mod tests {
             ("[asset.\"/a\"]\n", "[asset.\"/a\"]: no path below the media folder"),
             ("[asset.\"a/\"]\n", "[asset.\"a/\"]: no path below the media folder"),
             ("[media]\nplay = \"hush\"\n", "line 2: unknown variant"),
+            ("[media]\nencrypt = \"des\"\n", "line 2: unknown variant"),
+            ("[media]\ncontent_key = \"hush\"\n", "line 2: a content key is written"),
             ("[tokens.key.a]\n", "line 1: a key has one of hmac"),
             ("[tokens.key.a]\nhmac = \"aHVzaA\"\n", "line 1: hmac"),
             ("[tokens.key.a]\ned25519 = \"hush!\"\n", "line 1: ed25519"),
@@ -185,7 +195,7 @@ mod tests {
     #[test]
     fn an_asset_is_as_the_longest_path_says() -> anyhow::Result<()> {
         let text = "[media]\nplay = \"token\"\n[asset.films]\nplay = \"anyone\"\n[asset.\"films/new\"]\nplay = \"token\"\n\
-                    [asset.live]\nplay = \"anyone\"\n[stream.news]\nplay = \"token\"\n";
+                    [asset.live]\nplay = \"anyone\"\n[stream.news]\nplay = \"token\"\n[asset.title]\nplay = \"anyone\"\n[asset.\"title/a.mp4\"]\nplay = \"token\"\n";
         let config = Config::parse(text)?;
         for (path, play) in [
             ("a.mp4", Play::Token),
@@ -195,6 +205,8 @@ mod tests {
             ("filmsx/a.mp4", Play::Token),
             ("live/news/2026-11-28", Play::Token),
             ("live/sport/2026-11-28", Play::Anyone),
+            ("title", Play::Token),
+            ("title/b.mp4", Play::Anyone),
         ] {
             assert_eq!(config.asset(&AssetPath::from_relative(Path::new(path)).unwrap()).play, play, "{path}");
         }

@@ -54,6 +54,10 @@ pub enum VodPart {
     Segment(String, u32),
     /// `REP/N.vtt`, from 1.
     WebVttSegment(String, u32),
+    /// `KID.key`: the key of this number, 32 hexadecimal digits.
+    Key(String),
+    /// `clearkey`: where players get keys as W3C ClearKey.
+    ClearKey,
 }
 
 /// A path below the media folder that can lead nowhere else: every step is a plain, visible name.
@@ -91,6 +95,8 @@ impl Resource {
         let (asset, part) = match steps {
             [asset @ .., "master.m3u8"] => (asset, VodPart::MultivariantPlaylist),
             [asset @ .., "manifest.mpd"] => (asset, VodPart::Mpd),
+            [asset @ .., "clearkey"] => (asset, VodPart::ClearKey),
+            [asset @ .., file] if let Some(id) = key_id(file) => (asset, VodPart::Key(id)),
             [asset @ .., rendition, "media.m3u8"] => (asset, VodPart::MediaPlaylist(rendition_name(rendition)?)),
             [asset @ .., rendition, "iframes.m3u8"] => (asset, VodPart::IFramePlaylist(rendition_name(rendition)?)),
             [asset @ .., rendition, "init.mp4"] => (asset, VodPart::Header(rendition_name(rendition)?)),
@@ -125,6 +131,13 @@ pub fn steps(path: &str) -> Option<Vec<String>> {
 fn decode(step: &str) -> Option<String> {
     let whole = step.split('%').skip(1).all(|escape| escape.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2);
     whole.then(|| percent_decode_str(step).decode_utf8().ok()).flatten().map(String::from)
+}
+
+/// `KID.key`.
+fn key_id(file: &str) -> Option<String> {
+    let digits = file.strip_suffix(".key")?;
+    let is_id = digits.len() == 32 && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    is_id.then(|| digits.to_owned())
 }
 
 /// A letter for the kind and a number from 1: `v1`, `a2`, `t3`.
@@ -230,6 +243,13 @@ mod tests {
             ("/vod/a/b%20c.mp4/a12/init.mp4", Some(Resource::Vod(movie(), Header("a12".into())))),
             ("/vod/a/b%20c.mp4/v1/7.m4s", Some(Resource::Vod(movie(), Segment("v1".into(), 7)))),
             ("/vod/a/b%20c.mp4/t1/7.vtt", Some(Resource::Vod(movie(), WebVttSegment("t1".into(), 7)))),
+            ("/vod/a/b%20c.mp4/clearkey", Some(Resource::Vod(movie(), VodPart::ClearKey))),
+            (
+                "/vod/a/b%20c.mp4/000102030405060708090a0b0c0d0e0f.key",
+                Some(Resource::Vod(movie(), VodPart::Key("000102030405060708090a0b0c0d0e0f".into()))),
+            ),
+            ("/vod/a/b%20c.mp4/000102030405060708090A0B0C0D0E0F.key", None),
+            ("/vod/a/b%20c.mp4/0001.key", None),
             ("/vod/v1/v1/7.m4s", Some(Resource::Vod(asset(&["v1"]), Segment("v1".into(), 7)))),
             ("/api/v1/server", Some(Resource::ApiServer)),
             ("/api/v1/assets", Some(Resource::ApiAssets)),

@@ -79,7 +79,7 @@ impl Streams {
     }
 
     /// How streams are to be.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &Arc<Config> {
         &self.config
     }
 

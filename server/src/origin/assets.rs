@@ -19,7 +19,7 @@ use cap_std::{
 };
 use data_encoding::HEXLOWER;
 use quick_cache::{Weighter, sync::Cache};
-use reelway_core::{Options, Vod};
+use reelway_core::{Options, Vod, protection::Scheme};
 use ring::digest::{SHA256, digest};
 
 use crate::{
@@ -27,7 +27,10 @@ use crate::{
     storage::{Identity, SourceFile, is_media, is_text},
 };
 
-use super::texts::Texts;
+use super::{
+    encryption::{AssetKey, AssetKeys},
+    texts::Texts,
+};
 
 /// Memory for indexes, in bytes: about a hundred films of two hours, or thousands of clips.
 const INDEX_MEMORY: u64 = 128 << 20;
@@ -35,8 +38,8 @@ const INDEX_MEMORY: u64 = 128 << 20;
 /// The most files of a title. A folder that holds more of them is a part of a library, not a title.
 pub const MOST_FILES: usize = 64;
 
-/// A version of an asset: that of each of its files.
-type Key = (AssetPath, Vec<Identity>);
+/// A version of an asset: that of each of its files, and what it is encrypted with.
+type Key = (AssetPath, Vec<Identity>, Option<(u8, String)>);
 
 /// What is known of a version of an asset: its presentation, or why it has none.
 pub type Known = Result<Asset, String>;
@@ -83,16 +86,17 @@ impl Sources {
 /// One or several files as a presentation. Manifests are written once, compressed once, and shared by all who ask.
 pub struct Asset {
     vod: Vod,
+    key: Option<AssetKey>,
     /// `None` for what there is not, such as a playlist of the I-frames of sound.
     manifests: HashMap<VodPart, OnceLock<Option<Text>>>,
 }
 
 impl Asset {
-    fn new(vod: Vod) -> Self {
+    fn new(vod: Vod, key: Option<AssetKey>) -> Self {
         let names = vod.presentation().renditions.iter().map(|rendition| &rendition.name);
         let parts = names.flat_map(|name| [VodPart::MediaPlaylist(name.clone()), VodPart::IFramePlaylist(name.clone())]);
         let parts = parts.chain([VodPart::MultivariantPlaylist, VodPart::Mpd]);
-        Self { manifests: parts.map(|part| (part, OnceLock::new())).collect(), vod }
+        Self { manifests: parts.map(|part| (part, OnceLock::new())).collect(), vod, key }
     }
 
     /// The presentation.
@@ -100,14 +104,21 @@ impl Asset {
         &self.vod
     }
 
+    /// What it is encrypted with, if it is.
+    pub fn key(&self) -> Option<&AssetKey> {
+        self.key.as_ref()
+    }
+
     /// A playlist or the MPD; `None` for what there is not.
     pub fn manifest(&self, part: &VodPart) -> Option<&Text> {
         let write = || match part {
             VodPart::MultivariantPlaylist => Some(self.vod.multivariant_playlist()),
+            // DASH has no segments that are encrypted whole.
+            VodPart::Mpd if self.key.as_ref().is_some_and(|key| key.scheme == Scheme::Aes128) => None,
             VodPart::Mpd => Some(self.vod.mpd()),
             VodPart::MediaPlaylist(name) => self.vod.media_playlist(name).ok(),
             VodPart::IFramePlaylist(name) => self.vod.i_frame_playlist(name).ok(),
-            VodPart::Header(_) | VodPart::Segment(..) | VodPart::WebVttSegment(..) => None,
+            _ => None,
         };
         self.manifests.get(part)?.get_or_init(|| write().map(Text::new)).as_ref()
     }
@@ -133,6 +144,7 @@ pub struct Assets {
     recordings: Option<PathBuf>,
     indexes: Cache<Key, Arc<Known>, Memory>,
     texts: Texts,
+    keys: AssetKeys,
     /// How often an index was asked for, and how often it had to be read.
     asked: AtomicU64,
     read: AtomicU64,
@@ -148,6 +160,7 @@ impl Assets {
             recordings: None,
             indexes: Cache::with_weighter(1024, INDEX_MEMORY, Memory),
             texts: Texts::new(),
+            keys: AssetKeys::default(),
             asked: AtomicU64::new(0),
             read: AtomicU64::new(0),
         })
@@ -156,6 +169,16 @@ impl Assets {
     /// The same, with the recordings below `folder`, which need not exist yet.
     pub fn with_recordings(self, folder: PathBuf) -> Self {
         Self { recordings: Some(folder), ..self }
+    }
+
+    /// The same, encrypted where `keys` say so.
+    pub fn with_keys(self, keys: AssetKeys) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// Which of them are encrypted.
+    pub fn keys(&self) -> &AssetKeys {
+        &self.keys
     }
 
     /// The folder, open, and where it is.
@@ -202,11 +225,13 @@ impl Assets {
                 (Sources(sources), names)
             }
         };
-        let key = (path.clone(), sources.identities());
+        let encrypted = self.keys.of(path, || sources.etag())?;
+        let with = encrypted.as_ref().map(|key| (key.scheme as u8, key.name()));
+        let key = (path.clone(), sources.identities(), with);
         self.asked.fetch_add(1, Relaxed);
         let known = self.indexes.get_or_insert_with(&key, || {
             self.read.fetch_add(1, Relaxed);
-            read(&sources, names).map(Arc::new)
+            read(&sources, names, path, encrypted).map(Arc::new)
         })?;
         Ok((sources, known))
     }
@@ -262,7 +287,7 @@ impl Assets {
 }
 
 /// Reads the indexes of files, which messages call `names`, and makes one presentation of them. A text that cannot be read is left out.
-fn read(sources: &Sources, names: Vec<String>) -> io::Result<Known> {
+fn read(sources: &Sources, names: Vec<String>, path: &AssetPath, key: Option<AssetKey>) -> io::Result<Known> {
     let mut movies = Vec::with_capacity(names.len());
     for (source, name) in sources.0.iter().zip(names) {
         match source.read_input(&name)? {
@@ -276,6 +301,7 @@ fn read(sources: &Sources, names: Vec<String>) -> io::Result<Known> {
             Err(error) => return Ok(Err(format!("{name}: {error}"))),
         }
     }
-    let vod = Vod::new(movies, &Options::default());
-    Ok(vod.map(Asset::new).map_err(|error| error.to_string()))
+    let encryption = key.as_ref().map(|key| key.encryption(path)).transpose();
+    let vod = encryption.and_then(|encryption| Vod::new(movies, &Options { encryption, ..Options::default() }));
+    Ok(vod.map(|vod| Asset::new(vod, key)).map_err(|error| error.to_string()))
 }

@@ -222,7 +222,7 @@ fn entry(assets: &Assets, path: &AssetPath, is_file: bool) -> io::Result<Entry> 
         name: path.file_name().into(),
         size: sources.size(),
         modified: OffsetDateTime::from(modified).format(&Rfc3339).unwrap_or_default(),
-        file: is_file.then(|| format!("/media/{}", path.url())),
+        file: (is_file && !assets.keys().is_encrypted(path)).then(|| format!("/media/{}", path.url())),
         content,
     })
 }

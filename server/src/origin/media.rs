@@ -9,6 +9,9 @@ use crate::http::{AssetPath, Content, Representation};
 const URGENCY: u8 = 4;
 
 pub(super) fn represent(assets: &Assets, path: &AssetPath) -> Result<Representation, Fault> {
+    if assets.keys().is_encrypted(path) {
+        return Err(Fault::NotFound);
+    }
     let source = assets.file(path)?;
     let identity = source.identity();
     Ok(Representation {

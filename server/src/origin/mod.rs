@@ -2,6 +2,7 @@
 
 mod api;
 mod assets;
+mod encryption;
 mod library;
 mod live;
 mod media;
@@ -19,11 +20,16 @@ use tokio::{sync::Mutex, task::spawn_blocking};
 use tracing::Level;
 
 use crate::{
-    http::{Cmcd, Coding, Format, Handler, ObjectType, Representation, Request, Resource, Response, StreamType, options, problem, respond},
+    auth::Secret,
+    http::{
+        AssetPath, Cmcd, Coding, Format, Handler, ObjectType, Representation, Request, Resource, Response, StreamType, VodPart, options,
+        problem, respond,
+    },
     live::Streams,
 };
 pub use api::ServerInfo;
-use assets::Assets;
+use assets::{Assets, Known};
+use encryption::{AssetKeys, clear_key};
 use library::Library;
 
 /// Why there is no representation.
@@ -83,11 +89,26 @@ impl Origin {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_live(media: Option<&Path>, server: ServerInfo, streams: Arc<Streams>) -> std::io::Result<Self> {
-        let mut assets = Assets::open(media)?;
+        let keys = AssetKeys::without_secret(Arc::clone(streams.config()));
+        Self::with_keys(media, server, streams, keys)
+    }
+
+    fn with_keys(media: Option<&Path>, server: ServerInfo, streams: Arc<Streams>, keys: AssetKeys) -> std::io::Result<Self> {
+        let mut assets = Assets::open(media)?.with_keys(keys);
         if let Some(folder) = streams.recordings() {
             assets = assets.with_recordings(folder.into());
         }
         Ok(Self { assets: Arc::new(assets), library: Arc::default(), server, streams })
+    }
+
+    /// The same, with what the configuration of the live streams says to encrypt encrypted with keys of `secret`. Without it, that is not
+    /// served.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_secret(media: Option<&Path>, server: ServerInfo, streams: Arc<Streams>, secret: Secret) -> std::io::Result<Self> {
+        let keys = AssetKeys::new(Arc::clone(streams.config()), secret);
+        Self::with_keys(media, server, streams, keys)
     }
 
     /// The live streams.
@@ -150,6 +171,12 @@ impl Origin {
         }
     }
 
+    /// What is known of an asset.
+    async fn known(&self, path: AssetPath) -> Option<Arc<Known>> {
+        let assets = Arc::clone(&self.assets);
+        spawn_blocking(move || assets.asset(&path).ok().map(|(_, known)| known)).await.ok().flatten()
+    }
+
     /// Reads the library, so that the first to ask for it need not wait.
     pub fn warm(&self) -> impl Future<Output = ()> + Send + use<> {
         let list = self.list(Coding::Identity);
@@ -185,8 +212,11 @@ where
 
 impl Handler for Origin {
     async fn handle(&self, request: Request) -> Response {
-        let (parts, _body) = request.into_parts();
-        let mut response = self.answer(&parts.method, &parts.headers, &parts.uri).await;
+        let (parts, body) = request.into_parts();
+        let mut response = match Resource::parse(parts.uri.path()) {
+            Some(Resource::Vod(path, VodPart::ClearKey)) => clear_key(&parts.method, body, self.known(path)).await,
+            _ => self.answer(&parts.method, &parts.headers, &parts.uri).await,
+        };
         share(response.headers_mut());
         log(&parts, &response);
         response

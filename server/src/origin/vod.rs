@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use reelway_core::{
-    Vod,
+    Fragment, Vod,
+    protection::Scheme,
     time::{Timescale, rescale_length},
     timeline::Timeline,
 };
 
 use super::{Fault, assets::Assets};
-use crate::http::{AssetPath, Coding, Content, Representation, VodPart};
+use crate::{
+    http::{AssetPath, Coding, Content, Representation, VodPart},
+    storage::{SourceFile, read_payload},
+};
 
 const HLS: &str = "application/vnd.apple.mpegurl";
 const DASH: &str = "application/dash+xml";
@@ -19,6 +23,8 @@ const WEBVTT: &str = "text/vtt";
 const MANIFEST: &str = "public, no-cache";
 /// A file may be replaced under its name, so segments are not kept for ever.
 const SEGMENT: &str = "public, max-age=3600";
+/// The most payload of a segment that is encrypted, in bytes.
+const MOST_PAYLOAD: usize = 256 << 20;
 
 pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart, preferred: Coding) -> Result<Representation, Fault> {
     let (sources, known) = assets.asset(path)?;
@@ -41,14 +47,25 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart, prefe
             let fragments = vod.segment(name, *number).map_err(missing)?;
             let input = vod.source(name).map_err(missing)?.input;
             let source = sources.take(input).ok_or(Fault::NotFound)?;
-            (Content::from_fragments(fragments, Arc::new(source)), None, media_type(name), SEGMENT)
+            let content = if vod.renditions().any(|(found, _)| found.name == *name && found.protection.is_some()) {
+                Content::from_bytes(encrypted(vod, name, *number, &fragments, &source)?)
+            } else {
+                Content::from_fragments(fragments, Arc::new(source))
+            };
+            (content, None, media_type(name), SEGMENT)
         }
+        VodPart::Key(name) => {
+            let key = asset.key().filter(|key| key.scheme == Scheme::Aes128).and_then(|key| key.bytes(name));
+            (Content::from_bytes(key.ok_or(Fault::NotFound)?), None, "application/octet-stream", "no-store")
+        }
+        VodPart::ClearKey => return Err(Fault::NotFound),
         VodPart::WebVttSegment(name, number) => {
             (Content::from_bytes(vod.webvtt_segment(name, *number).map_err(missing)?), None, WEBVTT, SEGMENT)
         }
     };
-    // The same files give the same bytes as long as the same code makes them.
-    let etag = format!("{etag}-{}-{}", env!("CARGO_PKG_VERSION"), place(part));
+    // The same files give the same bytes as long as the same code makes them, with the same key.
+    let key = asset.key().map_or_else(String::new, |key| format!("-{:?}-{}", key.scheme, key.name()));
+    let etag = format!("{etag}-{}-{}{key}", env!("CARGO_PKG_VERSION"), place(part));
     Ok(Representation {
         content,
         coding,
@@ -61,12 +78,28 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart, prefe
     })
 }
 
+/// An encrypted segment: its payload is read whole, and encrypted in memory.
+fn encrypted(vod: &Vod, name: &str, number: u32, fragments: &[Fragment], source: &SourceFile) -> Result<Vec<u8>, Fault> {
+    let mut payload = Vec::new();
+    read_payload(source.file(), fragments, MOST_PAYLOAD, &mut payload)?;
+    source.check()?;
+    let fault = |error: reelway_core::Error| Fault::Media(error.to_string());
+    let fragments = vod.encrypt(name, number, &mut payload).map_err(fault)?;
+    let length = fragments.iter().map(|fragment| fragment.head.len() + fragment.payload.len()).sum();
+    let mut bytes = Vec::with_capacity(length);
+    for fragment in fragments {
+        bytes.extend_from_slice(&fragment.head);
+        bytes.extend_from_slice(payload.get(fragment.payload).unwrap_or_default());
+    }
+    Ok(bytes)
+}
+
 /// What a player waits for most goes first (RFC 9218 4.1): a manifest before headers, those before sound, and sound, which is small,
 /// before pictures.
 fn urgency(part: &VodPart) -> u8 {
     match part {
         VodPart::MultivariantPlaylist | VodPart::Mpd | VodPart::MediaPlaylist(_) | VodPart::IFramePlaylist(_) => 1,
-        VodPart::Header(_) => 2,
+        VodPart::Header(_) | VodPart::Key(_) | VodPart::ClearKey => 2,
         VodPart::Segment(name, _) if name.starts_with('v') => 4,
         VodPart::Segment(..) | VodPart::WebVttSegment(..) => 3,
     }
@@ -79,6 +112,7 @@ fn cmsd(vod: &Vod, part: &VodPart) -> String {
         VodPart::Mpd => "ot=m,sf=d,st=v".into(),
         VodPart::MultivariantPlaylist | VodPart::MediaPlaylist(_) | VodPart::IFramePlaylist(_) => "ot=m,sf=h,st=v".into(),
         VodPart::Header(_) => "ot=i,st=v".into(),
+        VodPart::Key(_) | VodPart::ClearKey => "ot=k,st=v".into(),
         VodPart::Segment(name, number) | VodPart::WebVttSegment(name, number) => {
             let object_type = match (part, name.as_bytes().first()) {
                 (VodPart::WebVttSegment(..), _) => "c",
@@ -105,6 +139,7 @@ fn place(part: &VodPart) -> String {
         VodPart::MediaPlaylist(name) => format!("{name}-l"),
         VodPart::IFramePlaylist(name) => format!("{name}-f"),
         VodPart::Header(name) => format!("{name}-i"),
+        VodPart::Key(_) | VodPart::ClearKey => "k".into(),
         VodPart::Segment(name, number) => format!("{name}-{number}"),
         VodPart::WebVttSegment(name, number) => format!("{name}-{number}-w"),
     }

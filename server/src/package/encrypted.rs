@@ -9,7 +9,7 @@ use std::{
 use reelway_core::{Fragment, Vod, presentation::Layout, segment::encrypt::EncryptedFragment};
 
 use super::{Input, Manifests, PackageError, write_webvtt};
-use crate::storage::{Piece, gather};
+use crate::storage::read_payload;
 
 /// The bytes of the fragments of each segment of a rendition.
 type Lengths = Vec<Vec<u64>>;
@@ -36,7 +36,7 @@ pub fn segments(
         for number in 1..=u32::try_from(rendition.timeline.segments.len()).unwrap_or(u32::MAX) {
             write_webvtt(vod, folder, rendition, number, manifests)?;
             let clear = vod.segment(&rendition.name, number)?;
-            read(input, &clear, &mut payload)?;
+            read_payload(input.source.file(), &clear, usize::MAX, &mut payload).map_err(|error| input.unreadable(error))?;
             let fragments = match &rendition.protection {
                 Some(_) => vod.encrypt(&rendition.name, number, &mut payload)?,
                 None => as_they_are(clear),
@@ -66,25 +66,6 @@ fn as_they_are(fragments: Vec<Fragment>) -> Vec<EncryptedFragment> {
         EncryptedFragment { head, payload: start..end }
     };
     fragments.into_iter().map(place).collect()
-}
-
-/// Reads the payload of a segment.
-fn read(input: &Input<'_>, fragments: &[Fragment], payload: &mut Vec<u8>) -> Result<(), PackageError> {
-    let extents = || fragments.iter().flat_map(|fragment| &fragment.extents);
-    let length = usize::try_from(extents().map(|extent| extent.end - extent.start).sum::<u64>()).unwrap_or(usize::MAX);
-    payload.clear();
-    payload.try_reserve_exact(length).map_err(|error| input.unreadable(io::Error::new(io::ErrorKind::OutOfMemory, error)))?;
-    payload.resize(length, 0);
-    let mut free = payload.as_mut_slice();
-    let mut pieces: Vec<Piece<'_>> = extents()
-        .map(|extent| {
-            let (target, rest) = std::mem::take(&mut free).split_at_mut(usize::try_from(extent.end - extent.start).unwrap_or(0));
-            free = rest;
-            Piece { offset: extent.start, target }
-        })
-        .collect();
-    pieces.sort_unstable_by_key(|piece| piece.offset);
-    gather(input.source.file(), pieces).map_err(|error| input.unreadable(error))
 }
 
 /// A file that is written from some byte on.

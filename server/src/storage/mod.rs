@@ -3,9 +3,11 @@
 mod file;
 mod gather;
 mod kept;
+mod payload;
 mod recording;
 
 pub use file::{Identity, SourceFile, is_media, is_text};
 pub use gather::{Piece, gather};
 pub use kept::{Kept, KeptPart, KeptRendition, KeptSegment};
 pub use recording::{Entry, Extent, Form, Opening, Recorder};
+pub use payload::read_payload;

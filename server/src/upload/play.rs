@@ -39,6 +39,7 @@ pub fn represent(upload: &Upload, part: &VodPart) -> Result<Representation> {
             let fragments = vod.segment(name, *number).map_err(missing)?;
             (Content::from_fragments(fragments, upload.source.clone()), media_type(name), SEGMENT)
         }
+        VodPart::Key(_) | VodPart::ClearKey => return Err(Refusal::not_found()),
         VodPart::WebVttSegment(name, number) => {
             there(name, *number)?;
             (Content::from_bytes(vod.webvtt_segment(name, *number).map_err(missing)?), "text/vtt", SEGMENT)

@@ -1,0 +1,251 @@
+//! Files that the origin encrypts as they are asked for: decrypted, they are the source; keys go to those alone who may play.
+
+#![allow(clippy::unwrap_used, reason = "these are tests, though not all marked as such")]
+
+use std::{fs, path::Path, sync::Arc};
+
+use aes::{
+    Aes128Dec,
+    cipher::{BlockCipherDecrypt, KeyInit},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use reelway::{
+    auth::{Claims, Gate, KeyRing, Playback, Secret},
+    config::Config,
+    front::{Front, Readiness},
+    http::Handler,
+    ingest::Ingest,
+    live::Streams,
+    net::Peer,
+    origin::{Origin, ServerInfo},
+};
+use reelway_tests::{
+    decrypt::{Keys, decrypt},
+    ffmpeg,
+    live::demux,
+};
+use serde_json::{Value, json};
+
+const CONFIG: &str = r#"
+[asset."cenc.mp4"]
+encrypt = "cenc"
+[asset."cbcs.mp4"]
+encrypt = "cbcs"
+[asset."whole.mp4"]
+encrypt = "aes-128"
+[asset."own.mp4"]
+encrypt = "cbcs"
+content_key = "000102030405060708090a0b0c0d0e0f:a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"
+[asset.title]
+play = "token"
+[asset."title/a.mp4"]
+encrypt = "cenc"
+"#;
+
+struct Site {
+    front: Front,
+    folder: tempfile::TempDir,
+    clip: Vec<u8>,
+}
+
+struct Answer {
+    status: StatusCode,
+    body: Bytes,
+    etag: String,
+}
+
+impl Answer {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+impl Site {
+    /// `None` where there is no ffmpeg.
+    fn new() -> Option<Self> {
+        if !ffmpeg::is_there("ffmpeg") {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let media = folder.path().join("media");
+        fs::create_dir_all(media.join("title")).unwrap();
+        let clip = folder.path().join("clip.mp4");
+        let pictures = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=9", "-f", "lavfi", "-i", "sine=duration=9"];
+        let coded = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "50", "-c:a", "aac"];
+        ffmpeg::run([&pictures[..], &coded].concat(), &clip).unwrap();
+        for name in ["cenc.mp4", "cbcs.mp4", "whole.mp4", "own.mp4", "clear.mp4", "title/a.mp4"] {
+            fs::copy(&clip, media.join(name)).unwrap();
+        }
+        let file = folder.path().join("reelway.toml");
+        fs::write(&file, CONFIG).unwrap();
+        let config = Arc::new(Config::read(&file).unwrap());
+        let secret = Secret::of(folder.path()).unwrap();
+        let streams = Arc::new(Streams::new(Arc::clone(&config), folder.path().join("live")));
+        let info = ServerInfo::new(vec!["h3"], None);
+        let origin = Origin::with_secret(Some(&media), info, Arc::clone(&streams), secret.clone()).unwrap();
+        let keys = KeyRing::new(Some(&secret), &config.tokens, None).unwrap();
+        let front = Front::new(origin, Ingest::new(streams, Gate::new(secret).unwrap()), Readiness::default(), Arc::default())
+            .with_playback(Playback::new(config, keys));
+        Some(Self { front, clip: fs::read(clip).unwrap(), folder })
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let body = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync();
+        let mut request = http::Request::builder().method(method).uri(format!("http://localhost{path}")).body(body).unwrap();
+        request.extensions_mut().insert(Peer { address: ([192, 0, 2, 1], 9).into(), secure: false });
+        let (parts, body) = self.front.handle(request).await.into_parts();
+        let etag = parts.headers.get(header::ETAG).map(|tag| tag.to_str().unwrap().to_owned()).unwrap_or_default();
+        Answer { status: parts.status, body: body.collect().await.unwrap().to_bytes(), etag }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, &Value::Null).await
+    }
+
+    /// The header and all segments of a rendition.
+    async fn rendition(&self, folder: &str, name: &str) -> Vec<Bytes> {
+        let playlist = self.get(&format!("{folder}/{name}/media.m3u8")).await.text();
+        let segments = playlist.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let mut found = Vec::new();
+        for file in ["init.mp4"].into_iter().chain(segments) {
+            let answer = self.get(&format!("{folder}/{name}/{file}")).await;
+            assert_eq!(answer.status, StatusCode::OK, "{file}");
+            found.push(answer.body);
+        }
+        found
+    }
+
+    /// The key of an asset, got as a player does that has read its MPD.
+    async fn keys(&self, folder: &str) -> Keys {
+        let mpd = self.get(&format!("{folder}/manifest.mpd")).await.text();
+        let kid = mpd.split("cenc:default_KID=\"").nth(1).unwrap().split('"').next().unwrap().replace('-', "");
+        let kid = u128::from_str_radix(&kid, 16).unwrap().to_be_bytes();
+        let url = mpd.split("<dashif:Laurl licenseType=\"EME-1.0\">").nth(1).unwrap().split('<').next().unwrap();
+        let other = URL_SAFE_NO_PAD.encode([7; 16]);
+        let answer = self.ask(Method::POST, url, &json!({"kids": [other, URL_SAFE_NO_PAD.encode(kid)], "type": "temporary"})).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        let licence = answer.json();
+        let [key] = &licence["keys"].as_array().unwrap()[..] else { panic!("{licence}") };
+        assert_eq!((&key["kty"], &licence["type"]), (&json!("oct"), &json!("temporary")));
+        let bytes = |name: &str| -> [u8; 16] { URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap().try_into().unwrap() };
+        Keys::from_iter([(bytes("kid"), bytes("k"))])
+    }
+
+    /// The samples of a track of the source.
+    fn source(&self, track: usize) -> Vec<Vec<u8>> {
+        let movie = demux(&self.clip).unwrap();
+        let range = |range: std::ops::Range<u64>| usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+        movie.tracks[track].samples.iter().map(|sample| self.clip[range(sample.range())].to_vec()).collect()
+    }
+}
+
+#[tokio::test]
+async fn common_encryption_as_it_is_asked_for() {
+    let Some(site) = Site::new() else { return };
+    let mut seen = Vec::new();
+    for name in ["cenc.mp4", "cbcs.mp4", "own.mp4"] {
+        let folder = format!("/vod/{name}");
+        let keys = site.keys(&folder).await;
+        for (track, rendition) in ["v1", "a1"].into_iter().enumerate() {
+            let file = site.rendition(&folder, rendition).await.concat();
+            let decrypted = decrypt(&file, &keys).unwrap();
+            assert!(decrypted.samples == site.source(track), "{name} {rendition}: {} samples", decrypted.samples.len());
+        }
+        seen.extend(keys);
+        let master = site.get(&format!("{folder}/master.m3u8")).await.text();
+        assert!(!master.contains("I-FRAME") && master.contains("EXT-X-SESSION-KEY"), "{master}");
+        // The same again, and in parts.
+        let [one, other] = [site.get(&format!("{folder}/v1/1.m4s")).await, site.get(&format!("{folder}/v1/1.m4s")).await];
+        assert!(one.body == other.body && one.etag == other.etag && !one.etag.is_empty());
+        assert_eq!(site.get(&format!("/media/{name}")).await.status, StatusCode::NOT_FOUND, "not as it is");
+    }
+    assert_eq!(
+        seen[2],
+        (*b"\0\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f", core::array::from_fn(|n| 0xa0 + u8::try_from(n).unwrap()))
+    );
+    assert!(seen[0].0 != seen[1].0 && seen[0].1 != seen[1].1, "no two assets have one key");
+    assert_eq!(site.get("/media/clear.mp4").await.status, StatusCode::OK);
+    // Another file under the name has another key: in counter mode no two texts may have one.
+    let (before, etag) = (site.keys("/vod/cenc.mp4").await, site.get("/vod/cenc.mp4/v1/1.m4s").await.etag);
+    let longer = [site.clip.as_slice(), b"\0\0\0\x08free"].concat();
+    fs::write(site.folder.path().join("media/cenc.mp4"), longer).unwrap();
+    let (after, other) = (site.keys("/vod/cenc.mp4").await, site.get("/vod/cenc.mp4/v1/1.m4s").await.etag);
+    assert!(before.keys().ne(after.keys()) && before.values().ne(after.values()) && etag != other);
+}
+
+#[tokio::test]
+async fn whole_segments_as_they_are_asked_for() {
+    let Some(site) = Site::new() else { return };
+    let playlist = site.get("/vod/whole.mp4/v1/media.m3u8").await.text();
+    let uri = playlist.split("#EXT-X-KEY:METHOD=AES-128,URI=\"../").nth(1).unwrap().split('"').next().unwrap();
+    let key = site.get(&format!("/vod/whole.mp4/{uri}")).await;
+    assert_eq!((key.status, key.body.len()), (StatusCode::OK, 16));
+    let cipher = Aes128Dec::new_from_slice(&key.body).unwrap();
+    for rendition in ["v1", "a1"] {
+        let [whole, clear] = [site.rendition("/vod/whole.mp4", rendition).await, site.rendition("/vod/clear.mp4", rendition).await];
+        assert_eq!((whole.len(), &whole[0]), (clear.len(), &clear[0]), "the header is clear");
+        for (number, (whole, clear)) in whole.iter().zip(&clear).enumerate().skip(1) {
+            // RFC 8216bis 5.2: chained blocks from the number of the segment on, padded as PKCS #7 says.
+            let (mut chained, mut bytes) = ((number as u128).to_be_bytes(), Vec::new());
+            for block in whole.chunks_exact(16) {
+                let mut plain = aes::cipher::Block::<Aes128Dec>::try_from(block).unwrap();
+                cipher.decrypt_block(&mut plain);
+                bytes.extend(plain.iter().zip(chained).map(|(byte, mask)| byte ^ mask));
+                chained = block.try_into().unwrap();
+            }
+            bytes.truncate(bytes.len() - usize::from(*bytes.last().unwrap()));
+            assert!(bytes == *clear, "{rendition} {number}");
+        }
+    }
+    for path in ["/vod/whole.mp4/manifest.mpd", "/vod/whole.mp4/00000000000000000000000000000000.key", "/media/whole.mp4"] {
+        assert_eq!(site.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn keys_are_for_who_may_play() {
+    let Some(site) = Site::new() else { return };
+    let ring = KeyRing::new(Some(&Secret::of(site.folder.path()).unwrap()), &Config::default().tokens, None).unwrap();
+    let sign =
+        |path: &str| ring.sign("server", &Claims { exp: u64::from(u32::MAX), nbf: None, paths: vec![path.into()], ip: None }).unwrap();
+    let kids = json!({"kids": ["AAAAAAAAAAAAAAAAAAAAAA"]});
+    for (path, body, status, why) in [
+        ("/vod/title/clearkey".to_owned(), &kids, 401, "a folder is as closed as what is said of it"),
+        ("/vod/title/a.mp4/clearkey".to_owned(), &kids, 401, "and so is what is in it"),
+        (format!("/t/{}/vod/title/clearkey", sign("/vod/title/")), &kids, 200, "allowed"),
+        (format!("/t/{}/vod/title/a.mp4/clearkey", sign("/vod/title/")), &kids, 200, "allowed"),
+        (format!("/t/{}/vod/title/clearkey", sign("/vod/other/")), &kids, 403, "wrong scope"),
+        (format!("/t/{}x/vod/title/clearkey", sign("/vod/title/")), &kids, 401, "tampered"),
+        ("/vod/cenc.mp4/clearkey".to_owned(), &kids, 200, "open"),
+        ("/vod/cenc.mp4/clearkey".to_owned(), &json!({"kids": 7}), 400, "no request"),
+        ("/vod/cenc.mp4/clearkey".to_owned(), &Value::Null, 400, "nothing"),
+        ("/vod/cenc.mp4/clearkey".to_owned(), &json!({"kids": ["A".repeat(20 << 10)]}), 400, "too long"),
+        ("/vod/clear.mp4/clearkey".to_owned(), &kids, 404, "not encrypted"),
+        ("/vod/whole.mp4/clearkey".to_owned(), &kids, 404, "encrypted otherwise"),
+        ("/vod/none.mp4/clearkey".to_owned(), &kids, 404, "not there"),
+    ] {
+        let answer = site.ask(Method::POST, &path, body).await;
+        assert_eq!(answer.status.as_u16(), status, "{why}: {path}: {}", answer.text());
+        if status == 200 {
+            assert_eq!(answer.json()["keys"], json!([]), "a key that nobody has");
+        }
+    }
+    assert_eq!(site.get("/vod/cenc.mp4/clearkey").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(site.ask(Method::OPTIONS, "/vod/cenc.mp4/clearkey", &Value::Null).await.status, StatusCode::NO_CONTENT);
+    // The folder is encrypted, since the file in it is.
+    let master = site.get(&format!("/t/{}/vod/title/master.m3u8", sign("/vod/title/"))).await.text();
+    assert!(master.contains("SESSION-KEY"), "{master}");
+    let listed = site.get("/api/v1/assets").await.json();
+    let file =
+        |id: &str| listed["assets"].as_array().unwrap().iter().find(|asset| asset["id"] == id).map(|asset| asset["file"].is_string());
+    assert_eq!((file("clear.mp4"), file("cenc.mp4")), (Some(true), Some(false)), "{listed:#}");
+    assert!(Path::new(&site.folder.path().join("secret.key")).is_file());
+}
