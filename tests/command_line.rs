@@ -332,3 +332,17 @@ fn tokens_are_made_and_explained() -> Result<()> {
     ensure!(hashed.lines().nth(1).is_some_and(|line| line.starts_with("key = \"sha256:")), "{hashed}");
     Ok(())
 }
+
+#[test]
+fn configurations_are_checked() -> Result<()> {
+    let folder = folder_with(&[
+        ("good.toml", b"[live]\nsegment = \"1s\"\n"),
+        ("bad.toml", b"[live]\nsegment = \"1s\"\nsegmen = 2\n"),
+        ("key.toml", b"[tokens.key.a]\ned25519_private = \"aHVzaA\"\n"),
+    ])?;
+    let good = run(&["config", "check", "good.toml"], folder.path())?;
+    ensure!(good.code == Some(0) && good.out == "good.toml: nothing is wrong with it\n", "{good:?}");
+    one_line(&run(&["config", "check", "bad.toml"], folder.path())?, "bad.toml: line 3: unknown field `segmen`")?;
+    one_line(&run(&["config", "check", "key.toml"], folder.path())?, "[tokens.key.a]: ed25519_private is no key")?;
+    one_line(&run(&["config", "check", "none.toml"], folder.path())?, "cannot read the configuration none.toml")
+}

@@ -290,3 +290,27 @@ fn one_provider_of_cryptography_is_in_the_tree() {
 fn development(server: &Running) -> Identity {
     Identity::development(&server.folder.path().join("data")).unwrap()
 }
+
+/// On SIGHUP the configuration is read again: who may play changes at once; a file with a fault changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_configuration_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("reelway.toml");
+    fs::write(&file, "").unwrap();
+    let server = Running::start(&["--config", file.to_str().unwrap()]);
+    let becomes = async |text: &str, status: u16| {
+        fs::write(&file, text).unwrap();
+        server.signal("HUP");
+        soon(async {
+            while server.status("/media/big.mp4").await != status {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    };
+    assert_eq!(server.status("/media/big.mp4").await, 200);
+    becomes("[media]\nplay = \"token\"\n", 401).await;
+    fs::write(&file, "[media]\nplay = \"nobody\"\n").unwrap();
+    server.signal("HUP");
+    becomes("[media]\nplay = \"anyone\"\n", 200).await;
+}

@@ -34,7 +34,7 @@ impl Readiness {
 
 /// The origin for those who read and may, ingest for those who publish, with `/readyz`, `/metrics`, the jobs and the uploads.
 pub struct Front {
-    playback: Playback,
+    playback: Arc<Playback>,
     origin: Origin,
     ingest: Ingest,
     jobs: Option<JobsApi>,
@@ -46,13 +46,13 @@ pub struct Front {
 impl Front {
     /// `origin` and `ingest`, ready until told otherwise.
     pub fn new(origin: Origin, ingest: Ingest, readiness: Readiness, metrics: Arc<Metrics>) -> Self {
-        Self { playback: Playback::default(), origin, ingest, jobs: None, uploads: None, readiness, metrics }
+        Self { playback: Arc::default(), origin, ingest, jobs: None, uploads: None, readiness, metrics }
     }
 
     /// The same for viewers that `playback` lets in; without, all of them are.
     #[must_use]
-    pub fn with_playback(mut self, playback: Playback) -> Self {
-        self.playback = playback;
+    pub fn with_playback(mut self, playback: impl Into<Arc<Playback>>) -> Self {
+        self.playback = playback.into();
         self
     }
 

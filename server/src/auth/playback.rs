@@ -1,6 +1,6 @@
 //! Whether a request may read what it asks for.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
@@ -9,7 +9,7 @@ use super::{
     token::{Claims, Refused},
 };
 use crate::{
-    config::{Config, Play},
+    config::{Current, Play},
     http::{Request, Resource, Response, problem},
     net::Peer,
 };
@@ -20,8 +20,8 @@ const COOKIE: &str = "reelway_token";
 /// Lets viewers in.
 #[derive(Debug, Default)]
 pub struct Playback {
-    config: Arc<Config>,
-    keys: KeyRing,
+    config: Current,
+    keys: RwLock<Arc<KeyRing>>,
 }
 
 /// A request that may go on.
@@ -34,8 +34,17 @@ pub struct Admitted {
 
 impl Playback {
     /// Asks for tokens where `config` says so, and takes those that one of `keys` signed.
-    pub fn new(config: Arc<Config>, keys: KeyRing) -> Self {
-        Self { config, keys }
+    pub fn new(config: impl Into<Current>, keys: KeyRing) -> Self {
+        Self { config: config.into(), keys: RwLock::new(Arc::new(keys)) }
+    }
+
+    /// From now on it takes tokens that one of `keys` signed.
+    pub fn exchange(&self, keys: KeyRing) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+
+    fn keys(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The request as others see it, or why it may not go on.
@@ -64,19 +73,20 @@ impl Playback {
 
     /// Who may read a resource; `None`: it is nothing that is played.
     fn play(&self, resource: &Resource) -> Option<Play> {
+        let config = self.config.get();
         match resource {
-            Resource::Vod(asset, _) | Resource::Media(asset) => Some(self.config.asset(asset).play),
-            Resource::Live(name, _) => Some(self.config.stream(name).play),
+            Resource::Vod(asset, _) | Resource::Media(asset) => Some(config.asset(asset).play),
+            Resource::Live(name, _) => Some(config.stream(name).play),
             // The lists tell what there is: as what is played by default.
-            Resource::ApiAssets => Some(self.config.default_asset().play),
-            Resource::ApiStreams => Some(self.config.default_stream().play),
+            Resource::ApiAssets => Some(config.default_asset().play),
+            Resource::ApiStreams => Some(config.default_stream().play),
             _ => None,
         }
     }
 
     fn check(&self, request: &Request, in_path: Option<&str>) -> Result<Claims, Refused> {
         let token = in_path.or_else(|| bearer(request.headers())).or_else(|| cookie(request.headers())).ok_or(Refused::Missing)?;
-        let claims = self.keys.verify(token)?;
+        let claims = self.keys().verify(token)?;
         if !claims.open(request.uri().path()) {
             return Err(Refused::Scope);
         }

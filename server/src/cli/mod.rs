@@ -1,5 +1,6 @@
 //! The command line: `reelway serve`, `package`, `ladder`, `live`, `inspect`, `verify`, `token`.
 
+mod config;
 mod input;
 mod inspect;
 mod ladder;
@@ -37,8 +38,10 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Check a published presentation: playlists, MPDs and the segments that they name
     Verify(verify::Verify),
-    /// Make keys
+    /// Make keys and signed URLs, and explain them
     Token(token::Token),
+    /// Check a configuration
+    Config(config::Arguments),
 }
 
 /// Runs the command that the arguments of the process name. Exit code 0: done; 1: the input or the environment is at fault, said in one
@@ -53,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.run().map(|()| ExitCode::SUCCESS),
         Command::Verify(verify) => verify.run(),
         Command::Token(token) => token.run().map(|()| ExitCode::SUCCESS),
+        Command::Config(config) => config.run().map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(code) => code,

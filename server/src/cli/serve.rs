@@ -22,7 +22,7 @@ use super::{log, signals::Signals};
 use crate::{
     auth::{Gate, Jwks, KeyRing, Playback, Secret},
     catalogue::Catalogue,
-    config::Config,
+    config::{Config, Current},
     duration::parse_duration,
     front::{Front, Readiness},
     ingest::{Ingest, Rtmp},
@@ -112,7 +112,7 @@ impl Serve {
         if let Some(media) = &self.media {
             check_media(media)?;
         }
-        let config = self.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+        let config = read_config(self.config.as_deref())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
         let served = runtime.block_on(self.serve(config));
         // What reads a disk for nobody any more does not hold up the end.
@@ -129,13 +129,15 @@ impl Serve {
         let first = certificates.first();
         let sha256 = HEXLOWER.encode(&first.certificate_sha256());
         let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.makes_certificate().then(|| sha256.clone()));
-        let config = Arc::new(config);
-        let streams = Arc::new(Streams::new(Arc::clone(&config), self.data.join("live")));
+        let config = Current::from(config);
+        let streams = Arc::new(Streams::new(config.clone(), self.data.join("live")));
         streams.restore().await;
         let secret = Secret::of(&self.data).context("cannot read the secret of the server")?;
         let origin = Origin::with_secret(self.media.as_deref(), info, Arc::clone(&streams), secret.clone());
         let origin = origin.context("cannot open the media folder")?;
-        let playback = playback(config, &secret).await?;
+        let keys = token_keys(&config.get(), &secret).await?;
+        let playback = Arc::new(Playback::new(config.clone(), keys));
+        let reload = Reload { file: self.config.clone(), config, secret: secret.clone(), playback: Arc::clone(&playback) };
         tokio::spawn(live_ladder::run(Arc::clone(&streams)));
         let ingest = Ingest::new(streams, Gate::new(secret)?);
         let rtmp_addresses = addresses(&rtmp);
@@ -146,7 +148,7 @@ impl Serve {
         let jobs = self.jobs(catalogue.as_ref())?;
         let uploads = self.uploads(catalogue)?;
         let mut signals = Signals::listen().context("cannot listen for signals")?;
-        let watching = tokio::spawn(watch(certificates, signal(SignalKind::hangup()).context("cannot listen for signals")?));
+        let watching = tokio::spawn(watch(certificates, reload, signal(SignalKind::hangup()).context("cannot listen for signals")?));
 
         let mut out = std::io::stdout().lock();
         let told = self.tell(
@@ -296,8 +298,32 @@ impl Serve {
     }
 }
 
-/// Lets viewers in by the keys of the server, of its configuration, and of the issuer that it names.
-async fn playback(config: Arc<Config>, secret: &Secret) -> anyhow::Result<Playback> {
+/// The configuration in `file`, if there is one, and in the environment.
+fn read_config(file: Option<&Path>) -> anyhow::Result<Config> {
+    file.map_or_else(Config::of_environment, Config::read)
+}
+
+/// What is read again on SIGHUP.
+struct Reload {
+    file: Option<PathBuf>,
+    config: Current,
+    secret: Secret,
+    playback: Arc<Playback>,
+}
+
+impl Reload {
+    /// Takes the configuration as it stands in its file now; one with a fault changes nothing.
+    async fn run(&self) -> anyhow::Result<()> {
+        let config = read_config(self.file.as_deref())?;
+        let keys = token_keys(&config, &self.secret).await?;
+        self.config.replace(config);
+        self.playback.exchange(keys);
+        Ok(())
+    }
+}
+
+/// The keys of tokens: of the server, of its configuration, and of the issuer that it names.
+async fn token_keys(config: &Config, secret: &Secret) -> anyhow::Result<KeyRing> {
     let jwks = match config.tokens.jwks.clone() {
         Some(place) => Some(Arc::new(Jwks::read(place).await.context("cannot read the keys that [tokens] jwks names")?)),
         None => None,
@@ -305,17 +331,22 @@ async fn playback(config: Arc<Config>, secret: &Secret) -> anyhow::Result<Playba
     if let Some(jwks) = &jwks {
         tokio::spawn(Arc::clone(jwks).keep());
     }
-    let keys = KeyRing::new(Some(secret), &config.tokens, jwks)?;
-    Ok(Playback::new(config, keys))
+    KeyRing::new(Some(secret), &config.tokens, jwks)
 }
 
-/// Reads the certificates again when their files have changed, and on SIGHUP.
-async fn watch(certificates: Certificates, mut hangup: Signal) {
+/// Reads the certificates again when their files have changed, and on SIGHUP, as the configuration.
+async fn watch(certificates: Certificates, reload: Reload, mut hangup: Signal) {
     loop {
         let asked = tokio::select! {
             _ = hangup.recv() => true,
             () = tokio::time::sleep(RELOAD) => false,
         };
+        if asked {
+            match reload.run().await {
+                Ok(()) => tracing::info!("the configuration is as it stands in its file now"),
+                Err(error) => tracing::error!(error = format!("{error:#}"), "the configuration stays as it is"),
+            }
+        }
         let files = certificates.clone();
         match spawn_blocking(move || files.reload(asked)).await {
             Ok(Ok(true)) => tracing::info!("new certificates are in use"),

@@ -10,7 +10,13 @@ pub struct Current(Arc<RwLock<Arc<Config>>>);
 
 impl From<Config> for Current {
     fn from(config: Config) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(config))))
+        Arc::new(config).into()
+    }
+}
+
+impl From<Arc<Config>> for Current {
+    fn from(config: Arc<Config>) -> Self {
+        Self(Arc::new(RwLock::new(config)))
     }
 }
 

@@ -19,13 +19,16 @@
 //! hmac = "..."
 //! ```
 //!
-//! `[live]` and `[stream.NAME]`:
+//! A variable of the environment goes before the file: `REELWAY__LIVE__SEGMENT=1s`. `reelway config check FILE` says what is wrong with a
+//! file; a server reads it again on SIGHUP. Streams that run stay as they are but for who may publish and watch.
+//!
+//! `[live]` and `[stream.NAME]`, durations as `90s`, `500ms` or `2h`:
 //!
 //! | field | says | default |
 //! |---|---|---|
-//! | `segment` | how long segments are | 2s |
-//! | `part` | how long parts of segments are at most | 200ms |
-//! | `window` | how far back viewers can go | 60s |
+//! | `segment` | how long segments are, 500ms to 10s | 2s |
+//! | `part` | how long parts of segments are at most, 20ms to a segment | 200ms |
+//! | `window` | how far back viewers can go, six segments to 48h | 60s |
 //! | `memory` | how much of that is kept in memory where the rest is recorded | 60s |
 //! | `grace` | how long a stream waits for its publisher to come back | 15s |
 //! | `latency` | how far behind players of DASH are to be | of the core |
@@ -58,17 +61,20 @@
 //! | `audience` | what `aud` of its tokens must say | anything |
 //! | `key.ID` | a key of ours, with one of `hmac` (32 bytes or more), `ed25519` (the public key), `ed25519_private` (PKCS #8), in base64url | none |
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, env, fs, path::Path};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use serde::Deserialize;
 
 mod asset;
+mod current;
+mod environment;
 mod live;
 mod tokens;
 
 use crate::http::{AssetPath, StreamName};
 pub use asset::{AssetConfig, Play};
+pub use current::Current;
 pub use live::StreamConfig;
 pub use tokens::{TokenKey, Tokens};
 
@@ -85,11 +91,34 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the file at `path`. Errors tell the file, the line and what stands there, but of a key.
+    /// Reads the file at `path`, and the environment over it. Errors tell the file, the line and what stands there, but of a key.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let name = path.display();
         let text = fs::read_to_string(path).with_context(|| format!("cannot read the configuration {name}"))?;
-        Self::parse(&text).with_context(|| name.to_string())
+        let file = Self::parse(&text).with_context(|| name.to_string())?;
+        Self::with_environment(file, &text, env::vars())
+    }
+
+    /// The environment alone, where there is no file.
+    pub fn of_environment() -> anyhow::Result<Self> {
+        Self::with_environment(Self::default(), "", env::vars())
+    }
+
+    /// `file`, which is written as `text`, with what `variables` say otherwise.
+    fn with_environment(file: Self, text: &str, variables: impl Iterator<Item = (String, String)>) -> anyhow::Result<Self> {
+        let settings = environment::settings(variables);
+        if settings.is_empty() {
+            return Ok(file);
+        }
+        let mut table: toml::Table = toml::from_str(text).map_err(|error| anyhow!("{}", error.message()))?;
+        let mut config = file;
+        for (name, steps, value) in settings {
+            ensure!(environment::set(&mut table, &steps, value), "{name}: there is no such setting");
+            // One after the other, so that the error names the one at fault.
+            config = table.clone().try_into().map_err(|error: toml::de::Error| anyhow!("{name}: {}", error.message()))?;
+            config.check().with_context(|| name.clone())?;
+        }
+        Ok(config)
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
@@ -98,6 +127,13 @@ impl Config {
             let line = error.span().map_or(1, |span| 1 + text.get(..span.start).unwrap_or_default().matches('\n').count());
             anyhow!("line {line}: {}", error.message())
         })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What no configuration can be.
+    fn check(&self) -> anyhow::Result<()> {
+        let config = self;
         for name in config.stream.keys() {
             let stream = StreamName::new(name).with_context(|| format!("[stream.{name}]: no stream can be called that"))?;
             config.stream(&stream).check().with_context(|| format!("[stream.{name}]"))?;
@@ -106,8 +142,7 @@ impl Config {
             let found = AssetPath::from_relative(Path::new(path)).filter(|found| found.id() == *path);
             found.with_context(|| format!("[asset.\"{path}\"]: no path below the media folder is written so"))?;
         }
-        config.default_stream().check().context("[live]")?;
-        Ok(config)
+        config.default_stream().check().context("[live]")
     }
 
     /// How the stream `name` is to be.
@@ -193,6 +228,28 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_goes_before_the_file() {
+        let text = "[live]\nsegment = \"1s\"\nrecord = true\n";
+        let with = |variables: &[(&str, &str)]| {
+            let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            Config::with_environment(Config::parse(text)?, text, variables)
+        };
+        let stream = with(&[("PATH", "/bin"), ("REELWAY__LIVE__SEGMENT", "4s"), ("REELWAY__STREAM__NEWS__RECORD", "false")]).unwrap();
+        let of = |name| stream.stream(&StreamName::new(name).unwrap());
+        assert_eq!((of("news").segment, of("news").record, of("other").record), (Duration::from_secs(4), false, true));
+        for (name, value, told) in [
+            ("REELWAY__LIVE__SEGMENTS", "4s", "REELWAY__LIVE__SEGMENTS: unknown field"),
+            ("REELWAY__LIVE__SEGMENT", "hush", "REELWAY__LIVE__SEGMENT: 'hush' is no duration"),
+            ("REELWAY__LIVE__WINDOW", "1s", "REELWAY__LIVE__WINDOW: [live]: window is 1s"),
+            ("REELWAY__LIVE__SEGMENT__X", "1", "REELWAY__LIVE__SEGMENT__X: there is no such setting"),
+            ("REELWAY__", "1", "REELWAY__: unknown field"),
+        ] {
+            let error = format!("{:#}", with(&[(name, value)]).unwrap_err());
+            assert!(error.starts_with(told), "{error}");
+        }
+    }
+
+    #[test]
     fn an_asset_is_as_the_longest_path_says() -> anyhow::Result<()> {
         let text = "[media]\nplay = \"token\"\n[asset.films]\nplay = \"anyone\"\n[asset.\"films/new\"]\nplay = \"token\"\n\
                     [asset.live]\nplay = \"anyone\"\n[stream.news]\nplay = \"token\"\n[asset.title]\nplay = \"anyone\"\n[asset.\"title/a.mp4\"]\nplay = \"token\"\n";
@@ -201,7 +258,7 @@ mod tests {
             ("a.mp4", Play::Token),
             ("films/a.mp4", Play::Anyone),
             ("films/new/a.mp4", Play::Token),
-            ("films", Play::Anyone),
+            ("films", Play::Token), // something in it is
             ("filmsx/a.mp4", Play::Token),
             ("live/news/2026-11-28", Play::Token),
             ("live/sport/2026-11-28", Play::Anyone),

@@ -114,7 +114,7 @@ impl Inner {
     }
 
     fn admit(&self, name: &StreamName, credentials: &Credentials) -> Result<(), Fault> {
-        let config = self.streams.config().stream(name);
+        let config = self.streams.config().get().stream(name);
         match self.gate.admits(name.as_str(), config.key.as_ref(), config.publish, credentials) {
             true => Ok(()),
             false if credentials.has_key() => Err(Fault::Forbidden),

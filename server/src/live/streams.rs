@@ -20,7 +20,7 @@ use super::{
     stream::{Beginning, core_config, other},
 };
 use crate::{
-    config::{Config, StreamConfig},
+    config::{Current, StreamConfig},
     http::StreamName,
     storage::{Form, Kept},
 };
@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_secs(30);
 /// All live streams.
 #[derive(Default)]
 pub struct Streams {
-    config: Arc<Config>,
+    config: Current,
     clock: Clock,
     figures: Arc<Figures>,
     /// Where recordings are; without it nothing is recorded.
@@ -74,12 +74,12 @@ pub struct Full;
 
 impl Streams {
     /// None, to be as `config` says, recorded below the folder `recordings`.
-    pub fn new(config: impl Into<Arc<Config>>, recordings: PathBuf) -> Self {
+    pub fn new(config: impl Into<Current>, recordings: PathBuf) -> Self {
         Self { config: config.into(), recordings: Some(recordings), ..Self::default() }
     }
 
     /// How streams are to be.
-    pub fn config(&self) -> &Arc<Config> {
+    pub fn config(&self) -> &Current {
         &self.config
     }
 
@@ -184,7 +184,7 @@ impl Streams {
                 return Ok(Err(Full));
             }
         }
-        let config = self.config.stream(name);
+        let config = self.config.get().stream(name);
         // Segments of an earlier stream of this name may be in caches, under their numbers.
         let before = by_name.get(name).and_then(|ended| ended.edge()).map_or(0, |edge| edge.segment);
         let live = Live::new(core_config(&config, before.saturating_add(1))).map_err(other)?;

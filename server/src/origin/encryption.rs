@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     auth::Secret,
-    config::Config,
+    config::Current,
     http::{AssetPath, Body, RequestBody, Response, problem},
 };
 
@@ -29,29 +29,29 @@ const REQUEST: usize = 16 << 10;
 /// Which assets are encrypted, and with what.
 #[derive(Debug, Default)]
 pub struct AssetKeys {
-    config: Arc<Config>,
+    config: Current,
     secret: Option<Secret>,
 }
 
 impl AssetKeys {
     /// As `config` says, with keys of `secret`.
-    pub fn new(config: Arc<Config>, secret: Secret) -> Self {
+    pub fn new(config: Current, secret: Secret) -> Self {
         Self { config, secret: Some(secret) }
     }
 
     /// As `config` says, but for what is to be encrypted: that is not served.
-    pub fn without_secret(config: Arc<Config>) -> Self {
+    pub fn without_secret(config: Current) -> Self {
         Self { config, secret: None }
     }
 
     /// Whether the asset is encrypted, so that nobody gets its files as they are.
     pub fn is_encrypted(&self, path: &AssetPath) -> bool {
-        self.config.asset(path).encrypt.is_some()
+        self.config.get().asset(path).encrypt.is_some()
     }
 
     /// The key of this version of an asset; `None`: it is not encrypted.
     pub fn of(&self, path: &AssetPath, version: impl FnOnce() -> String) -> std::io::Result<Option<AssetKey>> {
-        let config = self.config.asset(path);
+        let config = self.config.get().asset(path);
         let Some(scheme) = config.encrypt else { return Ok(None) };
         let secret = self.secret.as_ref().ok_or_else(|| std::io::Error::other("there is no secret to make keys from"))?;
         let name = format!("{}\0{}", path.id(), version());

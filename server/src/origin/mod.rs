@@ -89,7 +89,7 @@ impl Origin {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_live(media: Option<&Path>, server: ServerInfo, streams: Arc<Streams>) -> std::io::Result<Self> {
-        let keys = AssetKeys::without_secret(Arc::clone(streams.config()));
+        let keys = AssetKeys::without_secret(streams.config().clone());
         Self::with_keys(media, server, streams, keys)
     }
 
@@ -107,7 +107,7 @@ impl Origin {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_secret(media: Option<&Path>, server: ServerInfo, streams: Arc<Streams>, secret: Secret) -> std::io::Result<Self> {
-        let keys = AssetKeys::new(Arc::clone(streams.config()), secret);
+        let keys = AssetKeys::new(streams.config().clone(), secret);
         Self::with_keys(media, server, streams, keys)
     }
 
