@@ -7,7 +7,7 @@ use std::{
     io::{Read, Seek, Write},
     net::{IpAddr, TcpListener},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use reelway::{
-    auth::{Claims, Gate, Jwks, KeyRing, Place, Playback, Secret},
+    auth::{Claims, Gate, Hooks, Jwks, KeyRing, Place, Playback, Secret},
     config::Config,
     front::{Front, Readiness},
     http::Handler,
@@ -61,8 +61,10 @@ impl Site {
         let origin = Origin::with_live(Some(&media), ServerInfo::new(vec!["h3"], None), Arc::clone(&streams)).unwrap();
         let secret = || Secret::of(folder.path()).unwrap();
         let keys = KeyRing::new(Some(&secret()), &config.tokens, jwks).unwrap();
-        let front = Front::new(origin, Ingest::new(streams, Gate::new(secret()).unwrap()), Readiness::default(), Arc::default())
-            .with_playback(Playback::new(config, keys));
+        let hooks = Arc::new(Hooks::new(Arc::clone(&config)));
+        let gate = Gate::new(secret()).unwrap().with_hooks(Arc::clone(&hooks));
+        let front = Front::new(origin, Ingest::new(streams, gate), Readiness::default(), Arc::default())
+            .with_playback(Playback::new(config, keys).with_hooks(hooks));
         let site = Self { front, folder };
         let film = stream::write(&Movie::simple(4, 1), &stream::Form::default());
         let answer = site.ask("127.0.0.1", Method::PUT, "/ingest/show", &[], film).await;
@@ -372,4 +374,78 @@ async fn tokens_of_an_issuer() {
     }
     let nothing = Jwks::read(Place::parse("/nowhere/keys.json").unwrap()).await.unwrap_err();
     assert!(format!("{nothing:#}").contains("/nowhere/keys.json"), "{nothing:#}");
+}
+
+/// Who is asked: yes to who brings `yes`, no to who brings `no`, and nothing for long to all others.
+fn decider() -> (String, Arc<Mutex<Vec<serde_json::Value>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/decide", listener.local_addr().unwrap());
+    let (asked, told) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let heard = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let (mut bytes, mut piece) = (Vec::new(), [0; 1024]);
+            let question: serde_json::Value = loop {
+                let length = stream.read(&mut piece).unwrap_or(0);
+                bytes.extend_from_slice(&piece[..length]);
+                let body = bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| &bytes[at + 4..]);
+                if let Some(question) = body.and_then(|body| serde_json::from_slice(body).ok()) {
+                    break question;
+                }
+                assert!(length > 0, "a question comes whole");
+            };
+            let status = match question["credential"].as_str() {
+                Some("yes") => "204 No Content",
+                Some("no") | None => "403 Forbidden",
+                Some("broken") => "500 Internal Server Error",
+                // Kept open: it is waited for as long as the configuration says.
+                Some(_) => {
+                    told.lock().unwrap().push(stream);
+                    continue;
+                }
+            };
+            heard.lock().unwrap().push(question);
+            let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+    });
+    (url, asked)
+}
+
+#[tokio::test]
+async fn somebody_else_decides() {
+    let (url, asked) = decider();
+    let hooks = format!("[hooks]\non_play = \"{url}\"\non_publish = \"{url}\"\ntimeout = \"3s\"\ncache = \"1h\"\n");
+    let site = Site::new(&format!("[media]\nplay = \"hook\"\n[stream.asked]\nplay = \"hook\"\npublish = \"hook\"\n{hooks}"), None).await;
+    for (path, fields, status, why) in [
+        ("/vod/film.mp4/master.m3u8", vec![("authorization", "Bearer yes")], 200, "yes"),
+        ("/vod/film.mp4/v1/1.m4s", vec![("authorization", "Bearer yes")], 200, "the same, remembered"),
+        ("/t/yes/vod/film.mp4/a1/1.m4s", vec![], 200, "the same in the path"),
+        ("/vod/film.mp4/v1/1.m4s", vec![("cookie", "reelway_token=no")], 403, "no"),
+        ("/vod/film.mp4/v1/2.m4s", vec![], 403, "nothing brought: it is asked all the same"),
+        ("/media/film.mp4", vec![("authorization", "Bearer broken")], 503, "it fails"),
+        ("/media/film.mp4", vec![("authorization", "Bearer slow")], 503, "it does not answer"),
+        ("/live/asked/master.m3u8", vec![("authorization", "Bearer no")], 403, "a stream"),
+        ("/api/v1/assets", vec![("authorization", "Bearer yes")], 200, "a list"),
+        ("/api/v1/streams", vec![], 200, "another list, which is open"),
+    ] {
+        let answer = site.get(path, &fields).await;
+        assert_eq!(answer.status.as_u16(), status, "{why}: {path}: {}", String::from_utf8_lossy(&answer.body));
+    }
+    let film = stream::write(&Movie::simple(2, 1), &stream::Form::default());
+    for (path, status) in [("/ingest/asked~yes", 200), ("/ingest/asked~no", 403), ("/ingest/asked", 401), ("/ingest/asked~broken", 503)] {
+        // Who is of this machine is asked about as others are.
+        let answer = site.ask("127.0.0.1", Method::PUT, path, &[], film.clone()).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}");
+    }
+    let asked = asked.lock().unwrap();
+    let of = |path: &str, credential: &str| {
+        asked
+            .iter()
+            .filter(|question| question["path"] == path && question["credential"].as_str().unwrap_or_default() == credential)
+            .count()
+    };
+    assert_eq!((of("/vod/film.mp4/", "yes"), of("/vod/film.mp4/", "no"), of("/vod/film.mp4/", "")), (1, 1, 1), "{asked:?}");
+    assert_eq!((of("/live/asked/", "yes"), of("/media/film.mp4", "broken")), (1, 1), "{asked:?}");
+    let first = asked.iter().find(|question| question["event"] == "publish").unwrap();
+    assert_eq!((&first["address"], &asked[0]["address"]), (&json!("127.0.0.1"), &json!("192.0.2.1")));
 }

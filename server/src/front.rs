@@ -89,7 +89,7 @@ impl Front {
 
 impl Handler for Front {
     async fn handle(&self, request: Request) -> Response {
-        match self.playback.admit(request) {
+        match self.playback.admit(request).await {
             Ok(Admitted { request, private }) => {
                 let mut response = self.serve(request).await;
                 if private {

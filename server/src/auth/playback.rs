@@ -1,13 +1,13 @@
 //! Whether a request may read what it asks for.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    net::IpAddr,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
-use super::{
-    KeyRing,
-    token::{Claims, Refused},
-};
+use super::{Hooks, KeyRing, Question, Refused};
 use crate::{
     config::{Current, Play},
     http::{Request, Resource, Response, problem},
@@ -22,6 +22,7 @@ const COOKIE: &str = "reelway_token";
 pub struct Playback {
     config: Current,
     keys: RwLock<Arc<KeyRing>>,
+    hooks: Option<Arc<Hooks>>,
 }
 
 /// A request that may go on.
@@ -35,7 +36,14 @@ pub struct Admitted {
 impl Playback {
     /// Asks for tokens where `config` says so, and takes those that one of `keys` signed.
     pub fn new(config: impl Into<Current>, keys: KeyRing) -> Self {
-        Self { config: config.into(), keys: RwLock::new(Arc::new(keys)) }
+        Self { config: config.into(), keys: RwLock::new(Arc::new(keys)), hooks: None }
+    }
+
+    /// The same, that asks `hooks` where the configuration says so.
+    #[must_use]
+    pub fn with_hooks(mut self, hooks: Arc<Hooks>) -> Self {
+        self.hooks = Some(hooks);
+        self
     }
 
     /// From now on it takes tokens that one of `keys` signed.
@@ -48,7 +56,7 @@ impl Playback {
     }
 
     /// The request as others see it, or why it may not go on.
-    pub fn admit(&self, mut request: Request) -> Result<Admitted, Box<Response>> {
+    pub async fn admit(&self, mut request: Request) -> Result<Admitted, Box<Response>> {
         let in_path = match split(request.uri().path()) {
             Some((token, path)) => {
                 let (token, path) = (token.to_owned(), path.to_owned());
@@ -60,13 +68,23 @@ impl Playback {
             }
             None => None,
         };
-        let play = Resource::parse(request.uri().path()).and_then(|resource| self.play(&resource));
+        let resource = Resource::parse(request.uri().path());
+        let play = resource.as_ref().and_then(|resource| self.play(resource)).unwrap_or_default();
         // A preflight comes without a token (Fetch 3.3).
-        if play != Some(Play::Token) || request.method() == Method::OPTIONS {
+        if play == Play::Anyone || request.method() == Method::OPTIONS {
             return Ok(Admitted { request, private: false });
         }
-        match self.check(&request, in_path.as_deref()) {
-            Ok(_) => Ok(Admitted { request, private: true }),
+        let token = in_path.as_deref().or_else(|| bearer(request.headers())).or_else(|| cookie(request.headers()));
+        let address = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
+        let checked = match (play, resource) {
+            (Play::Hook, Some(resource)) => {
+                let question = (place(&resource, request.uri().path()), token.map(ToOwned::to_owned));
+                self.ask(&question.0, question.1.as_deref(), address).await
+            }
+            _ => self.check(request.uri().path(), token, address),
+        };
+        match checked {
+            Ok(()) => Ok(Admitted { request, private: true }),
             Err(refused) => Err(Box::new(answer(refused))),
         }
     }
@@ -84,14 +102,31 @@ impl Playback {
         }
     }
 
-    fn check(&self, request: &Request, in_path: Option<&str>) -> Result<Claims, Refused> {
-        let token = in_path.or_else(|| bearer(request.headers())).or_else(|| cookie(request.headers())).ok_or(Refused::Missing)?;
-        let claims = self.keys().verify(token)?;
-        if !claims.open(request.uri().path()) {
+    fn check(&self, path: &str, token: Option<&str>, address: Option<IpAddr>) -> Result<(), Refused> {
+        let claims = self.keys().verify(token.ok_or(Refused::Missing)?)?;
+        if !claims.open(path) {
             return Err(Refused::Scope);
         }
-        let address = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
-        if claims.let_in(address) { Ok(claims) } else { Err(Refused::Address) }
+        if claims.let_in(address) { Ok(()) } else { Err(Refused::Address) }
+    }
+
+    async fn ask(&self, path: &str, credential: Option<&str>, address: Option<IpAddr>) -> Result<(), Refused> {
+        let hooks = self.hooks.as_ref().ok_or(Refused::Undecided)?;
+        match hooks.ask(Question { event: "play", path, credential, address }).await {
+            Some(true) => Ok(()),
+            Some(false) => Err(Refused::Denied),
+            None => Err(Refused::Undecided),
+        }
+    }
+}
+
+/// What a resource is a part of.
+fn place(resource: &Resource, path: &str) -> String {
+    match resource {
+        Resource::Vod(asset, _) => format!("/vod/{}/", asset.url()),
+        Resource::Media(asset) => format!("/media/{}", asset.url()),
+        Resource::Live(name, _) => format!("/live/{name}/"),
+        _ => path.to_owned(),
     }
 }
 
@@ -128,7 +163,10 @@ fn answer(refused: Refused) -> Response {
         Refused::Invalid | Refused::Expired | Refused::TooEarly => {
             (StatusCode::UNAUTHORIZED, "Bearer realm=\"play\", error=\"invalid_token\"")
         }
-        Refused::Scope | Refused::Address => (StatusCode::FORBIDDEN, "Bearer realm=\"play\", error=\"insufficient_scope\""),
+        Refused::Undecided => (StatusCode::SERVICE_UNAVAILABLE, "Bearer realm=\"play\""),
+        Refused::Denied | Refused::Scope | Refused::Address => {
+            (StatusCode::FORBIDDEN, "Bearer realm=\"play\", error=\"insufficient_scope\"")
+        }
     };
     let mut response = problem(status, refused.detail());
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

@@ -1,6 +1,6 @@
 //! Whether a request may publish.
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
 use http::{HeaderMap, header};
@@ -12,7 +12,8 @@ use ring::{
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::Secret;
+use super::{Hooks, Question, Secret};
+use crate::config::StreamConfig;
 
 /// Who may publish a stream for which no key is given in the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -25,6 +26,8 @@ pub enum Access {
     Key,
     /// Everybody.
     Anyone,
+    /// Whom `on_publish` of `[hooks]` lets in; keys are its own.
+    Hook,
 }
 
 /// The publish key of a stream as the configuration gives it, or several while one takes the place of another. It is shown nowhere.
@@ -89,6 +92,7 @@ impl fmt::Debug for PublishKey {
 #[derive(Clone)]
 pub struct Credentials {
     key: Option<Zeroizing<String>>,
+    peer: Option<IpAddr>,
     local: bool,
 }
 
@@ -100,7 +104,7 @@ impl Credentials {
         let forwarded = ["forwarded", "x-forwarded-for", "via"].iter().any(|name| fields.contains_key(*name));
         let local = peer.is_some_and(|address| address.to_canonical().is_loopback()) && !forwarded;
         let told = || fields.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(authorization);
-        Self { key: in_path.map(|key| Zeroizing::new(key.to_owned())).or_else(told), local }
+        Self { key: in_path.map(|key| Zeroizing::new(key.to_owned())).or_else(told), peer, local }
     }
 
     /// Whether there is a key, right or wrong.
@@ -129,6 +133,18 @@ pub struct Gate {
     secret: Secret,
     /// Two keys are compared by what this makes of them, which tells nothing of where they differ.
     compare: hmac::Key,
+    hooks: Option<Arc<Hooks>>,
+}
+
+/// What becomes of who asks to publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may.
+    Admitted,
+    /// It may not.
+    Refused,
+    /// Who decides does not answer.
+    Unanswered,
 }
 
 impl Gate {
@@ -138,12 +154,40 @@ impl Gate {
     /// The system has no random numbers.
     pub fn new(secret: Secret) -> std::io::Result<Self> {
         let compare = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
-        Ok(Self { secret, compare: compare.map_err(|_| std::io::Error::other("the system has no random numbers"))? })
+        let compare = compare.map_err(|_| std::io::Error::other("the system has no random numbers"))?;
+        Ok(Self { secret, compare, hooks: None })
+    }
+
+    /// The same, that asks `hooks` where the configuration says so.
+    #[must_use]
+    pub fn with_hooks(mut self, hooks: Arc<Hooks>) -> Self {
+        self.hooks = Some(hooks);
+        self
+    }
+
+    /// Whether who has `credentials` may publish the stream `name`, which is to be as `config` says.
+    pub async fn decide(&self, name: &str, config: &StreamConfig, credentials: &Credentials) -> Verdict {
+        let admitted = if config.publish == Access::Hook {
+            let path = format!("/live/{name}/");
+            let credential = credentials.key.as_ref().map(|key| key.as_str());
+            let question = Question { event: "publish", path: &path, credential, address: credentials.peer };
+            match &self.hooks {
+                Some(hooks) => hooks.ask(question).await,
+                None => None,
+            }
+        } else {
+            Some(self.admits(name, config.key.as_ref(), config.publish, credentials))
+        };
+        match admitted {
+            Some(true) => Verdict::Admitted,
+            Some(false) => Verdict::Refused,
+            None => Verdict::Unanswered,
+        }
     }
 
     /// Whether who has `credentials` may publish the stream `name`, whose configuration has this `key` and this `access`. A key, where
     /// the configuration has one, is asked of everybody.
-    pub fn admits(&self, name: &str, key: Option<&PublishKey>, access: Access, credentials: &Credentials) -> bool {
+    fn admits(&self, name: &str, key: Option<&PublishKey>, access: Access, credentials: &Credentials) -> bool {
         if let Some(given) = &credentials.key {
             let given_digest = sha256(given);
             let matches = |expected: &Digest| {
@@ -158,7 +202,7 @@ impl Gate {
         match access {
             Access::Anyone => key.is_none(),
             Access::Loopback => key.is_none() && credentials.local,
-            Access::Key => false,
+            Access::Key | Access::Hook => false,
         }
     }
 }

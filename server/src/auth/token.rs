@@ -63,6 +63,10 @@ pub enum Refused {
     Scope,
     /// It is for another address.
     Address,
+    /// Who decides says no.
+    Denied,
+    /// Who decides does not answer.
+    Undecided,
 }
 
 impl Refused {
@@ -75,6 +79,8 @@ impl Refused {
             Self::TooEarly => "the token does not hold yet",
             Self::Scope => "the token is for something else",
             Self::Address => "the token is for another address",
+            Self::Denied => "this may not be played",
+            Self::Undecided => "who decides who may play does not answer",
         }
     }
 }

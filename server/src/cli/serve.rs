@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{log, signals::Signals};
 use crate::{
-    auth::{Gate, Jwks, KeyRing, Playback, Secret},
+    auth::{Gate, Hooks, Jwks, KeyRing, Playback, Secret},
     catalogue::Catalogue,
     config::{Config, Current},
     duration::parse_duration,
@@ -136,10 +136,11 @@ impl Serve {
         let origin = Origin::with_secret(self.media.as_deref(), info, Arc::clone(&streams), secret.clone());
         let origin = origin.context("cannot open the media folder")?;
         let keys = token_keys(&config.get(), &secret).await?;
-        let playback = Arc::new(Playback::new(config.clone(), keys));
+        let hooks = Arc::new(Hooks::new(config.clone()));
+        let playback = Arc::new(Playback::new(config.clone(), keys).with_hooks(Arc::clone(&hooks)));
         let reload = Reload { file: self.config.clone(), config, secret: secret.clone(), playback: Arc::clone(&playback) };
         tokio::spawn(live_ladder::run(Arc::clone(&streams)));
-        let ingest = Ingest::new(streams, Gate::new(secret)?);
+        let ingest = Ingest::new(streams, Gate::new(secret)?.with_hooks(hooks));
         let rtmp_addresses = addresses(&rtmp);
         let rtmp = Rtmp::new(ingest.clone(), rtmp, &certificates, listeners.metrics())?;
         let publishing = tokio::spawn(rtmp.run());

@@ -8,12 +8,14 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 /// Who may read what is played.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Play {
     /// Everybody.
     #[default]
     Anyone,
+    /// Whom `on_play` of `[hooks]` lets in.
+    Hook,
     /// Who has a token for it.
     Token,
 }
@@ -108,9 +110,7 @@ impl Fields {
 
     /// Brings in what is said of a file within a folder: the folder is no more open than that.
     pub fn close(&self, folder: &mut AssetConfig) {
-        if self.play == Some(Play::Token) {
-            folder.play = Play::Token;
-        }
+        folder.play = folder.play.max(self.play.unwrap_or_default());
         if let Some(scheme) = self.encrypt.and_then(Encrypt::scheme)
             && folder.encrypt.is_none()
         {

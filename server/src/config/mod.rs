@@ -35,15 +35,15 @@
 //! | `ladder` | smaller sizes that ffmpeg makes of its pictures, as `reelway ladder --rungs` takes them (`auto`, `720p,360p@600k`), or `none` | none |
 //! | `record` | whether it is recorded below `--data`, from where it goes on when the server is started again | true |
 //! | `key` | the key that publishers need, or a list of such keys: as it is, or its digest as `sha256:HEX` | none: `publish` decides |
-//! | `publish` | who may publish without a key: `loopback`, `key` (nobody), `anyone` | loopback |
+//! | `publish` | who may publish without a key: `loopback`, `key` (nobody), `anyone`; or `hook`: whom `[hooks]` lets in | loopback |
 //! | `takeover` | silence after which another publisher may take the place of one that has not gone | 5s |
-//! | `play` | who may watch: `anyone`, or who has a `token` | anyone |
+//! | `play` | who may watch: `anyone`, who has a `token`, or whom a `hook` lets in | anyone |
 //!
 //! `[media]` and `[asset."PATH"]`, where what is said of a longer path goes before:
 //!
 //! | field | says | default |
 //! |---|---|---|
-//! | `play` | who may read it below `/vod` and `/media`: `anyone`, or who has a `token` | anyone |
+//! | `play` | who may read it below `/vod` and `/media`: `anyone`, who has a `token`, or whom a `hook` lets in | anyone |
 //! | `encrypt` | how it is encrypted below `/vod`, and not served below `/media`: `cenc`, `cbcs`, `aes-128` (HLS alone), `none` | none |
 //! | `content_key` | with which key, as `KID:KEY`, 32 hexadecimal digits each | made from the secret of the server, another for each file |
 //!
@@ -51,6 +51,16 @@
 //!
 //! A recording is read by whom its stream and `[media]` both let in. The lists of `/api/v1/assets` and `/api/v1/streams` are as `[media]`
 //! and `[live]` say.
+//!
+//! `[hooks]`, for URLs that decide: by POST they are told `event` (`publish`, `play`), `path`, `credential` (the key or token that came) and
+//! `address`, and answer by a status: 2xx yes, 4xx no. Where no answer comes nobody is let in.
+//!
+//! | field | says | default |
+//! |---|---|---|
+//! | `on_publish` | the URL that decides who may publish | none |
+//! | `on_play` | the URL that decides who may play | none |
+//! | `timeout` | how long an answer is waited for, 100ms to 30s | 2s |
+//! | `cache` | how long an answer counts for the same credential and address, 1h at most; 0s: it is asked each time | 10s |
 //!
 //! `[tokens]`, for tokens that others sign; those that `reelway token play` makes from the secret of the server always count:
 //!
@@ -69,12 +79,17 @@ use serde::Deserialize;
 mod asset;
 mod current;
 mod environment;
+mod hooks;
 mod live;
 mod tokens;
 
-use crate::http::{AssetPath, StreamName};
+use crate::{
+    auth::Access,
+    http::{AssetPath, StreamName},
+};
 pub use asset::{AssetConfig, Play};
 pub use current::Current;
+pub use hooks::Hooks;
 pub use live::StreamConfig;
 pub use tokens::{TokenKey, Tokens};
 
@@ -88,6 +103,8 @@ pub struct Config {
     asset: BTreeMap<String, asset::Fields>,
     /// The keys of tokens.
     pub tokens: Tokens,
+    /// Whom to ask who may publish and play.
+    pub hooks: Hooks,
 }
 
 impl Config {
@@ -142,7 +159,16 @@ impl Config {
             let found = AssetPath::from_relative(Path::new(path)).filter(|found| found.id() == *path);
             found.with_context(|| format!("[asset.\"{path}\"]: no path below the media folder is written so"))?;
         }
-        config.default_stream().check().context("[live]")
+        config.default_stream().check().context("[live]")?;
+        config.hooks.check().context("[hooks]")?;
+        let streams = || config.stream.keys().filter_map(|name| StreamName::new(name)).map(|name| config.stream(&name));
+        let streams = || streams().chain([config.default_stream()]);
+        let assets = config.asset.values().chain([&config.media]).filter_map(|table| table.play);
+        let plays = streams().map(|stream| stream.play).chain(assets).any(|play| play == Play::Hook);
+        ensure!(!plays || config.hooks.on_play.is_some(), "[hooks]: it has no on_play, which is to be asked who may play");
+        let publishes = streams().any(|stream| stream.publish == Access::Hook);
+        ensure!(!publishes || config.hooks.on_publish.is_some(), "[hooks]: it has no on_publish, which is to be asked who may publish");
+        Ok(())
     }
 
     /// How the stream `name` is to be.
@@ -166,8 +192,8 @@ impl Config {
         }
         // What was recorded of a stream is no more open than the stream.
         let stream = path.below("live").and_then(|rest| StreamName::new(rest.outwards().last()?.file_name()));
-        if stream.is_some_and(|name| self.stream(&name).play == Play::Token) {
-            config.play = Play::Token;
+        if let Some(name) = stream {
+            config.play = config.play.max(self.stream(&name).play);
         }
         config
     }
@@ -213,6 +239,10 @@ mod tests {
             ("[asset.\"/a\"]\n", "[asset.\"/a\"]: no path below the media folder"),
             ("[asset.\"a/\"]\n", "[asset.\"a/\"]: no path below the media folder"),
             ("[media]\nplay = \"hush\"\n", "line 2: unknown variant"),
+            ("[media]\nplay = \"hook\"\n", "[hooks]: it has no on_play"),
+            ("[live]\npublish = \"hook\"\n", "[hooks]: it has no on_publish"),
+            ("[hooks]\non_play = \"hush\"\n", "line 2: this is no URL"),
+            ("[hooks]\ntimeout = \"1m\"\n", "[hooks]: timeout is 60s"),
             ("[media]\nencrypt = \"des\"\n", "line 2: unknown variant"),
             ("[media]\ncontent_key = \"hush\"\n", "line 2: a content key is written"),
             ("[tokens.key.a]\n", "line 1: a key has one of hmac"),

@@ -12,6 +12,8 @@ pub enum Fault {
     Unauthorized,
     /// The key is not the right one.
     Forbidden,
+    /// Who decides does not answer.
+    Undecided,
     /// There is no room for one more stream.
     Full,
     /// Somebody else publishes.
@@ -55,7 +57,7 @@ impl Fault {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"publish\", charset=\"UTF-8\""));
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"publish\""));
         }
-        if matches!(self, Self::Full | Self::Busy) {
+        if matches!(self, Self::Undecided | Self::Full | Self::Busy) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
         response
@@ -66,6 +68,7 @@ impl Fault {
         match self {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "a key is needed: make one with `reelway token publish NAME`".into()),
             Self::Forbidden => (StatusCode::FORBIDDEN, "this is not the key of the stream".into()),
+            Self::Undecided => (StatusCode::SERVICE_UNAVAILABLE, "who decides who may publish does not answer".into()),
             Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "there are as many streams as there may be".into()),
             Self::Busy => (StatusCode::CONFLICT, "somebody else publishes this stream".into()),
             Self::NoHeader(file) => {

@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use crate::{
-    auth::{Credentials, Gate},
+    auth::{Credentials, Gate, Verdict},
     http::{Body, IngestPath, Request as HttpRequest, RequestBody, Response, StreamName, problem},
     live::Streams,
     net::Peer,
@@ -97,7 +97,7 @@ impl Ingest {
 impl Inner {
     async fn take(&self, path: IngestPath, method: Method, request: HttpRequest) -> Result<(), Fault> {
         let peer = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
-        self.admit(&path.name, &Credentials::of(peer, request.headers(), path.key.as_deref()))?;
+        self.admit(&path.name, &Credentials::of(peer, request.headers(), path.key.as_deref())).await?;
         if method == Method::DELETE {
             return Ok(());
         }
@@ -113,12 +113,13 @@ impl Inner {
         result
     }
 
-    fn admit(&self, name: &StreamName, credentials: &Credentials) -> Result<(), Fault> {
+    async fn admit(&self, name: &StreamName, credentials: &Credentials) -> Result<(), Fault> {
         let config = self.streams.config().get().stream(name);
-        match self.gate.admits(name.as_str(), config.key.as_ref(), config.publish, credentials) {
-            true => Ok(()),
-            false if credentials.has_key() => Err(Fault::Forbidden),
-            false => Err(Fault::Unauthorized),
+        match self.gate.decide(name.as_str(), &config, credentials).await {
+            Verdict::Admitted => Ok(()),
+            Verdict::Unanswered => Err(Fault::Undecided),
+            Verdict::Refused if credentials.has_key() => Err(Fault::Forbidden),
+            Verdict::Refused => Err(Fault::Unauthorized),
         }
     }
 

@@ -244,7 +244,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Publisher<S> {
             ))
         })?;
         let credentials = Credentials::of(Some(self.peer.ip()), &HeaderMap::new(), key.as_deref());
-        self.inner.admit(&name, &credentials)?;
+        self.inner.admit(&name, &credentials).await?;
         let request = self.inner.sessions.begin(&self.inner.streams, &name, Manner::Body, false).await?;
         Ok(Publishing { request, begun: Instant::now() })
     }
