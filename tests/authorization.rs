@@ -62,7 +62,7 @@ impl Site {
         let secret = || Secret::of(folder.path()).unwrap();
         let keys = KeyRing::new(Some(&secret()), &config.tokens, jwks).unwrap();
         let hooks = Arc::new(Hooks::new(Arc::clone(&config)));
-        let gate = Gate::new(secret()).unwrap().with_hooks(Arc::clone(&hooks));
+        let gate = Gate::new(secret()).with_hooks(Arc::clone(&hooks));
         let front = Front::new(origin, Ingest::new(streams, gate), Readiness::default(), Arc::default())
             .with_playback(Playback::new(config, keys).with_hooks(hooks));
         let site = Self { front, folder };
@@ -448,4 +448,33 @@ async fn somebody_else_decides() {
     assert_eq!((of("/live/asked/", "yes"), of("/media/film.mp4", "broken")), (1, 1), "{asked:?}");
     let first = asked.iter().find(|question| question["event"] == "publish").unwrap();
     assert_eq!((&first["address"], &asked[0]["address"]), (&json!("127.0.0.1"), &json!("192.0.2.1")));
+}
+
+#[tokio::test]
+async fn what_operators_alone_may_do() {
+    let open = Site::new("", None).await;
+    assert_eq!(open.get("/metrics", &[]).await.status, StatusCode::OK, "without a key nobody needs one");
+    let site = Site::new("[admin]\nkey = \"ruler\"\n", None).await;
+    let publish = site.secret().publish_key("show");
+    for (method, path, key, status, why) in [
+        (Method::GET, "/metrics", Some("ruler"), 200, "allowed"),
+        (Method::HEAD, "/metrics", Some("ruler"), 200, "allowed"),
+        (Method::GET, "/metrics", None, 401, "missing"),
+        (Method::GET, "/metrics", Some("rule"), 401, "wrong"),
+        (Method::GET, "/metrics", Some(publish.as_str()), 401, "another key"),
+        (Method::POST, "/metrics", Some("ruler"), 405, "for reading"),
+        (Method::DELETE, "/api/v1/streams/show", None, 401, "missing"),
+        (Method::DELETE, "/api/v1/streams/show", Some("rule"), 401, "wrong"),
+        (Method::GET, "/api/v1/streams/show", Some("ruler"), 405, "to be ended"),
+        (Method::DELETE, "/api/v1/streams/none", Some("ruler"), 404, "not there"),
+        (Method::DELETE, "/api/v1/streams/show", Some("ruler"), 204, "allowed"),
+        (Method::DELETE, "/api/v1/streams/show", Some("ruler"), 404, "over"),
+    ] {
+        let bearer = key.map(|key| format!("Bearer {key}"));
+        let fields: Vec<(&str, &str)> = bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
+        let answer = site.ask("127.0.0.1", method.clone(), path, &fields, Vec::new()).await;
+        assert_eq!(answer.status.as_u16(), status, "{why}: {method} {path}: {}", String::from_utf8_lossy(&answer.body));
+    }
+    let playlist = site.get("/live/show/v1/media.m3u8", &[]).await;
+    assert!(String::from_utf8_lossy(&playlist.body).contains("#EXT-X-ENDLIST"), "its viewers see the end");
 }

@@ -91,7 +91,7 @@ impl Site {
         let info = ServerInfo::new(vec!["h3"], None);
         let origin = Origin::with_secret(Some(&media), info, Arc::clone(&streams), secret.clone()).unwrap();
         let keys = KeyRing::new(Some(&secret), &config.tokens, None).unwrap();
-        let front = Front::new(origin, Ingest::new(streams, Gate::new(secret).unwrap()), Readiness::default(), Arc::default())
+        let front = Front::new(origin, Ingest::new(streams, Gate::new(secret)), Readiness::default(), Arc::default())
             .with_playback(Playback::new(config, keys));
         Some(Self { front, clip: fs::read(clip).unwrap(), folder })
     }

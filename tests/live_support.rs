@@ -67,7 +67,7 @@ impl Studio {
         let streams = Arc::new(Streams::new(Config::read(&file).unwrap(), folder.path().join("live")));
         let origin = Origin::with_live(None, ServerInfo::new(vec!["h3"], None), Arc::clone(&streams)).unwrap();
         tokio::spawn(reelway::live_ladder::run(Arc::clone(&streams)));
-        let ingest = Ingest::new(Arc::clone(&streams), Gate::new(Secret::of(folder.path()).unwrap()).unwrap());
+        let ingest = Ingest::new(Arc::clone(&streams), Gate::new(Secret::of(folder.path()).unwrap()));
         let front = Arc::new(Front::new(origin, ingest.clone(), Readiness::default(), Arc::default()));
         Self { server: Server::serving(front, Settings::default()), streams, ingest, folder }
     }

@@ -314,3 +314,16 @@ async fn the_configuration_is_read_again() {
     server.signal("HUP");
     becomes("[media]\nplay = \"anyone\"\n", 200).await;
 }
+
+/// What is for operators is at their address alone, where there is one.
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_have_an_address_of_their_own() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = Running::start(&["--admin", &port.to_string()]);
+    assert_eq!((server.status("/metrics").await, server.status("/media/big.mp4").await), (404, 200));
+    let at = async |path: &str| {
+        let request = Request::get(format!("http://localhost{path}")).body(Empty::<Bytes>::new()).unwrap();
+        soon(begin(None, port, Protocol::H1, request)).await.unwrap().status().as_u16()
+    };
+    assert_eq!((at("/metrics").await, at("/media/big.mp4").await), (200, 404));
+}

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::StatusCode;
 
 use crate::{
     auth::{Admitted, Playback, keep_private},
@@ -13,6 +13,7 @@ use crate::{
     ingest::Ingest,
     jobs::JobsApi,
     metrics::Metrics,
+    operators::Operators,
     origin::{Origin, share},
     upload::Uploads,
 };
@@ -35,18 +36,26 @@ impl Readiness {
 /// The origin for those who read and may, ingest for those who publish, with `/readyz`, `/metrics`, the jobs and the uploads.
 pub struct Front {
     playback: Arc<Playback>,
-    origin: Origin,
+    origin: Arc<Origin>,
+    /// `None`: they are answered elsewhere.
+    operators: Option<Operators>,
     ingest: Ingest,
     jobs: Option<JobsApi>,
     uploads: Option<Arc<Uploads>>,
     readiness: Readiness,
-    metrics: Arc<Metrics>,
 }
 
 impl Front {
     /// `origin` and `ingest`, ready until told otherwise.
     pub fn new(origin: Origin, ingest: Ingest, readiness: Readiness, metrics: Arc<Metrics>) -> Self {
-        Self { playback: Arc::default(), origin, ingest, jobs: None, uploads: None, readiness, metrics }
+        let origin = Arc::new(origin);
+        let operators = Some(Operators::new(Arc::clone(&origin), ingest.clone(), metrics));
+        Self { playback: Arc::default(), origin, operators, ingest, jobs: None, uploads: None, readiness }
+    }
+
+    /// Takes out what is for operators, to be answered at another address alone.
+    pub fn take_operators(&mut self) -> Option<Operators> {
+        self.operators.take()
     }
 
     /// The same for viewers that `playback` lets in; without, all of them are.
@@ -68,22 +77,6 @@ impl Front {
     pub fn with_uploads(mut self, uploads: Arc<Uploads>) -> Self {
         self.uploads = Some(uploads);
         self
-    }
-
-    fn metrics(&self, method: &Method) -> Response {
-        if ![Method::GET, Method::HEAD].contains(method) {
-            let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "the metrics are for reading");
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
-        }
-        let text = self.metrics.render(self.origin.index_cache(), self.origin.streams());
-        let length = text.len();
-        let mut response = Response::new(bytes::Bytes::from(text).into());
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_LENGTH, length.into());
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
     }
 }
 
@@ -109,8 +102,11 @@ impl Front {
     /// Answers a request that may go on.
     async fn serve(&self, request: Request) -> Response {
         let path = request.uri().path();
-        if path == "/metrics" {
-            return self.metrics(request.method());
+        if Operators::take(path) {
+            return match &self.operators {
+                Some(operators) => operators.answer(request).await,
+                None => problem(StatusCode::NOT_FOUND, "there is nothing here"),
+            };
         }
         if let Some(uploads) = self.uploads.as_ref().filter(|_| Uploads::takes(path)) {
             return uploads.handle(request).await;

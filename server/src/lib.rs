@@ -1,7 +1,7 @@
 //! Reelway, the server: an HTTP/3, HTTP/2 and HTTP/1.1 origin for video, on demand and live, and the packager.
 //!
 //! ```text
-//! cli -> front -> origin -> http, storage -> reelway-core
+//! cli -> front, operators -> origin -> http, storage -> reelway-core
 //!    |-> net (TCP, QUIC) -> metrics  '- what net hands requests to
 //!    |-> ingest -> auth, live -> storage, reelway-core: encoders push into a log of each rendition, from which origin serves
 //!    |-> upload -> catalogue, storage -> reelway-core
@@ -24,6 +24,7 @@ pub mod live;
 pub mod live_ladder;
 pub mod metrics;
 pub mod net;
+pub mod operators;
 pub mod origin;
 pub mod package;
 pub mod report;

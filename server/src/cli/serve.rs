@@ -1,6 +1,7 @@
 //! `reelway serve`.
 
 use std::{
+    future::pending,
     io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -15,7 +16,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
-    task::spawn_blocking,
+    task::{JoinHandle, spawn_blocking},
 };
 
 use super::{log, signals::Signals};
@@ -64,6 +65,9 @@ pub struct Serve {
     /// Address for RTMP and RTMPS; without, 127.0.0.1:1935 if it is free, and none where --listen is not of this machine alone
     #[arg(long, value_name = "ADDR")]
     rtmp: Option<Address>,
+    /// Address for operators alone, by plain HTTP: /metrics, and DELETE /api/v1/streams/NAME; without, at the others
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<Address>,
     /// Certificate chain in PEM, once for each certificate; without one a development certificate is made and kept in the data folder
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Vec<PathBuf>,
@@ -126,6 +130,7 @@ impl Serve {
         let certificates = self.certificates()?;
         let listeners = Listeners::bind(Some((self.listen, &certificates)), Some(self.http), self.settings())?;
         let rtmp = self.rtmp()?;
+        let admin = self.admin.map(|address| Listeners::bind(None, Some(address), Settings::default())).transpose()?;
         let first = certificates.first();
         let sha256 = HEXLOWER.encode(&first.certificate_sha256());
         let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.makes_certificate().then(|| sha256.clone()));
@@ -140,7 +145,7 @@ impl Serve {
         let playback = Arc::new(Playback::new(config.clone(), keys).with_hooks(Arc::clone(&hooks)));
         let reload = Reload { file: self.config.clone(), config, secret: secret.clone(), playback: Arc::clone(&playback) };
         tokio::spawn(live_ladder::run(Arc::clone(&streams)));
-        let ingest = Ingest::new(streams, Gate::new(secret)?.with_hooks(hooks));
+        let ingest = Ingest::new(streams, Gate::new(secret).with_hooks(hooks));
         let rtmp_addresses = addresses(&rtmp);
         let rtmp = Rtmp::new(ingest.clone(), rtmp, &certificates, listeners.metrics())?;
         let publishing = tokio::spawn(rtmp.run());
@@ -171,6 +176,8 @@ impl Serve {
         if let Some(uploads) = uploads {
             front = front.with_uploads(uploads);
         }
+        let operators = admin.and_then(|listeners| Some((listeners, front.take_operators()?)));
+        let operating = operators.map(|(listeners, operators)| tokio::spawn(listeners.serve(Arc::new(operators), pending())));
         let front = Arc::new(front);
         let (drain, drained) = oneshot::channel::<()>();
         let serving = listeners.serve(front, async {
@@ -186,7 +193,7 @@ impl Serve {
             tracing::info!("asked to end: requests that run may go on for {:?}", self.drain);
             tokio::time::sleep(self.drain_delay).await;
             drop(drain);
-            std::future::pending::<()>().await;
+            pending::<()>().await;
         };
         let mut again = Signals::listen().context("cannot listen for signals")?;
         let result = tokio::select! {
@@ -196,6 +203,7 @@ impl Serve {
         };
         watching.abort();
         publishing.abort();
+        operating.inspect(JoinHandle::abort);
         result
     }
 

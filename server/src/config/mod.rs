@@ -62,6 +62,12 @@
 //! | `timeout` | how long an answer is waited for, 100ms to 30s | 2s |
 //! | `cache` | how long an answer counts for the same credential and address, 1h at most; 0s: it is asked each time | 10s |
 //!
+//! `[admin]`:
+//!
+//! | field | says | default |
+//! |---|---|---|
+//! | `key` | the key for `/metrics` and to end streams, written as publish keys are | none is needed |
+//!
 //! `[tokens]`, for tokens that others sign; those that `reelway token play` makes from the secret of the server always count:
 //!
 //! | field | says | default |
@@ -84,7 +90,7 @@ mod live;
 mod tokens;
 
 use crate::{
-    auth::Access,
+    auth::{Access, PublishKey},
     http::{AssetPath, StreamName},
 };
 pub use asset::{AssetConfig, Play};
@@ -105,6 +111,16 @@ pub struct Config {
     pub tokens: Tokens,
     /// Whom to ask who may publish and play.
     pub hooks: Hooks,
+    /// What operators need.
+    pub admin: Admin,
+}
+
+/// What operators need: `[admin]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// The key that they come with.
+    pub key: Option<PublishKey>,
 }
 
 impl Config {

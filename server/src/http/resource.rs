@@ -27,6 +27,8 @@ pub enum Resource {
     ApiJobs(Option<String>),
     /// `/api/v1/streams`.
     ApiStreams,
+    /// `/api/v1/streams/NAME`.
+    ApiStream(StreamName),
     /// `/api/v1/time`.
     ApiTime,
     /// `/api/v1/openapi.json`.
@@ -82,6 +84,7 @@ impl Resource {
             ["api", "v1", "jobs"] => Some(Self::ApiJobs(None)),
             ["api", "v1", "jobs", place @ ..] if place.len() <= 2 => Some(Self::ApiJobs(Some(place.join("/")))),
             ["api", "v1", "streams"] => Some(Self::ApiStreams),
+            ["api", "v1", "streams", name] => StreamName::new(name).map(Self::ApiStream),
             ["api", "v1", "time"] => Some(Self::ApiTime),
             ["api", "v1", "openapi.json"] => Some(Self::ApiDescription),
             ["api" | "live" | "upload" | "t", ..] => None,
@@ -254,6 +257,8 @@ mod tests {
             ("/api/v1/server", Some(Resource::ApiServer)),
             ("/api/v1/assets", Some(Resource::ApiAssets)),
             ("/api/v1/streams", Some(Resource::ApiStreams)),
+            ("/api/v1/streams/news", StreamName::new("news").map(Resource::ApiStream)),
+            ("/api/v1/streams/a%2fb", None),
             ("/api/v1/time", Some(Resource::ApiTime)),
             ("/api/v1/openapi.json", Some(Resource::ApiDescription)),
             ("/api/v1/jobs", Some(Resource::ApiJobs(None))),

@@ -21,6 +21,7 @@ use std::{net::IpAddr, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duratio
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
+use reelway_core::live::Live;
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep, timeout, timeout_at},
@@ -29,7 +30,7 @@ use tokio::{
 use crate::{
     auth::{Credentials, Gate, Verdict},
     http::{Body, IngestPath, Request as HttpRequest, RequestBody, Response, StreamName, problem},
-    live::Streams,
+    live::{Stream, Streams},
     net::Peer,
 };
 use fault::Fault;
@@ -64,6 +65,12 @@ impl Ingest {
     /// Takes streams into `streams` from those whom `gate` admits.
     pub fn new(streams: Arc<Streams>, gate: Gate) -> Self {
         Self(Arc::new(Inner { streams, gate, sessions: Arc::default() }))
+    }
+
+    /// Ends a stream, whoever publishes it.
+    pub async fn end(&self, stream: &Stream) {
+        self.0.sessions.dismiss(&stream.name).await;
+        stream.publish(Live::end).await;
     }
 
     /// Answers a request of an encoder. Nothing is read of its body before it is known to be welcome: until then `100 Continue` is not

@@ -114,6 +114,14 @@ impl Sessions {
         Ok(request)
     }
 
+    /// Sends the encoder of a stream away, if there is one.
+    pub async fn dismiss(&self, name: &StreamName) {
+        let session = lock(&self.by_name).get(name).cloned();
+        if let Some(session) = session {
+            self.end(&session, true).await;
+        }
+    }
+
     /// The encoder of `session` is gone, or says that it is over.
     pub async fn end(&self, session: &Arc<Session>, over: bool) {
         {

@@ -165,7 +165,7 @@ impl Origin {
             Resource::ApiTime => Ok(api::time()),
             Resource::ApiDescription => Ok(api::description(preferred)),
             // Of a live stream there is more to say than a representation does; encoders and jobs are answered elsewhere.
-            Resource::Live(..) | Resource::Ingest(_) | Resource::ApiJobs(_) => Err(Fault::NotFound),
+            Resource::Live(..) | Resource::Ingest(_) | Resource::ApiJobs(_) | Resource::ApiStream(_) => Err(Fault::NotFound),
             Resource::Media(path) => blocking(move || media::represent(&assets, &path)).await,
             Resource::Vod(path, part) => blocking(move || vod::represent(&assets, &path, &part, preferred)).await,
         }
