@@ -139,7 +139,7 @@ impl Streams {
     }
 
     fn restore_one(&self, name: &StreamName, folder: &Path, session: String) -> io::Result<Option<(Arc<Stream>, bool)>> {
-        let mut config = self.config.stream(name);
+        let mut config = self.config.get().stream(name);
         // Of the last ones the parts are needed, also of those that are no longer listed.
         let kept = Kept::read(folder, 2 * core_config(&config, 1).most_segments())?;
         let Some(form) = kept.form else { return Ok(None) };

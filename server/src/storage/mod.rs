@@ -9,5 +9,5 @@ mod recording;
 pub use file::{Identity, SourceFile, is_media, is_text};
 pub use gather::{Piece, gather};
 pub use kept::{Kept, KeptPart, KeptRendition, KeptSegment};
-pub use recording::{Entry, Extent, Form, Opening, Recorder};
 pub use payload::read_payload;
+pub use recording::{Entry, Extent, Form, Opening, Recorder};
