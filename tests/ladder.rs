@@ -535,6 +535,48 @@ fn ffmpeg_that_is_not_as_needed_is_named() -> Result<()> {
     refused(folder.path(), &ran, "nonsense")
 }
 
+/// Rungs between which players could not switch are no ladder, whatever ffmpeg thinks of them.
+#[test]
+fn rungs_that_are_not_aligned_are_refused() -> Result<()> {
+    if !is_there("ffmpeg") {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    clip(&folder.path().join("a.mp4"), &pictures("320x180", "25", 5), X264)?;
+    let path = std::env::var("PATH")?;
+    let ffmpeg = path.split(':').map(|folder| format!("{folder}/ffmpeg")).find(|file| Path::new(file).exists()).context("no ffmpeg")?;
+    let tools = folder.path().join("tools");
+    fs::create_dir(&tools)?;
+    // The groups of pictures of the second output are shorter.
+    let script = format!(
+        "#!/bin/sh\ncount=0\nfor word do\nshift\nif [ \"$last\" = -g ]; then count=$((count + 1)); [ $count = 2 ] && word=30; fi\n\
+         last=$word\nset -- \"$@\" \"$word\"\ndone\nexec {ffmpeg} \"$@\"\n"
+    );
+    fs::write(tools.join("ffmpeg"), script)?;
+    fs::set_permissions(tools.join("ffmpeg"), fs::Permissions::from_mode(0o755))?;
+    let mut command = Command::new(binary()?);
+    command.args(["ladder", "a.mp4", "-o", "out", "--preset", "ultrafast", "--rungs", "180p,96p", "--no-images"]);
+    let path = format!("{}:{path}", tools.display());
+    let ran: Ran = command.current_dir(folder.path()).env("PATH", path).output()?.into();
+    refused(folder.path(), &ran, "the key frames of 180p-h264.mp4 and 96p-h264.mp4 are not at the same times")
+}
+
+/// A picture a minute for 100 hours, which might take more than any disk has.
+#[test]
+fn room_is_looked_for_before_anything_is_made() -> Result<()> {
+    if !is_there("ffmpeg") {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    clip(
+        &folder.path().join("a.mp4"),
+        &words("-f lavfi -i testsrc2=size=160x96:rate=1/60:duration=360000"),
+        "-c:v libx264 -preset ultrafast",
+    )?;
+    let ran = ladder(folder.path(), "a.mp4", &["--rungs", "96p@400M"])?;
+    refused(folder.path(), &ran, "18001001 MB may be needed")
+}
+
 /// A run of the ladder that can be interrupted: a source that takes a while, rung after rung.
 fn long_run(folder: &Path) -> Result<Child> {
     let mut command = Command::new(binary()?);
