@@ -353,3 +353,60 @@ async fn an_encoder_that_is_killed_and_comes_back() {
     assert!(after.contains("#EXT-X-DISCONTINUITY\n") || after.contains("#EXT-X-GAP"), "{after}");
     assert!(!after.contains("#EXT-X-ENDLIST"), "{after}");
 }
+
+/// Two sizes from one encoder are one ladder in both manifests.
+#[tokio::test(flavor = "multi_thread")]
+async fn ffmpeg_with_several_qualities() {
+    if !is_there("ffmpeg") {
+        return;
+    }
+    let studio = Studio::new(SHORT);
+    let url = studio.url("/ingest/sizes/manifest.mpd");
+    let maps = ["-map", "0:v", "-map", "0:v", "-map", "1:a", "-s:v:1", "160x90", "-f", "dash", "-method", "PUT", "-http_persistent", "1"];
+    let times = ["-ldash", "1", "-streaming", "1", "-seg_duration", "1", "-frag_duration", "0.2", "-frag_type", "duration"];
+    let names = ["-use_template", "1", "-use_timeline", "0", "-adaptation_sets", "id=0,streams=v id=1,streams=a", &url];
+    let _encoder = ffmpeg(&[&maps[..], &times, &names].concat());
+    plays(&studio, "sizes", 2).await;
+    let master = studio.get("/live/sizes/master.m3u8").await.text();
+    let mpd = studio.get("/live/sizes/manifest.mpd").await.text();
+    for (size, attributes) in [("320x180", "width=\"320\" height=\"180\""), ("160x90", "width=\"160\" height=\"90\"")] {
+        assert!(master.contains(&format!("RESOLUTION={size}")) && mpd.contains(attributes), "{master}\n{mpd}");
+    }
+    assert_eq!(mpd.matches("contentType=\"video\"").count(), 1, "players switch between them: {mpd}");
+    // The same numbers are the same stretches of time.
+    let dates = async |rendition| {
+        let text = studio.get(&format!("/live/sizes/{rendition}/media.m3u8")).await.text();
+        let dates: Vec<String> = text.lines().filter(|line| line.starts_with("#EXT-X-PROGRAM")).map(str::to_owned).collect();
+        dates
+    };
+    let (one, other) = (dates("v1").await, dates("v2").await);
+    assert!(one.iter().zip(&other).all(|(one, other)| one == other), "{one:?} {other:?}");
+}
+
+/// As OBS writes to a URL: its custom output is this muxer of ffmpeg with these settings.
+#[tokio::test(flavor = "multi_thread")]
+async fn ffmpeg_as_obs_has_it() {
+    if !is_there("ffmpeg") {
+        return;
+    }
+    let studio = Studio::new(SHORT);
+    let url = studio.url("/ingest/obs");
+    let _encoder = ffmpeg(&["-movflags", "+frag_every_frame+empty_moov+default_base_moof+delay_moov", "-f", "mp4", &url]);
+    plays(&studio, "obs", 1).await;
+}
+
+/// The line of the live page.
+#[tokio::test(flavor = "multi_thread")]
+async fn gstreamer() {
+    if !is_there("gst-launch-1.0") || !is_there("curl") {
+        return;
+    }
+    let studio = Studio::new(SHORT);
+    let line = "gst-launch-1.0 -q -e mp4mux name=mux fragment-duration=200 fragment-mode=dash-or-mss streamable=true ! fdsink \
+                videotestsrc is-live=true ! video/x-raw,format=I420,width=160,height=90,framerate=30/1 \
+                ! x264enc tune=zerolatency key-int-max=30 speed-preset=ultrafast ! h264parse ! mux. \
+                audiotestsrc is-live=true ! voaacenc ! aacparse ! mux. | curl -sS -T - \"$0\"";
+    // What is before the pipe ends when what is behind it does.
+    let _encoder = Running::start("sh", &["-c", line, &studio.url("/ingest/gst")]);
+    plays(&studio, "gst", 1).await;
+}

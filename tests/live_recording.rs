@@ -71,9 +71,13 @@ async fn text(server: SocketAddr, path: &str) -> String {
     .await
 }
 
-/// An encoder that sends a fifth of a second every fifth of a second, until the server is gone.
-fn encoder(server: SocketAddr) -> JoinHandle<std::io::Result<()>> {
-    let movie = Movie::simple(30, 3);
+/// An encoder that sends a fifth of a second every fifth of a second, until the server is gone. Its samples are so many times as large as
+/// usual.
+fn encoder(server: SocketAddr, larger: u32) -> JoinHandle<std::io::Result<()>> {
+    let mut movie = Movie::simple(30, 3);
+    for sample in movie.tracks.iter_mut().flat_map(|track| &mut track.samples) {
+        sample.size *= larger;
+    }
     let pieces = [vec![stream::header(&movie)], stream::fragments(&movie, &Form::default())].concat();
     tokio::spawn(async move {
         let mut socket = TcpStream::connect(server).await?;
@@ -166,7 +170,7 @@ async fn a_server_that_is_killed_loses_no_segment_that_was_listed() {
         if round > 0 {
             seen.is_there(server.plain).await;
         }
-        let encoder = encoder(server.plain);
+        let encoder = encoder(server.plain, 1);
         let before = seen.segments.len();
         let (until, mut rest) = (some_time_after(1500), true);
         while rest || Instant::now() < until {
@@ -206,4 +210,44 @@ async fn a_server_that_is_killed_loses_no_segment_that_was_listed() {
     }
     let recording = folder.path().join("live/show").join(vod.split('/').nth(4).unwrap()).join("v1.mp4");
     assert_eq!(fs::read(recording).unwrap(), file, "the recording is what viewers get");
+}
+
+/// Where the disk takes no more the recording ends with what is whole, and the stream goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_ends_the_recording_and_not_the_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("reelway.toml");
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(&file, SHORT).unwrap();
+    let Some(server) = Serving::on_small_disk(&data, 8, &["--config", file.to_str().unwrap()]).unwrap() else { return };
+    let at = server.plain;
+    let encoder = encoder(at, 80);
+    soon(async {
+        while text(at, "/metrics").await.lines().any(|line| line == "reelway_recording_faults_total 0") {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    let segments = async || headers_and_segments(&text(at, "/live/show/v1/media.m3u8").await);
+    let before = segments().await.len();
+    soon(async {
+        while segments().await.len() < before + 3 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    for name in segments().await {
+        assert_eq!(get(at, &format!("/live/show/v1/{name}")).await.0, StatusCode::OK, "{name} is listed");
+    }
+    assert!(!encoder.is_finished(), "the encoder was turned away");
+    let streams: serde_json::Value = serde_json::from_str(&text(at, "/api/v1/streams").await).unwrap();
+    let vod = streams["streams"][0]["vod"].as_str().unwrap().replace("master.m3u8", "v1/");
+    let recorded = text(at, &format!("{vod}media.m3u8")).await;
+    let names = headers_and_segments(&recorded);
+    assert!(names.len() > 1 && recorded.contains("#EXT-X-ENDLIST"), "it plays as far as it was recorded: {recorded}");
+    for name in names {
+        assert_eq!(get(at, &format!("{vod}{name}")).await.0, StatusCode::OK, "{name} of what was recorded");
+    }
+    encoder.abort();
 }

@@ -60,7 +60,23 @@ pub struct Serving {
 impl Serving {
     /// Starts it with its data in `folder`, and these arguments besides.
     pub fn start<S: AsRef<std::ffi::OsStr>>(folder: &Path, arguments: &[S]) -> Result<Self> {
-        let mut command = Command::new(binary()?);
+        Self::of(Command::new(binary()?), folder, arguments)
+    }
+
+    /// The same with `folder` on a disk of its own that holds so many mebibytes; `None` where the system lets nobody have one.
+    pub fn on_small_disk<S: AsRef<std::ffi::OsStr>>(folder: &Path, mebibytes: u32, arguments: &[S]) -> Result<Option<Self>> {
+        let mount = format!("mount -t tmpfs -o size={mebibytes}m tmpfs \"$0\"");
+        let alone = ["--user", "--map-root-user", "--mount", "sh", "-c"];
+        if !Command::new("unshare").args(alone).arg(&mount).arg(folder).output().is_ok_and(|output| output.status.success()) {
+            println!("skipped: nobody may mount a disk here");
+            return Ok(None);
+        }
+        let mut command = Command::new("unshare");
+        command.args(alone).arg(format!("{mount} && exec \"$@\"")).arg(folder).arg(binary()?);
+        Self::of(command, folder, arguments).map(Some)
+    }
+
+    fn of<S: AsRef<std::ffi::OsStr>>(mut command: Command, folder: &Path, arguments: &[S]) -> Result<Self> {
         command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]).arg(folder).args(arguments);
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let out = child.stdout.take().context("no standard output")?;

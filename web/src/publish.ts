@@ -47,10 +47,11 @@ export function recipe(encoder: Encoder, origin: string, name: string): Recipe {
       return {
         words: "A key frame every second at 30 frames/s, and fragments of 200 ms. Put your own sources in place of the test ones.",
         text: [
-          "gst-launch-1.0 -e mp4mux name=mux fragment-duration=200 fragment-mode=dash-or-mss streamable=true \\",
-          `  ! souphttpclientsink location=${url} ssl-strict=false \\`,
-          "  videotestsrc is-live=true ! video/x-raw,framerate=30/1 ! x264enc tune=zerolatency key-int-max=30 bitrate=3000 \\",
-          "  ! h264parse ! mux. audiotestsrc is-live=true ! avenc_aac ! aacparse ! mux.",
+          "gst-launch-1.0 -q -e mp4mux name=mux fragment-duration=200 fragment-mode=dash-or-mss streamable=true ! fdsink \\",
+          "  videotestsrc is-live=true ! video/x-raw,format=I420,framerate=30/1 \\",
+          "  ! x264enc tune=zerolatency key-int-max=30 bitrate=3000 ! h264parse ! mux. \\",
+          "  audiotestsrc is-live=true ! voaacenc ! aacparse ! mux. \\",
+          `  | curl -T - ${url}`,
         ].join("\n"),
       };
   }

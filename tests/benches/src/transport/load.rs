@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -90,7 +91,7 @@ impl Load {
         Ok(begun.elapsed())
     }
 
-    async fn tcp(self, tls: &Arc<ClientConfig>, address: std::net::SocketAddr, path: &str, left: &Arc<AtomicUsize>) -> anyhow::Result<()> {
+    async fn tcp(self, tls: &Arc<ClientConfig>, address: SocketAddr, path: &str, left: &Arc<AtomicUsize>) -> anyhow::Result<()> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let stream = tokio_rustls::TlsConnector::from(Arc::clone(tls)).connect(ServerName::try_from("localhost")?, stream).await?;
@@ -122,6 +123,61 @@ impl Load {
             });
         }
         all(streams).await
+    }
+}
+
+/// A client with one connection, which asks for one thing after the other.
+pub enum Client {
+    Http1(hyper::client::conn::http1::SendRequest<Empty<Bytes>>, SocketAddr),
+    Http2(hyper::client::conn::http2::SendRequest<Empty<Bytes>>, SocketAddr),
+    Http3(quinn::Connection),
+}
+
+impl Client {
+    /// Connects.
+    pub async fn open(protocol: Protocol, address: SocketAddr) -> anyhow::Result<Self> {
+        let alpn: &[u8] = match protocol {
+            Protocol::Http1 => b"http/1.1",
+            Protocol::Http2 => b"h2",
+            Protocol::Http3 => b"h3",
+        };
+        let tls = client_config(alpn)?;
+        if protocol == Protocol::Http3 {
+            return Ok(Self::Http3(connect(&endpoint()?, &tls, address, quinn::TransportConfig::default()).await?));
+        }
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let stream = tokio_rustls::TlsConnector::from(Arc::new(tls)).connect(ServerName::try_from("localhost")?, stream).await?;
+        let io = TokioIo::new(stream);
+        if protocol == Protocol::Http1 {
+            let (sender, connection) = hyper::client::conn::http1::handshake(io).await?;
+            tokio::spawn(connection);
+            return Ok(Self::Http1(sender, address));
+        }
+        let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await?;
+        tokio::spawn(connection);
+        Ok(Self::Http2(sender, address))
+    }
+
+    /// A GET; the bytes of its answer.
+    pub async fn get(&mut self, path: &str) -> anyhow::Result<u64> {
+        let mut body = match self {
+            Self::Http3(connection) => return fetch(connection, path).await,
+            Self::Http1(sender, address) => {
+                let host = format!("localhost:{}", address.port());
+                let request = http::Request::get(path).header(http::header::HOST, host).body(Empty::new())?;
+                sender.send_request(request).await?.into_body()
+            }
+            Self::Http2(sender, address) => {
+                let request = http::Request::get(format!("https://localhost:{}{path}", address.port())).body(Empty::new())?;
+                sender.send_request(request).await?.into_body()
+            }
+        };
+        let mut bytes = 0;
+        while let Some(frame) = body.frame().await {
+            bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        Ok(bytes)
     }
 }
 
@@ -162,7 +218,7 @@ pub fn endpoint() -> anyhow::Result<quinn::Endpoint> {
     socket.set_recv_buffer_size(4 << 20)?;
     socket.set_send_buffer_size(4 << 20)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
     Ok(quinn::Endpoint::new(quinn::EndpointConfig::default(), None, socket.into(), Arc::new(quinn::TokioRuntime))?)
 }
 
@@ -170,7 +226,7 @@ pub fn endpoint() -> anyhow::Result<quinn::Endpoint> {
 pub async fn connect(
     endpoint: &quinn::Endpoint,
     tls: &ClientConfig,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     transport: quinn::TransportConfig,
 ) -> anyhow::Result<quinn::Connection> {
     let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls.clone())?));

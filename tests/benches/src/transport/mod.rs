@@ -2,8 +2,8 @@
 //! run; and what a connection holds that is idle, or whose client has vanished.
 
 mod held;
-mod load;
-mod servers;
+pub mod load;
+pub mod servers;
 
 use std::{path::Path, time::Duration};
 
@@ -105,9 +105,9 @@ fn make(path: &Path, size: u64) -> anyhow::Result<()> {
     Ok(std::fs::write(path, bytes)?)
 }
 
-fn load_average() -> String {
+pub fn load_average() -> String {
     std::fs::read_to_string("/proc/loadavg").ok().and_then(|text| text.split(' ').next().map(str::to_owned)).unwrap_or_default()
 }
 
 /// Gives up what hangs.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = Duration::from_mins(2);

@@ -81,6 +81,11 @@ pub struct Server {
 impl Server {
     /// Starts it on the files of `files`, and waits until it listens.
     pub fn start(kind: Kind, files: &Path) -> anyhow::Result<Self> {
+        Self::start_with(kind, files, &[])
+    }
+
+    /// The same with these arguments besides.
+    pub fn start_with(kind: Kind, files: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
         let (certificate, key) = certificate()?;
         let address = free_port()?;
         let port = address.port();
@@ -132,7 +137,7 @@ impl Server {
                 command.arg("-p").arg(&place).arg("-c").arg(config);
             }
         }
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut server = Self { kind, address, child };
         server.wait()?;
         Ok(server)
