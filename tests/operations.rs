@@ -2,16 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests, though not all marked as such")]
 
+#[path = "running_support.rs"]
+mod running;
 #[path = "transport_support.rs"]
 mod support;
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,76 +23,10 @@ use http::Request;
 use http_body_util::{BodyExt, Empty};
 use quinn::crypto::rustls::QuicClientConfig;
 use reelway::net::Identity;
-use reelway_tests::program;
+use running::Running;
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use support::{ALL, BIG, H3, Protocol, begin, content, soon};
 use tokio::{io::AsyncReadExt, net::TcpStream};
-
-/// A server in a process of its own, killed when dropped.
-struct Running {
-    child: Child,
-    secure: SocketAddr,
-    plain: SocketAddr,
-    /// Standard output after the addresses.
-    said: Arc<Mutex<String>>,
-    folder: tempfile::TempDir,
-}
-
-impl Running {
-    /// Starts `reelway serve` with `arguments` on a folder with one large file.
-    fn start(arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let media = folder.path().join("media");
-        fs::create_dir(&media).unwrap();
-        fs::write(media.join("big.mp4"), &*BIG).unwrap();
-        let mut command = Command::new(program::binary().unwrap());
-        command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--media"]).arg(media);
-        command.arg("--data").arg(folder.path().join("data")).args(arguments).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut address = |scheme: &str| {
-            let line = lines.find_map(|line| line.ok().filter(|line| line.contains(scheme))).expect("it tells its addresses");
-            let port = line.split_once("localhost:").and_then(|(_, rest)| rest.split_once('/')).expect("a port").0;
-            SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()))
-        };
-        let (secure, plain) = (address("https://"), address("http://"));
-        let said = Arc::new(Mutex::new(String::new()));
-        let hears = Arc::clone(&said);
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                hears.lock().unwrap().push_str(&(line + "\n"));
-            }
-        });
-        Self { child, secure, plain, said, folder }
-    }
-
-    fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap().success());
-    }
-
-    /// Waits for its end, and gives the exit code.
-    async fn ended(mut self) -> Option<i32> {
-        let code = tokio::task::spawn_blocking(move || {
-            let code = self.child.wait().unwrap().code();
-            drop(self);
-            code
-        });
-        soon(code).await.unwrap()
-    }
-
-    /// The status of a plain request.
-    async fn status(&self, path: &str) -> u16 {
-        let request = Request::get(format!("http://localhost{path}")).body(Empty::<Bytes>::new()).unwrap();
-        soon(begin(None, self.plain, Protocol::H1, request)).await.unwrap().status().as_u16()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Writes `NAME.crt` and `NAME.key` for `host`.
 fn certificate(folder: &Path, name: &str, host: &str) -> (PathBuf, PathBuf) {
@@ -160,8 +98,8 @@ async fn certificates_are_chosen_by_name_and_exchanged_while_connections_go_on()
 
 #[tokio::test]
 async fn asked_to_end_it_finishes_what_runs_and_exits_with_0() {
-    let server = Running::start(&["--drain", "60s"]);
-    let identity = development(&server);
+    let server = Running::start(&["--drain", "600s"]);
+    let identity = server.development();
     let mut client = H3::connect(server.secure, &identity).await;
     let mut h3 = client.get("/media/big.mp4").await.unwrap();
     soon(h3.recv_response()).await.unwrap();
@@ -171,13 +109,30 @@ async fn asked_to_end_it_finishes_what_runs_and_exits_with_0() {
         soon(begin(Some(&identity), server.secure, protocol, request))
     };
     let (h1, h2) = tokio::join!(ask(Protocol::H1), ask(Protocol::H2));
+    // They are taken slowly until the end has begun: what is not taken at all is given up after a time.
+    let ending = Arc::new(AtomicBool::new(false));
+    let bodies = [(Protocol::H1, h1), (Protocol::H2, h2)].map(|(protocol, response)| {
+        let (mut body, ending) = (response.unwrap().into_body(), Arc::clone(&ending));
+        tokio::spawn(async move {
+            let mut whole = Vec::new();
+            while let Some(frame) = body.frame().await {
+                whole.extend_from_slice(frame.unwrap().data_ref().unwrap());
+                if !ending.load(Ordering::Relaxed) {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+            (protocol, whole)
+        })
+    });
 
     server.signal("TERM");
     soon(async { while TcpStream::connect(server.plain).await.is_ok() {} }).await;
     soon(async { while client.get("/healthz").await.is_ok() {} }).await;
     assert!(client.connection.close_reason().is_none(), "GOAWAY, and not the end");
-    for (protocol, body) in [(Protocol::H1, h1), (Protocol::H2, h2)] {
-        assert!(soon(body.unwrap().into_body().collect()).await.unwrap().to_bytes() == *BIG, "{protocol:?}");
+    ending.store(true, Ordering::Relaxed);
+    for body in bodies {
+        let (protocol, whole) = soon(body).await.unwrap();
+        assert!(whole == *BIG, "{protocol:?}");
     }
     assert!(content(&mut h3).await.unwrap() == *BIG);
     assert_eq!(server.ended().await, Some(0));
@@ -199,7 +154,7 @@ async fn balancers_see_the_end_coming_and_a_second_signal_does_not_wait() {
 #[tokio::test]
 async fn all_protocols_are_served_by_the_program_as_it_is() {
     let server = Running::start(&[]);
-    let identity = development(&server);
+    let identity = server.development();
     for protocol in ALL {
         let url = format!("https://localhost:{}/healthz", server.secure.port());
         if protocol == Protocol::H3 {
@@ -216,7 +171,7 @@ async fn all_protocols_are_served_by_the_program_as_it_is() {
 #[tokio::test]
 async fn what_was_served_is_counted_and_logged_without_secrets() {
     let server = Running::start(&["--access-log", "json"]);
-    let identity = development(&server);
+    let identity = server.development();
     let mut client = H3::connect(server.secure, &identity).await;
     let get = |path: &str| Request::get(format!("https://localhost{path}")).body(Bytes::new()).unwrap();
     for path in ["/healthz?key=SECRET", "/t/SECRET/vod/a.mp4/master.m3u8", "/ingest/show~SECRET/1.m4s", "/media/big.mp4"] {
@@ -259,7 +214,7 @@ async fn what_was_served_is_counted_and_logged_without_secrets() {
 
     soon(async {
         while !server.said.lock().unwrap().contains("/media/big.mp4") {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await;
@@ -286,11 +241,6 @@ fn one_provider_of_cryptography_is_in_the_tree() {
     }
 }
 
-/// The certificate that the server made.
-fn development(server: &Running) -> Identity {
-    Identity::development(&server.folder.path().join("data")).unwrap()
-}
-
 /// On SIGHUP the configuration is read again: who may play changes at once; a file with a fault changes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_configuration_is_read_again() {
@@ -303,7 +253,7 @@ async fn the_configuration_is_read_again() {
         server.signal("HUP");
         soon(async {
             while server.status("/media/big.mp4").await != status {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })
         .await;

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use bytes::Bytes;
 use http::StatusCode;
 
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
     ingest::Ingest,
     jobs::JobsApi,
     metrics::Metrics,
+    net::Challenges,
     operators::Operators,
     origin::{Origin, share},
     upload::Uploads,
@@ -42,6 +44,7 @@ pub struct Front {
     ingest: Ingest,
     jobs: Option<JobsApi>,
     uploads: Option<Arc<Uploads>>,
+    challenges: Option<Challenges>,
     readiness: Readiness,
 }
 
@@ -50,7 +53,7 @@ impl Front {
     pub fn new(origin: Origin, ingest: Ingest, readiness: Readiness, metrics: Arc<Metrics>) -> Self {
         let origin = Arc::new(origin);
         let operators = Some(Operators::new(Arc::clone(&origin), ingest.clone(), metrics));
-        Self { playback: Arc::default(), origin, operators, ingest, jobs: None, uploads: None, readiness }
+        Self { playback: Arc::default(), origin, operators, ingest, jobs: None, uploads: None, challenges: None, readiness }
     }
 
     /// Takes out what is for operators, to be answered at another address alone.
@@ -76,6 +79,13 @@ impl Front {
     #[must_use]
     pub fn with_uploads(mut self, uploads: Arc<Uploads>) -> Self {
         self.uploads = Some(uploads);
+        self
+    }
+
+    /// The same with answers for an authority of ACME.
+    #[must_use]
+    pub fn with_challenges(mut self, challenges: Challenges) -> Self {
+        self.challenges = Some(challenges);
         self
     }
 }
@@ -107,6 +117,9 @@ impl Front {
                 Some(operators) => operators.answer(request).await,
                 None => problem(StatusCode::NOT_FOUND, "there is nothing here"),
             };
+        }
+        if let Some(authorization) = self.challenges.as_ref().and_then(|challenges| challenges.at(path)) {
+            return Response::new(Bytes::from(authorization).into());
         }
         if let Some(uploads) = self.uploads.as_ref().filter(|_| Uploads::takes(path)) {
             return uploads.handle(request).await;

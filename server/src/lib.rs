@@ -3,12 +3,14 @@
 //! ```text
 //! cli -> front, operators -> origin -> http, storage -> reelway-core
 //!    |-> net (TCP, QUIC) -> metrics  '- what net hands requests to
+//!    |-> acme -> net: certificates from an authority
 //!    |-> ingest -> auth, live -> storage, reelway-core: encoders push into a log of each rendition, from which origin serves
 //!    |-> upload -> catalogue, storage -> reelway-core
 //!    |-> live_ladder -> live, ladder: rungs of streams
 //!    '-> jobs -> catalogue, ladder (ffmpeg) -> storage
 //! ```
 
+pub mod acme;
 pub mod auth;
 pub mod catalogue;
 pub mod cli;

@@ -9,6 +9,7 @@ mod log;
 mod package;
 mod serve;
 mod signals;
+mod tls;
 mod token;
 mod verify;
 
@@ -27,7 +28,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve a folder of MP4 and MOV files as HLS, DASH and plain files
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Write one or several files as CMAF segments with HLS and DASH manifests
     Package(package::Package),
     /// Make the qualities of a title from one file, by ffmpeg: an MP4 for each, in a folder that is served as one title

@@ -19,7 +19,7 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-use super::{log, signals::Signals};
+use super::{log, signals::Signals, tls::CertificateArguments};
 use crate::{
     auth::{Gate, Hooks, Jwks, KeyRing, Playback, Secret},
     catalogue::Catalogue,
@@ -30,7 +30,7 @@ use crate::{
     jobs::{Jobs, JobsApi, key},
     live::Streams,
     live_ladder,
-    net::{Address, Certificates, Error, Identity, Listeners, PemFiles, Settings, listen},
+    net::{Address, Certificates, Listeners, Settings, listen},
     origin::{Origin, ServerInfo},
     upload::{Limits, Uploads},
 };
@@ -68,15 +68,8 @@ pub struct Serve {
     /// Address for operators alone, by plain HTTP: /metrics, and DELETE /api/v1/streams/NAME; without, at the others
     #[arg(long, value_name = "ADDR")]
     admin: Option<Address>,
-    /// Certificate chain in PEM, once for each certificate; without one a development certificate is made and kept in the data folder
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    tls_cert: Vec<PathBuf>,
-    /// Private key in PEM, once for each certificate and in the same order
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    tls_key: Vec<PathBuf>,
-    /// Folder of certificates: NAME.crt and NAME.key, or NAME/fullchain.pem and NAME/privkey.pem
-    #[arg(long, value_name = "DIR", conflicts_with = "tls_cert")]
-    tls_dir: Option<PathBuf>,
+    #[command(flatten)]
+    tls: CertificateArguments,
     /// Take uploads from whoever can reach the server: segments that browsers cut, kept in the data folder
     #[arg(long)]
     uploads: bool,
@@ -106,13 +99,7 @@ pub struct Serve {
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<()> {
         log::begin(self.access_log);
-        if self.tls_cert.len() != self.tls_key.len() {
-            bail!(
-                "there are {} --tls-cert and {} --tls-key: give one of each for every certificate",
-                self.tls_cert.len(),
-                self.tls_key.len()
-            );
-        }
+        self.tls.check()?;
         if let Some(media) = &self.media {
             check_media(media)?;
         }
@@ -127,13 +114,13 @@ impl Serve {
     async fn serve(self, config: Config) -> anyhow::Result<()> {
         let data = self.data.display();
         std::fs::create_dir_all(&self.data).with_context(|| format!("cannot make the data folder {data}: name another with --data"))?;
-        let certificates = self.certificates()?;
+        let (certificates, acme) = self.tls.open(&self.data)?;
         let listeners = Listeners::bind(Some((self.listen, &certificates)), Some(self.http), self.settings())?;
         let rtmp = self.rtmp()?;
         let admin = self.admin.map(|address| Listeners::bind(None, Some(address), Settings::default())).transpose()?;
         let first = certificates.first();
         let sha256 = HEXLOWER.encode(&first.certificate_sha256());
-        let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.makes_certificate().then(|| sha256.clone()));
+        let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.tls.makes_certificate().then(|| sha256.clone()));
         let config = Current::from(config);
         let streams = Arc::new(Streams::new(config.clone(), self.data.join("live")));
         streams.restore().await;
@@ -161,7 +148,7 @@ impl Serve {
             &mut out,
             &listeners,
             rtmp_addresses.first().copied(),
-            self.makes_certificate().then_some((sha256, first.spki_sha256_base64()?)),
+            self.tls.makes_certificate().then_some((sha256, first.spki_sha256_base64()?)),
         );
         drop(out);
         if let Err(error) = told {
@@ -175,6 +162,10 @@ impl Serve {
         }
         if let Some(uploads) = uploads {
             front = front.with_uploads(uploads);
+        }
+        if let Some(acme) = acme {
+            front = front.with_challenges(acme.challenges());
+            tokio::spawn(acme.keep());
         }
         let operators = admin.and_then(|listeners| Some((listeners, front.take_operators()?)));
         let operating = operators.map(|(listeners, operators)| tokio::spawn(listeners.serve(Arc::new(operators), pending())));
@@ -249,24 +240,6 @@ impl Serve {
         }
     }
 
-    /// No certificate is given, so one is made for development.
-    fn makes_certificate(&self) -> bool {
-        self.tls_cert.is_empty() && self.tls_dir.is_none()
-    }
-
-    fn certificates(&self) -> Result<Certificates, Error> {
-        match &self.tls_dir {
-            Some(folder) => Certificates::from_folder(folder),
-            None if self.makes_certificate() => Ok(Identity::development(&self.data)?.into()),
-            None => {
-                let pairs = self.tls_cert.iter().zip(&self.tls_key);
-                Certificates::from_files(
-                    pairs.map(|(certificate, key)| PemFiles { certificate: certificate.clone(), key: key.clone() }).collect(),
-                )
-            }
-        }
-    }
-
     fn settings(&self) -> Settings {
         Settings {
             drain_timeout: self.drain,
@@ -298,6 +271,9 @@ impl Serve {
         match &self.media {
             Some(media) => writeln!(out, "  media: {}", media.display())?,
             None => writeln!(out, "  no media: name a folder with --media")?,
+        }
+        if let Some(authority) = self.tls.authority() {
+            writeln!(out, "  certificates: {}, from {authority}", self.tls.names().join(", "))?;
         }
         if let Some((sha256, spki)) = certificate {
             writeln!(out, "  development certificate, SHA-256 {sha256}")?;

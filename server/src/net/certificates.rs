@@ -17,7 +17,11 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::{Error, Identity, tls::provider};
+use super::{
+    Challenges, Error, Identity,
+    challenges::{ACME_TLS, is_challenge},
+    tls::provider,
+};
 
 /// Files that hold a certificate chain and its key, both PEM.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +43,7 @@ struct Shared {
     serving: RwLock<Vec<Identity>>,
     /// What was there when it was last read, and whether that was good.
     seen: Mutex<Vec<Stamp>>,
+    challenges: Option<Challenges>,
 }
 
 #[derive(Debug)]
@@ -46,6 +51,8 @@ enum Source {
     Given,
     Files(Vec<PemFiles>),
     Folder(PathBuf),
+    /// Each holds a chain and its key, when it has come; until then there is another.
+    Expected(Vec<PathBuf>, Identity),
 }
 
 /// Tells whether a file was replaced or written anew.
@@ -55,7 +62,8 @@ struct Stamp(PathBuf, Option<(SystemTime, u64, u64)>);
 impl From<Identity> for Certificates {
     /// One that stays as it is.
     fn from(identity: Identity) -> Self {
-        Self(Arc::new(Shared { source: Source::Given, serving: RwLock::new(vec![identity]), seen: Mutex::default() }))
+        let serving = RwLock::new(vec![identity]);
+        Self(Arc::new(Shared { source: Source::Given, serving, seen: Mutex::default(), challenges: None }))
     }
 }
 
@@ -65,7 +73,7 @@ impl Certificates {
     /// # Errors
     /// The first file that cannot be read, is no PEM, has expired, or does not fit to the other of its pair.
     pub fn from_files(files: Vec<PemFiles>) -> Result<Self, Error> {
-        Self::open(Source::Files(files))
+        Self::open(Source::Files(files), None)
     }
 
     /// Reads all pairs of a folder: `NAME.crt` or `NAME.pem` beside `NAME.key`, and `fullchain.pem` beside `privkey.pem` in folders
@@ -74,14 +82,20 @@ impl Certificates {
     /// # Errors
     /// As [`from_files`](Self::from_files), or there is none.
     pub fn from_folder(folder: &Path) -> Result<Self, Error> {
-        Self::open(Source::Folder(folder.to_owned()))
+        Self::open(Source::Folder(folder.to_owned()), None)
     }
 
-    fn open(source: Source) -> Result<Self, Error> {
+    /// Those that an authority gives while the server runs: each of `files` holds a chain and its key, once it has come. What is not
+    /// there or of no use is left out, and as long as that is all of them, there is `meanwhile`. `challenges` are answered over TLS.
+    pub fn expected(files: Vec<PathBuf>, meanwhile: Identity, challenges: Challenges) -> Result<Self, Error> {
+        Self::open(Source::Expected(files, meanwhile), Some(challenges))
+    }
+
+    fn open(source: Source, challenges: Option<Challenges>) -> Result<Self, Error> {
         let files = source.files()?;
         let seen = stamps(&files);
-        let identities = read(&files)?;
-        Ok(Self(Arc::new(Shared { source, serving: RwLock::new(identities), seen: Mutex::new(seen) })))
+        let identities = source.read(&files)?;
+        Ok(Self(Arc::new(Shared { source, serving: RwLock::new(identities), seen: Mutex::new(seen), challenges })))
     }
 
     /// Reads the files again if they have changed, or in any case if `always`. New connections get the new certificates; those there
@@ -99,7 +113,7 @@ impl Certificates {
             }
             *seen = stamps;
         }
-        let identities = read(&files)?;
+        let identities = self.0.source.read(&files)?;
         *self.0.serving.write().unwrap_or_else(PoisonError::into_inner) = identities;
         Ok(true)
     }
@@ -113,6 +127,9 @@ impl Certificates {
     pub(crate) fn tcp(&self) -> Result<Arc<ServerConfig>, Error> {
         let mut config = self.config(rustls::ALL_VERSIONS)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        if self.0.challenges.is_some() {
+            config.alpn_protocols.push(ACME_TLS.to_vec());
+        }
         config.ticketer = crypto::ring::Ticketer::new()?;
         Ok(Arc::new(config))
     }
@@ -139,6 +156,11 @@ impl Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if let Some(challenges) = &self.0.challenges
+            && is_challenge(&client)
+        {
+            return challenges.certificate(client.server_name()?);
+        }
         let name = client.server_name().and_then(|name| ServerName::try_from(name.to_owned()).ok());
         self.serving(|identities| {
             let asked = name.and_then(|name| identities.iter().find(|identity| is_good_for(identity, &name)));
@@ -167,7 +189,18 @@ impl Source {
                 }
                 Ok(files)
             }
+            Self::Expected(files, _) => Ok(files.iter().map(|file| PemFiles { certificate: file.clone(), key: file.clone() }).collect()),
         }
+    }
+
+    /// What is in the files.
+    fn read(&self, files: &[PemFiles]) -> Result<Vec<Identity>, Error> {
+        let Self::Expected(_, meanwhile) = self else { return files.iter().map(read).collect() };
+        let mut come: Vec<Identity> = files.iter().filter_map(|files| read(files).ok()).collect();
+        if come.is_empty() {
+            come.push(meanwhile.clone());
+        }
+        Ok(come)
     }
 }
 
@@ -189,15 +222,10 @@ fn pairs(folder: &Path) -> io::Result<Vec<PemFiles>> {
     Ok(pairs)
 }
 
-fn read(files: &[PemFiles]) -> Result<Vec<Identity>, Error> {
-    files
-        .iter()
-        .map(|files| {
-            let identity = Identity::from_pem_files(&files.certificate, &files.key)?;
-            identity.check_dates(&files.certificate)?;
-            Ok(identity)
-        })
-        .collect()
+fn read(files: &PemFiles) -> Result<Identity, Error> {
+    let identity = Identity::from_pem_files(&files.certificate, &files.key)?;
+    identity.check_dates(&files.certificate)?;
+    Ok(identity)
 }
 
 fn stamps(files: &[PemFiles]) -> Vec<Stamp> {

@@ -1,10 +1,9 @@
 //! The certificate for a machine that has none: good for development, for tests, and for WebTransport by hash.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
+    fs, io,
     net::{Ipv4Addr, Ipv6Addr},
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
@@ -19,6 +18,7 @@ use rustls::{
 use time::OffsetDateTime;
 
 use super::{Error, Identity, tls::provider};
+use crate::storage::{Readers, replace};
 
 /// Browsers take a certificate by its hash only when it is ECDSA and lives no longer than two weeks (W3C WebTransport, section
 /// "custom certificate requirements"); the hour before now is for clocks that are a little behind.
@@ -49,8 +49,9 @@ impl Identity {
         }
         fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder, source })?;
         let (certificate, secret) = make(OffsetDateTime::now_utc())?;
-        replace(&key, &secret, true)?;
-        replace(&chain, &certificate, false)?;
+        for (path, text, readers) in [(&key, secret, Readers::Owner), (&chain, certificate, Readers::All)] {
+            replace(path, text.as_bytes(), readers).map_err(|source| Error::File { path: path.clone(), source })?;
+        }
         Self::from_pem_files(&chain, &key)
     }
 
@@ -82,31 +83,6 @@ fn make(now: OffsetDateTime) -> Result<(String, String), Error> {
     params.not_before = now - CLOCK_SKEW;
     params.not_after = now - CLOCK_SKEW + LIFETIME;
     Ok((params.self_signed(&key)?.pem(), key.serialize_pem()))
-}
-
-/// Writes beside the file and renames, so that a reader finds the old or the new one, whole.
-fn replace(path: &Path, text: &str, secret: bool) -> Result<(), Error> {
-    let beside = PathBuf::from(format!("{}.new", path.display()));
-    let write = || -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        if secret {
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        }
-        // What a killed run left would keep its own permissions.
-        match fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = options.open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, path)
-    };
-    #[cfg(not(unix))]
-    let _ = secret;
-    write().map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

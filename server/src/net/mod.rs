@@ -20,6 +20,7 @@
 //! | `address`, `bind` | where to listen; sockets all together or not at all |
 //! | `tls`, `dev_certificate` | a certificate and its key; one that is made when there is none |
 //! | `certificates` | those of a server: by name, for TCP and QUIC, exchanged while it serves |
+//! | `challenges` | what shows an authority of ACME that a name is ours |
 //! | `answer`, `measured` | what holds for a request on every transport |
 //! | `gate`, `pace` | how many may come in; clients that do not keep up |
 //! | `activity`, `drain` | closing what is idle; stopping |
@@ -32,6 +33,7 @@ mod address;
 mod answer;
 mod bind;
 mod certificates;
+mod challenges;
 pub mod client;
 mod dev_certificate;
 mod drain;
@@ -49,6 +51,7 @@ pub use address::{Address, AddressError};
 pub use answer::{Peer, Service};
 pub use bind::Transport;
 pub use certificates::{Certificates, PemFiles};
+pub use challenges::{Challenges, Shown};
 pub use error::Error;
 pub(crate) use gate::Gate;
 pub use listeners::{Listeners, listen};

@@ -20,6 +20,7 @@ use super::{
     Settings,
     activity::Activity,
     answer::{Peer, Service, answer},
+    challenges::ACME_TLS,
     drain::Drain,
     gate::{Gate, Place},
     pace::{PACE, Pace},
@@ -165,7 +166,11 @@ impl<S: Service> Shared<S> {
         };
         drop(handshaking);
         // Known by ALPN, so a client that then says nothing waits under the header timeout of its protocol.
-        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let protocol = stream.get_ref().1.alpn_protocol();
+        if protocol == Some(ACME_TLS) {
+            return; // an authority has seen what it came for
+        }
+        let http2 = protocol == Some(b"h2");
         let _open = self.gate.metrics.connection(if http2 { Link::Http2 } else { Link::Http1 });
         self.http(if http2 { &self.http2 } else { &self.http1 }, stream, Peer { address, secure: true }, drain).await;
     }

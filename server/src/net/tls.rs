@@ -1,7 +1,8 @@
 //! A certificate with its key; one provider of cryptography (ring).
 
 use std::{
-    fs,
+    fmt, fs,
+    ops::Range,
     path::Path,
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
@@ -73,33 +74,54 @@ impl Identity {
         Arc::clone(&self.key)
     }
 
+    /// From when until when the server's own certificate is valid, in seconds since 1970.
+    ///
+    /// # Errors
+    /// The certificate cannot be parsed.
+    pub fn validity(&self) -> Result<Range<u64>, Error> {
+        validity(self.certificate())
+    }
+
     /// Whether each certificate of the chain, which came from `path`, is valid now.
     pub(super) fn check_dates(&self, path: &Path) -> Result<(), Error> {
-        let now = UnixTime::now();
+        let now = UnixTime::now().as_secs();
         let bad = |reason: String| Err(Error::Pem { path: path.to_owned(), reason });
         for certificate in &self.key.cert {
-            // A verifier looks at the dates before it looks for whom it trusts, which here is only to be somebody.
-            let mut roots = RootCertStore::empty();
-            roots.add(certificate.clone())?;
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider()).build();
-            let verifier = verifier.map_err(|error| rustls::Error::General(error.to_string()))?;
-            let name = ServerName::try_from("localhost").map_err(|error| rustls::Error::General(error.to_string()))?;
-            match verifier.verify_server_cert(certificate, &[], &name, &[], now) {
-                Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
-                    return bad(format!("the certificate expired on {}: renew it", date(not_after)));
-                }
-                Err(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => {
-                    return bad(format!("the certificate is not valid before {}: is the clock right?", date(not_before)));
-                }
-                _ => {}
+            let Range { start, end } = validity(certificate)?;
+            if now >= end {
+                return bad(format!("the certificate expired on {}: renew it", date(end)));
+            }
+            if now < start {
+                return bad(format!("the certificate is not valid before {}: is the clock right?", date(start)));
             }
         }
         Ok(())
     }
 }
 
-fn date(time: UnixTime) -> String {
-    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(time.as_secs()))
+/// The dates of a certificate, as a verifier tells them that is asked about long ago and about times far off: it looks at them before
+/// it looks for whom it trusts, which here is only to be somebody.
+fn validity(certificate: &CertificateDer<'static>) -> Result<Range<u64>, Error> {
+    const FAR: u64 = 1 << 40;
+    let general = |error: &dyn fmt::Display| rustls::Error::General(error.to_string());
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone())?;
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider()).build().map_err(|error| general(&error))?;
+    let name = ServerName::try_from("localhost").map_err(|error| general(&error))?;
+    let judged = |at: u64| verifier.verify_server_cert(certificate, &[], &name, &[], UnixTime::since_unix_epoch(Duration::from_secs(at)));
+    let start = match judged(0) {
+        Err(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => not_before.as_secs(),
+        _ => 0,
+    };
+    let end = match judged(FAR) {
+        Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => not_after.as_secs(),
+        _ => FAR,
+    };
+    Ok(start..end)
+}
+
+fn date(seconds: u64) -> String {
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
 /// The only provider, named wherever one is needed so that no process-wide default matters.

@@ -5,9 +5,11 @@ mod gather;
 mod kept;
 mod payload;
 mod recording;
+mod replace;
 
 pub use file::{Identity, SourceFile, is_media, is_text};
 pub use gather::{Piece, gather};
 pub use kept::{Kept, KeptPart, KeptRendition, KeptSegment};
 pub use payload::read_payload;
 pub use recording::{Entry, Extent, Form, Opening, Recorder};
+pub use replace::{Readers, replace};

@@ -36,6 +36,8 @@ pub const FFMPEG: Need =
 pub const CHROMIUM: Need = Need { name: "chromium", ready: || on_path("chromium").is_some(), source: Source::Debian("chromium") };
 /// For checking manifests against their schema.
 pub const XMLLINT: Need = Need { name: "xmllint", ready: || on_path("xmllint").is_some(), source: Source::Debian("libxml2-utils") };
+/// For the tests of certificates: the test server of Let's Encrypt.
+pub const PEBBLE: Need = Need { name: "pebble", ready: || on_path("pebble").is_some(), source: Source::Debian("pebble") };
 /// For the format check.
 pub const RUSTFMT: Need = Need { name: "rustfmt", ready: || cargo_has("fmt"), source: Source::User("`rustup component add rustfmt`") };
 /// For the lints.

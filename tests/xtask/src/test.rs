@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::needs::{self, CHROMIUM, CLIPPY, FFMPEG, NODE, RUSTFMT, XMLLINT};
+use crate::needs::{self, CHROMIUM, CLIPPY, FFMPEG, NODE, PEBBLE, RUSTFMT, XMLLINT};
 use crate::node::Package;
 use crate::run::{Step, answer, cargo_program, on_ci};
 use crate::{place, wasm, web};
@@ -12,7 +12,7 @@ const BROWSER: Package = Package { name: "tests/browser" };
 
 /// Makes sure of every tool and module the tests use.
 pub fn set_up() -> Result<wasm::Tools> {
-    let tools = wasm::ensure_tools(&[NODE, FFMPEG, CHROMIUM, XMLLINT, RUSTFMT, CLIPPY])?;
+    let tools = wasm::ensure_tools(&[NODE, FFMPEG, CHROMIUM, XMLLINT, PEBBLE, RUSTFMT, CLIPPY])?;
     for package in [wasm::PACKAGE, web::WEB, BROWSER] {
         if package.exists() {
             package.install()?;
