@@ -9,6 +9,7 @@ use anyhow::Result;
 
 mod demo;
 mod fuzz;
+mod interop;
 mod needs;
 mod node;
 mod place;

@@ -38,6 +38,14 @@ pub const CHROMIUM: Need = Need { name: "chromium", ready: || on_path("chromium"
 pub const XMLLINT: Need = Need { name: "xmllint", ready: || on_path("xmllint").is_some(), source: Source::Debian("libxml2-utils") };
 /// For the tests of certificates: the test server of Let's Encrypt.
 pub const PEBBLE: Need = Need { name: "pebble", ready: || on_path("pebble").is_some(), source: Source::Debian("pebble") };
+/// For the tests with other makers' clients.
+pub const NGTCP2: Need = Need { name: "gtlsclient", ready: || on_path("gtlsclient").is_some(), source: Source::Debian("ngtcp2-client") };
+/// For the same.
+pub const PYTHON: Need = Need {
+    name: "python3 with venv",
+    ready: || answer("python3", &["-c", "import venv, ensurepip"]).is_some(),
+    source: Source::Debian("python3-venv"),
+};
 /// For the format check.
 pub const RUSTFMT: Need = Need { name: "rustfmt", ready: || cargo_has("fmt"), source: Source::User("`rustup component add rustfmt`") };
 /// For the lints.

@@ -20,13 +20,22 @@ pub fn logs() -> PathBuf {
     target().join("xtask/logs")
 }
 
-/// What is costly to make and the same for every clone: the toolchain for wasm32.
+/// The toolchain for wasm32.
 pub fn wasm_cache() -> PathBuf {
+    cache().join("wasm-toolchain")
+}
+
+/// The clients of other makers that are written in Python.
+pub fn interop_cache() -> PathBuf {
+    cache().join("interop")
+}
+
+/// What is costly to make and the same for every clone.
+fn cache() -> PathBuf {
     let of_user = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     of_user("XDG_CACHE_HOME")
         .or_else(|| of_user("HOME").map(|home| home.join(".cache")))
         .map_or_else(|| target().join("xtask/cache"), |cache| cache.join("reelway"))
-        .join("wasm-toolchain")
 }
 
 /// The first file of that name on PATH that exists.

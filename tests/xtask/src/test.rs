@@ -2,22 +2,23 @@
 
 use anyhow::Result;
 
-use crate::needs::{self, CHROMIUM, CLIPPY, FFMPEG, NODE, PEBBLE, RUSTFMT, XMLLINT};
+use crate::needs::{self, CHROMIUM, CLIPPY, FFMPEG, NGTCP2, NODE, PEBBLE, PYTHON, RUSTFMT, XMLLINT};
 use crate::node::Package;
 use crate::run::{Step, answer, cargo_program, on_ci};
-use crate::{place, wasm, web};
+use crate::{interop, place, wasm, web};
 
 /// The browser tests.
 const BROWSER: Package = Package { name: "tests/browser" };
 
 /// Makes sure of every tool and module the tests use.
 pub fn set_up() -> Result<wasm::Tools> {
-    let tools = wasm::ensure_tools(&[NODE, FFMPEG, CHROMIUM, XMLLINT, PEBBLE, RUSTFMT, CLIPPY])?;
+    let tools = wasm::ensure_tools(&[NODE, FFMPEG, CHROMIUM, XMLLINT, PEBBLE, NGTCP2, PYTHON, RUSTFMT, CLIPPY])?;
     for package in [wasm::PACKAGE, web::WEB, BROWSER] {
         if package.exists() {
             package.install()?;
         }
     }
+    interop::install()?;
     Ok(tools)
 }
 
@@ -68,7 +69,8 @@ fn rust_tests(filter: &[&str]) -> Result<()> {
     }
     let nextest = answer(cargo_program(), &["nextest", "--version"]).is_some();
     let run: &[&str] = if nextest { &["nextest", "run", "--workspace"] } else { &["test", "--workspace", "--lib", "--bins", "--tests"] };
-    cargo("Rust tests").args(run).args(filter).shown()
+    let step = cargo("Rust tests").args(run).args(filter);
+    if interop::is_ready() { step.env("REELWAY_INTEROP", interop::python()).shown() } else { step.shown() }
 }
 
 /// Runs the script of that name in those of the npm packages that have it. What needs no server is in `check`.
