@@ -9,6 +9,7 @@ use std::{
 use percent_encoding::percent_decode_str;
 
 use super::{Metrics, Protocol, STATUSES, add, kind};
+use crate::http::{Cmcd, Format, ObjectType, StreamType};
 
 /// The target of the events of the access log.
 pub const ACCESS_LOG: &str = "reelway::access";
@@ -34,6 +35,8 @@ struct Line {
     peer: SocketAddr,
     method: String,
     path: String,
+    /// What the player told of itself.
+    cmcd: Cmcd,
 }
 
 impl Record {
@@ -46,6 +49,7 @@ impl Record {
             peer,
             method: request.method().to_string(),
             path: without_secrets(path),
+            cmcd: Cmcd::of(request.uri(), request.headers()).unwrap_or_default(),
         });
         Self {
             metrics: Arc::clone(metrics),
@@ -91,7 +95,7 @@ impl Drop for Record {
             }
             None => add(&self.metrics.abandoned[protocol], 1),
         }
-        if let Some(Line { peer, method, path }) = &self.line {
+        if let Some(Line { peer, method, path, cmcd }) = &self.line {
             tracing::info!(
                 target: ACCESS_LOG,
                 %peer,
@@ -103,6 +107,21 @@ impl Drop for Record {
                 whole = self.whole,
                 first_byte_us = u64::try_from(first_byte.as_micros()).unwrap_or(u64::MAX),
                 total_us = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+                cmcd.sid = cmcd.session,
+                cmcd.cid = cmcd.content,
+                cmcd.sf = cmcd.format.map(Format::token),
+                cmcd.st = cmcd.stream.map(StreamType::token),
+                cmcd.ot = cmcd.object.map(ObjectType::token),
+                cmcd.br = cmcd.bitrate,
+                cmcd.tb = cmcd.top_bitrate,
+                cmcd.d = cmcd.duration,
+                cmcd.bl = cmcd.buffer,
+                cmcd.dl = cmcd.deadline,
+                cmcd.mtp = cmcd.throughput,
+                cmcd.rtp = cmcd.sufficient,
+                cmcd.pr = cmcd.rate.map(|thousandths| f64::from(thousandths) / 1000.0),
+                cmcd.bs = cmcd.starved.then_some(true),
+                cmcd.su = cmcd.startup.then_some(true),
             );
         }
     }
@@ -132,7 +151,35 @@ fn without_key(part: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Seek};
+
     use super::*;
+
+    #[test]
+    fn requests_are_logged_with_what_players_tell_and_without_their_query() {
+        let mut file = Arc::new(tempfile::tempfile().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_writer(Arc::clone(&file)).with_ansi(false).finish();
+        let uri = "/vod/a.mp4/v1/1.m4s?token=secret&CMCD=br%3D3200%2Cbs%2Cot%3Dv%2Cpr%3D1.5%2Csf%3Dh%2Csid%3D%22abc%22";
+        let request = http::Request::get(uri).body(()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            Record::begin(&Arc::default(), &request, ([192, 0, 2, 1], 4433).into()).answered(http::StatusCode::NOT_FOUND);
+        });
+        let mut text = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        for told in [
+            "access: peer=192.0.2.1:4433 method=\"GET\" path=\"/vod/a.mp4/v1/1.m4s\" protocol=\"http/1.1\" status=404 bytes=0",
+            " cmcd.sid=\"abc\"",
+            " cmcd.sf=\"h\"",
+            " cmcd.ot=\"v\"",
+            " cmcd.br=3200",
+            " cmcd.pr=1.5",
+            " cmcd.bs=true",
+        ] {
+            assert!(text.contains(told), "{told} is not in {text}");
+        }
+        assert!(!text.contains("secret") && !text.contains("cmcd.su"), "{text}");
+    }
 
     #[test]
     fn secrets_are_not_shown() {

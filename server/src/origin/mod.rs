@@ -15,16 +15,12 @@ mod watch;
 
 use std::{path::Path, sync::Arc};
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use tokio::{sync::Mutex, task::spawn_blocking};
-use tracing::Level;
 
 use crate::{
     auth::Secret,
-    http::{
-        AssetPath, Cmcd, Coding, Format, Handler, ObjectType, Representation, Request, Resource, Response, StreamType, VodPart, options,
-        problem, respond,
-    },
+    http::{AssetPath, Coding, Handler, Representation, Request, Resource, Response, VodPart, options, problem, respond},
     live::Streams,
 };
 pub use api::ServerInfo;
@@ -218,42 +214,8 @@ impl Handler for Origin {
             _ => self.answer(&parts.method, &parts.headers, &parts.uri).await,
         };
         share(response.headers_mut());
-        log(&parts, &response);
         response
     }
-}
-
-/// Where requests are logged, one event each, when a filter asks for it: `RUST_LOG=access=info`.
-const ACCESS: &str = "access";
-
-/// Logs a request with what the player tells of itself (CTA-5004). Queries stay out, and so do tokens that may be in them.
-pub(crate) fn log(request: &Parts, response: &Response) {
-    if !tracing::enabled!(target: ACCESS, Level::INFO) {
-        return;
-    }
-    let cmcd = Cmcd::of(&request.uri, &request.headers).unwrap_or_default();
-    tracing::info!(
-        target: ACCESS,
-        method = request.method.as_str(),
-        path = request.uri.path(),
-        status = response.status().as_u16(),
-        length = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()),
-        cmcd.sid = cmcd.session,
-        cmcd.cid = cmcd.content,
-        cmcd.sf = cmcd.format.map(Format::token),
-        cmcd.st = cmcd.stream.map(StreamType::token),
-        cmcd.ot = cmcd.object.map(ObjectType::token),
-        cmcd.br = cmcd.bitrate,
-        cmcd.tb = cmcd.top_bitrate,
-        cmcd.d = cmcd.duration,
-        cmcd.bl = cmcd.buffer,
-        cmcd.dl = cmcd.deadline,
-        cmcd.mtp = cmcd.throughput,
-        cmcd.rtp = cmcd.sufficient,
-        cmcd.pr = cmcd.rate.map(|thousandths| f64::from(thousandths) / 1000.0),
-        cmcd.bs = cmcd.starved.then_some(true),
-        cmcd.su = cmcd.startup.then_some(true),
-    );
 }
 
 fn not_found() -> Response {
@@ -267,35 +229,4 @@ pub(crate) fn share(headers: &mut HeaderMap) {
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     headers.insert("timing-allow-origin", HeaderValue::from_static("*"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{Read, Seek};
-
-    use super::*;
-
-    #[test]
-    fn requests_are_logged_with_what_players_tell_and_without_their_query() {
-        let mut file = Arc::new(tempfile::tempfile().unwrap());
-        let subscriber = tracing_subscriber::fmt().with_writer(Arc::clone(&file)).with_ansi(false).finish();
-        let uri = "/vod/a.mp4/v1/1.m4s?token=secret&CMCD=br%3D3200%2Cbs%2Cot%3Dv%2Cpr%3D1.5%2Csf%3Dh%2Csid%3D%22abc%22";
-        let request = http::Request::get(uri).body(()).unwrap().into_parts().0;
-        tracing::subscriber::with_default(subscriber, || log(&request, &not_found()));
-        let mut text = String::new();
-        file.rewind().unwrap();
-        file.read_to_string(&mut text).unwrap();
-        for told in [
-            "access: method=\"GET\" path=\"/vod/a.mp4/v1/1.m4s\" status=404 length=",
-            " cmcd.sid=\"abc\"",
-            " cmcd.sf=\"h\"",
-            " cmcd.ot=\"v\"",
-            " cmcd.br=3200",
-            " cmcd.pr=1.5",
-            " cmcd.bs=true",
-        ] {
-            assert!(text.contains(told), "{told} is not in {text}");
-        }
-        assert!(!text.contains("secret") && !text.contains("cmcd.su"), "{text}");
-    }
 }

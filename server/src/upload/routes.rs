@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     http::{Handler, Request, RequestBody, Resource, Response, options, problem, respond},
-    origin::{log, share},
+    origin::share,
 };
 
 /// Where uploads are announced.
@@ -152,7 +152,6 @@ impl Handler for Arc<Uploads> {
         let answer = self.answer(&parts, body).await;
         let mut response = answer.unwrap_or_else(|Refusal(status, detail)| problem(status, &detail));
         share(response.headers_mut());
-        log(&parts, &response);
         response
     }
 }
