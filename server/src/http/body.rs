@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    fs::File,
     future::Future,
     io,
     pin::Pin,
@@ -14,15 +15,16 @@ use http_body::{Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Content, content::Part};
-use crate::storage::{Piece, gather};
+use crate::storage::{Piece, gather, gather_cached};
 
-/// Bytes read at a time: a viewer holds at most this much, and larger windows save nothing that can be measured.
-const WINDOW: u64 = 256 << 10;
+/// Bytes read at a time: a viewer that has stopped reading holds this much, and larger windows save nothing that can be measured.
+const WINDOW: u64 = 128 << 10;
 
 /// The body of a response.
 ///
-/// Files are read on threads of their own, so that a slow disk holds up nobody else. A file that is no longer what its index describes,
-/// or ends early, is an error in the middle of the body: the transports reset the response, so it never passes for a whole one.
+/// What the system has in memory is read at once. For what it has not, there are threads of their own, so that a slow disk holds up
+/// nobody else. A file that is no longer what its index describes, or ends early, is an error in the middle of the body: the transports
+/// reset the response, so it never passes for a whole one.
 pub struct Body(Kind);
 
 enum Kind {
@@ -34,7 +36,7 @@ enum Kind {
 #[derive(Default)]
 struct Stored {
     rest: Content,
-    reading: Option<JoinHandle<io::Result<(Bytes, Content)>>>,
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
 impl Body {
@@ -100,6 +102,21 @@ impl http_body::Body for Body {
 }
 
 impl Stored {
+    fn poll_window(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let Some(reading) = &mut self.reading else {
+            let window = self.rest.take(WINDOW);
+            match read(&window, |file, pieces| gather_cached(file, pieces)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read),
+            }
+            self.reading = Some(spawn_blocking(move || read(&window, |file, pieces| gather(file, pieces))));
+            return self.poll_window(context);
+        };
+        let read = ready!(Pin::new(reading).poll(context)).map_err(io::Error::other).flatten();
+        self.reading = None;
+        Poll::Ready(read)
+    }
+
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.reading.is_none() {
             if self.rest.is_empty() {
@@ -110,22 +127,17 @@ impl Stored {
             {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
-            let content = std::mem::take(&mut self.rest);
-            self.reading = Some(spawn_blocking(move || read_window(content)));
         }
-        let Some(reading) = self.reading.as_mut() else { return Poll::Ready(None) };
-        let read = ready!(Pin::new(reading).poll(context)).map_err(io::Error::other).flatten();
-        self.reading = None;
-        Poll::Ready(Some(read.map(|(bytes, rest)| {
-            self.rest = rest;
-            Frame::data(bytes)
-        })))
+        let read = ready!(self.poll_window(context));
+        if read.is_err() {
+            self.rest = Content::default();
+        }
+        Poll::Ready(Some(read.map(Frame::data)))
     }
 }
 
-/// Reads the first window of `content`; gives it and what is left.
-fn read_window(mut content: Content) -> io::Result<(Bytes, Content)> {
-    let window = content.take(WINDOW);
+/// Reads `window` by way of `gather`.
+fn read(window: &Content, gather: fn(&File, Vec<Piece<'_>>) -> io::Result<()>) -> io::Result<Bytes> {
     let mut bytes = vec![0; usize::try_from(window.len()).map_err(io::Error::other)?];
     let mut free = bytes.as_mut_slice();
     let mut pieces = Vec::with_capacity(window.parts().len());
@@ -146,5 +158,5 @@ fn read_window(mut content: Content) -> io::Result<(Bytes, Content)> {
         gather(source.file(), pieces)?;
         source.check()?;
     }
-    Ok((bytes.into(), content))
+    Ok(bytes.into())
 }

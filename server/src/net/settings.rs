@@ -13,7 +13,8 @@ use std::time::Duration;
 /// | an idle HTTP/3 connection; with TLS on TCP less | 40 KiB | 320 MiB at [`max_connections`](Self::max_connections) |
 /// | written over QUIC and not yet acknowledged | 64 KiB, and up to [`send_window`](Self::send_window) as its path takes more | all beyond 64 KiB: [`send_total`](Self::send_total), 128 MiB |
 /// | written over HTTP/2 and not yet taken | 128 KiB a stream | with the piece of each response, below |
-/// | the piece that each response waits with | 256 KiB a request, where the handler made it | 256 KiB x [`max_requests`](Self::max_requests), reached only by so many requests for different files that all stall within [`write_timeout`](Self::write_timeout) |
+/// | the piece that each response waits with | 128 KiB a request, where the handler made it | 128 KiB x [`max_requests`](Self::max_requests), reached only by so many requests for different files that all stall within [`write_timeout`](Self::write_timeout) |
+/// | bursts of QUIC packets that are gathered | | 1 MiB a UDP socket |
 /// | received and not yet read ([`receive_window`](Self::receive_window)) | 1 MiB | |
 /// | header sections on the way ([`max_header_bytes`](Self::max_header_bytes) x [`max_streams`](Self::max_streams)) | within `receive_window` | for [`header_timeout`](Self::header_timeout) |
 /// | handshakes ([`max_handshakes`](Self::max_handshakes)) | some 50 KiB | 50 MiB, and 8 MiB for those not yet looked at |
@@ -30,8 +31,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// A QUIC connection from which no packet came for this long is gone (RFC 9000 section 10.1). Default 30 s.
     pub quic_idle_timeout: Duration,
-    /// Time for a client to take a piece of a response: what the handler gave at once, 256 KiB of a file. What is not taken is reset,
-    /// over HTTP/1.1 with its connection. So 8.7 kB/s is the least rate of a download. Default 30 s.
+    /// Time for a client to take a piece of a response: what the handler gave at once, 128 KiB of a file. What is not taken is reset,
+    /// over HTTP/1.1 with its connection. So 4.4 kB/s is the least rate of a download. Default 30 s.
     pub write_timeout: Duration,
     /// Least rate of a request body, in bytes a second over each [`body_window`](Self::body_window) in which its handler waits for
     /// it. Default 1024.

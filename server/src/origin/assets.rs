@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fs::File,
     io::{
         self,
         ErrorKind::{InvalidInput, NotFound, PermissionDenied},
@@ -200,6 +201,15 @@ impl Assets {
         self.within(path, |dir, path| SourceFile::new(dir.open_with(path, &options)?.into_std()))
     }
 
+    /// The same if it can be had without waiting for a disk: `None` where the system must look there for a name, or where there is no such
+    /// file, which [`file`](Self::file) then tells.
+    pub fn file_at_hand(&self, path: &AssetPath) -> Option<SourceFile> {
+        if self.recordings.is_some() && path.below("live").is_some() {
+            return None;
+        }
+        SourceFile::new(open_at_hand(self.root()?.0, &path.to_path())?).ok()
+    }
+
     /// Does `work` in the folder that `path` is in: that of the recordings, if it is there, else that of the media.
     fn within<T>(&self, path: &AssetPath, work: impl Fn(&Dir, &Path) -> io::Result<T>) -> io::Result<T> {
         if let Some((folder, rest)) = self.recordings.as_ref().zip(path.below("live"))
@@ -284,6 +294,21 @@ impl Assets {
         }
         Ok(())
     }
+}
+
+/// Opens a file below `root` if all that its path names is in memory.
+#[cfg(target_os = "linux")]
+fn open_at_hand(root: &Dir, path: &Path) -> Option<File> {
+    use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::CACHED;
+    openat2(root, path, flags, Mode::empty(), resolve).ok().map(File::from)
+}
+
+/// Other systems do not tell.
+#[cfg(not(target_os = "linux"))]
+fn open_at_hand(_: &Dir, _: &Path) -> Option<File> {
+    None
 }
 
 /// Reads the indexes of files, which messages call `names`, and makes one presentation of them. A text that cannot be read is left out.

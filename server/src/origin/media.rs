@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{Fault, assets::Assets};
-use crate::http::{AssetPath, Content, Representation};
+use crate::{
+    http::{AssetPath, Content, Representation},
+    storage::SourceFile,
+};
 
 /// As urgent as the segments of video (RFC 9218 4.1).
 const URGENCY: u8 = 4;
@@ -12,9 +15,20 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath) -> Result<Representat
     if assets.keys().is_encrypted(path) {
         return Err(Fault::NotFound);
     }
-    let source = assets.file(path)?;
+    Ok(of(path, assets.file(path)?))
+}
+
+/// The same without waiting for a disk, if that can be.
+pub(super) fn represent_at_hand(assets: &Assets, path: &AssetPath) -> Option<Representation> {
+    if assets.keys().is_encrypted(path) {
+        return None;
+    }
+    Some(of(path, assets.file_at_hand(path)?))
+}
+
+fn of(path: &AssetPath, source: SourceFile) -> Representation {
     let identity = source.identity();
-    Ok(Representation {
+    Representation {
         content: Content::from_file(Arc::new(source)),
         coding: None,
         media_type: media_type(path.file_name()),
@@ -23,7 +37,7 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath) -> Result<Representat
         modified: Some(identity.modified_seconds()),
         urgency: Some(URGENCY),
         cmsd: None,
-    })
+    }
 }
 
 /// By the extension of a file name; it is what the owner says that the file is.

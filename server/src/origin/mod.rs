@@ -162,7 +162,10 @@ impl Origin {
             Resource::ApiDescription => Ok(api::description(preferred)),
             // Of a live stream there is more to say than a representation does; encoders and jobs are answered elsewhere.
             Resource::Live(..) | Resource::Ingest(_) | Resource::ApiJobs(_) | Resource::ApiStream(_) => Err(Fault::NotFound),
-            Resource::Media(path) => blocking(move || media::represent(&assets, &path)).await,
+            Resource::Media(path) => match media::represent_at_hand(&assets, &path) {
+                Some(representation) => Ok(representation),
+                None => blocking(move || media::represent(&assets, &path)).await,
+            },
             Resource::Vod(path, part) => blocking(move || vod::represent(&assets, &path, &part, preferred)).await,
         }
     }

@@ -6,12 +6,11 @@ use std::{
     ops::Range,
 };
 
+use rustix::io::{Errno, ReadWriteFlags};
+
 /// Ranges nearer to each other than this are read by one call, what lies between them into a buffer that nobody looks at: copying so
 /// few bytes costs less than another call.
 const GAP: u64 = 4 << 10;
-
-/// Room for gaps without an allocation.
-const SCRATCH: usize = 16 << 10;
 
 /// The most slices of one call (IOV_MAX of Linux).
 const SLICES: usize = 1024;
@@ -34,7 +33,20 @@ impl Piece<'_> {
 /// Fills every piece from `file`. Pieces are in ascending order of their offsets. The end of the file before the end of a piece is an
 /// error of kind [`io::ErrorKind::UnexpectedEof`].
 pub fn gather<'a>(file: &File, pieces: impl IntoIterator<Item = Piece<'a>>) -> io::Result<()> {
-    let mut scratch = [0u8; SCRATCH];
+    fill(file, pieces, ReadWriteFlags::empty())
+}
+
+/// The same without waiting for a disk: an error of kind [`io::ErrorKind::WouldBlock`] where the system has not all of it in memory,
+/// or cannot tell.
+pub fn gather_cached<'a>(file: &File, pieces: impl IntoIterator<Item = Piece<'a>>) -> io::Result<()> {
+    fill(file, pieces, ReadWriteFlags::NOWAIT).map_err(|error| match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::OPNOTSUPP) => io::ErrorKind::WouldBlock.into(),
+        _ => error,
+    })
+}
+
+fn fill<'a>(file: &File, pieces: impl IntoIterator<Item = Piece<'a>>, flags: ReadWriteFlags) -> io::Result<()> {
+    let mut scratch = Vec::new();
     let mut pieces = pieces.into_iter().peekable();
     let mut run: Vec<Piece<'a>> = Vec::new();
     while let Some(piece) = pieces.next() {
@@ -42,7 +54,7 @@ pub fn gather<'a>(file: &File, pieces: impl IntoIterator<Item = Piece<'a>>) -> i
         run.push(piece);
         let next = pieces.peek().map(|next| next.offset);
         if run.len() * 2 >= SLICES || next.is_none_or(|next| next < end || next - end > GAP) {
-            read_run(file, &mut run, &mut scratch)?;
+            read_run(file, &mut run, &mut scratch, flags)?;
             run.clear();
         }
     }
@@ -50,7 +62,7 @@ pub fn gather<'a>(file: &File, pieces: impl IntoIterator<Item = Piece<'a>>) -> i
 }
 
 /// Reads pieces that follow each other with small gaps.
-fn read_run(file: &File, run: &mut [Piece<'_>], scratch: &mut [u8]) -> io::Result<()> {
+fn read_run(file: &File, run: &mut [Piece<'_>], scratch: &mut Vec<u8>, flags: ReadWriteFlags) -> io::Result<()> {
     let Some(mut offset) = run.first().map(|piece| piece.offset) else { return Ok(()) };
     let gaps: Vec<usize> = run
         .windows(2)
@@ -60,15 +72,12 @@ fn read_run(file: &File, run: &mut [Piece<'_>], scratch: &mut [u8]) -> io::Resul
         })
         .chain([0])
         .collect();
-    // A slice cannot be lent twice at once: each gap gets a stretch of its own, of at most the whole scratch space.
-    let longest = gaps.iter().sum::<usize>();
-    let mut larger;
-    let mut scratch = if longest <= scratch.len() {
-        scratch
-    } else {
-        larger = vec![0; longest];
-        &mut larger
-    };
+    // A slice cannot be lent twice at once: each gap gets a stretch of its own.
+    let needed = gaps.iter().sum::<usize>();
+    if scratch.len() < needed {
+        scratch.resize(needed, 0);
+    }
+    let mut scratch = scratch.as_mut_slice();
     let mut slices = Vec::with_capacity(run.len() * 2);
     for (piece, gap) in run.iter_mut().zip(gaps) {
         slices.push(IoSliceMut::new(piece.target));
@@ -81,13 +90,15 @@ fn read_run(file: &File, run: &mut [Piece<'_>], scratch: &mut [u8]) -> io::Resul
     let mut slices = slices.as_mut_slice();
     IoSliceMut::advance_slices(&mut slices, 0); // empty ones at the front would read as the end of the file
     while !slices.is_empty() {
-        match rustix::io::preadv(file, slices, offset) {
+        match rustix::io::preadv2(file, slices, offset, flags) {
+            // Some kernels (Linux 5.9 and 5.10) say so of what is not in memory too.
+            Ok(0) if flags.contains(ReadWriteFlags::NOWAIT) => return Err(io::ErrorKind::WouldBlock.into()),
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => {
                 IoSliceMut::advance_slices(&mut slices, count);
                 offset += count as u64;
             }
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -109,8 +120,14 @@ mod tests {
         let mut targets: Vec<Vec<u8>> = ranges.iter().map(|range| vec![0; range.len()]).collect();
         let pieces = ranges.iter().zip(&mut targets).map(|(range, target)| Piece { offset: range.start as u64, target });
         gather(&file, pieces).unwrap();
-        for (range, target) in ranges.into_iter().zip(targets) {
-            assert_eq!(target, content[range.clone()], "{range:?}");
+        for (range, target) in ranges.into_iter().zip(&targets) {
+            assert_eq!(*target, content[range.clone()], "{range:?}");
+        }
+        // What was just written is in memory; a file system that cannot tell so says that it would wait.
+        let mut again = vec![0; content.len()];
+        match gather_cached(&file, [Piece { offset: 0, target: &mut again }]) {
+            Ok(()) => assert!(again == content),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
         }
     }
 

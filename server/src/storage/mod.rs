@@ -8,7 +8,7 @@ mod recording;
 mod replace;
 
 pub use file::{Identity, SourceFile, is_media, is_text};
-pub use gather::{Piece, gather};
+pub use gather::{Piece, gather, gather_cached};
 pub use kept::{Kept, KeptPart, KeptRendition, KeptSegment};
 pub use payload::read_payload;
 pub use recording::{Entry, Extent, Form, Opening, Recorder};
