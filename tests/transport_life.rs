@@ -5,16 +5,19 @@ mod support;
 
 use std::{
     net::{TcpListener, UdpSocket},
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Method, Request};
 use reelway::net::{Address, Error, Listeners, Settings, Transport};
-use support::{ALL, Protocol, Server, identity, receive, soon};
+use support::{ALL, BIG, H3, PATIENCE, Protocol, Server, content, identity, receive, soon};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    task::spawn_blocking,
 };
 
 #[tokio::test]
@@ -64,7 +67,7 @@ async fn a_handler_is_dropped_when_its_connection_closes() {
 
 #[tokio::test]
 async fn draining_lets_running_requests_end_and_takes_no_more() {
-    let server = Server::start(Settings { drain_timeout: support::PATIENCE, ..Settings::default() });
+    let server = Server::start(Settings { drain_timeout: PATIENCE, ..Settings::default() });
     let mut client = server.h3().await;
     let mut running = client.get("/late").await.unwrap();
     let draining = async {
@@ -89,9 +92,37 @@ async fn draining_lets_running_requests_end_and_takes_no_more() {
     server.ended().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn draining_spares_a_client_that_hears_nothing_for_a_while() {
+    let server = Server::start(Settings { drain_timeout: PATIENCE, ..Settings::default() });
+    let (address, identity) = (server.secure, server.identity.clone());
+    let (ready, is_ready) = mpsc::channel();
+    let (go, goes) = mpsc::channel::<()>();
+    // In a thread and a runtime of its own, which can be stopped.
+    let client = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut client = H3::connect(address, &identity).await;
+            let mut stream = client.get("/big").await.unwrap();
+            soon(stream.recv_response()).await.unwrap();
+            ready.send(()).unwrap();
+            goes.recv().unwrap();
+            content(&mut stream).await
+        })
+    });
+    soon(spawn_blocking(move || is_ready.recv())).await.unwrap().unwrap();
+    server.drain();
+    soon(async { while TcpStream::connect(server.plain).await.is_ok() {} }).await;
+    // The window is full of what is not acknowledged, and both GOAWAY frames are due.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    go.send(()).unwrap();
+    assert!(soon(spawn_blocking(|| client.join())).await.unwrap().unwrap().unwrap() == *BIG);
+    server.ended().await;
+}
+
 #[tokio::test]
 async fn a_request_rejected_while_draining_may_be_repeated_elsewhere() {
-    let server = Server::start(Settings { drain_timeout: support::PATIENCE, ..Settings::default() });
+    let server = Server::start(Settings { drain_timeout: PATIENCE, ..Settings::default() });
     let connection = server.quic().await;
     // GET https://localhost/late by hand: this client does not listen to GOAWAY.
     let head = [&[0x01, 0x14, 0, 0, 0xd1, 0xd7, 0x50, 9][..], b"localhost", &[0x51, 5], b"/late"].concat();
@@ -151,12 +182,12 @@ async fn draining_ends_in_bounded_time_whatever_runs() {
 
 #[tokio::test]
 async fn what_was_answered_before_draining_arrives_whole() {
-    let server = Server::start(Settings { drain_timeout: support::PATIENCE, ..Settings::default() });
+    let server = Server::start(Settings { drain_timeout: PATIENCE, ..Settings::default() });
     let mut client = server.h3().await;
     let mut big = client.get("/big").await.unwrap();
     server.alive(1).await;
     server.drain();
-    assert!(receive(&mut big).await.unwrap().1 == *support::BIG);
+    assert!(receive(&mut big).await.unwrap().1 == *BIG);
     server.ended().await;
 }
 

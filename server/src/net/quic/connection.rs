@@ -70,13 +70,17 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
                 }
             }
             end = drain.begun(), if phase == Phase::Serving => {
+                window.make_room();
                 phase = begin_to_end(&mut h3, &door, &connection, end).await;
             }
             () = sleep_until(idle_since + settings.idle_timeout), if phase == Phase::Serving && exchanges.is_empty() => {
                 phase = begin_to_end(&mut h3, &door, &connection, Instant::now() + FAREWELL).await;
             }
             () = sleep_until(phase.until()), if phase != Phase::Serving => match phase {
-                Phase::Refusing { end, .. } => phase = name_the_last(&mut h3, &door, end).await,
+                Phase::Refusing { end, .. } => {
+                    window.make_room();
+                    phase = name_the_last(&mut h3, &door, end).await;
+                }
                 _ => break,
             },
         }

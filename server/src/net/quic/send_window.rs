@@ -14,6 +14,9 @@ pub(super) const LEAST: usize = 64 << 10;
 /// What neither end can help on top of the round trip: acknowledgements are delayed, tasks wait for a processor.
 const TURNAROUND: Duration = Duration::from_millis(2);
 
+/// What a control frame may have beyond the window.
+const ROOM: usize = 1 << 10;
+
 /// What all connections together may have beyond [`LEAST`].
 #[derive(Debug)]
 pub(in crate::net) struct SendPool(AtomicUsize);
@@ -60,6 +63,12 @@ impl SendWindow {
         let most = usize::try_from(most).unwrap_or(usize::MAX).max(LEAST);
         connection.set_send_window(LEAST as u64);
         Self { connection, most, pool, state: Mutex::new(State { window: LEAST, taken: 0, since: Instant::now() }) }
+    }
+
+    /// Makes room for a control frame, although the client may have taken nothing for long.
+    pub fn make_room(&self) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.connection.set_send_window((state.window + ROOM) as u64);
     }
 
     /// The path has taken `bytes` more: quinn took them into the window, and the window moves by what is acknowledged.

@@ -1,6 +1,7 @@
 //! The streams as h3 sees them.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
 };
@@ -119,30 +120,32 @@ impl RecvStream for RequestStream {
 /// A unidirectional stream of ours: control, and the two that QPACK wants opened.
 pub(super) struct UniWriter {
     stream: quinn::SendStream,
-    writing: Option<WriteBuf<Bytes>>,
+    /// Frames that wait, in order: what announced one may have given up, and the next must not fail for that. All of them are small.
+    writing: VecDeque<WriteBuf<Bytes>>,
 }
 
 impl UniWriter {
     /// Writes to `stream`.
     pub fn new(stream: quinn::SendStream) -> Self {
-        Self { stream, writing: None }
+        Self { stream, writing: VecDeque::new() }
     }
 }
 
 impl SendStream<Bytes> for UniWriter {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
-        if let Some(bytes) = &mut self.writing {
+        while let Some(bytes) = self.writing.front_mut() {
             while bytes.has_remaining() {
                 let written = ready!(std::pin::Pin::new(&mut self.stream).poll_write(cx, bytes.chunk())).map_err(write_error)?;
                 bytes.advance(written);
             }
+            self.writing.pop_front();
         }
-        self.writing = None;
         Poll::Ready(Ok(()))
     }
 
     fn send_data<T: Into<WriteBuf<Bytes>>>(&mut self, data: T) -> Result<(), StreamErrorIncoming> {
-        begin_write(&mut self.writing, data.into())
+        self.writing.push_back(data.into());
+        Ok(())
     }
 
     fn poll_finish(&mut self, _: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
