@@ -7,6 +7,7 @@ use reelway_tests::{
     ffmpeg::{self, Packet, View},
     manifests,
     program::run,
+    schema::Schema,
 };
 
 /// H.264 of 10.4 s with B-frames and a key frame every `gop` frames of 40 ms, and AAC.
@@ -109,5 +110,59 @@ fn whole(playlist: &Path, source: &Path) -> Result<()> {
     };
     let (ours, theirs): (Vec<String>, Vec<String>) = (frames(playlist)?, frames(source)?);
     ensure!(ours == theirs && ours.len() == 260, "{} frames became {}", theirs.len(), ours.len());
+    Ok(())
+}
+
+/// DASH-IF Interoperability Points 3.2.9: the set of key frames names the set that it is of, keeps the schema, and its segments hold the key
+/// frames of the source, each until the next one, in either layout and encrypted too.
+#[test]
+fn key_frames_are_a_set_of_the_mpd() -> Result<()> {
+    if !ffmpeg::is_there("ffmpeg") || !ffmpeg::is_there("ffprobe") {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    clip(folder.path(), "48")?;
+    let keys = "{\"keys\": [{\"kid\": \"00112233445566778899aabbccddeeff\", \"key\": \"0f0e0d0c0b0a09080706050403020100\"}]}";
+    fs::write(folder.path().join("keys.json"), keys)?;
+    let schema = Schema::open(folder.path())?;
+    let source = key_frames(&folder.path().join("clip.mp4"))?;
+    for extra in [&[][..], &["--layout", "single-file"], &["--encrypt", "cenc", "--keys", "keys.json"]] {
+        let out = folder.path().join("out");
+        let ran = run(&[&["package", "clip.mp4", "-o", "out", "--dash-trick-modes"], extra].concat(), folder.path())?;
+        ensure!(ran.code == Some(0), "{ran:?}");
+        let verified = run(&["verify", "out"], folder.path())?;
+        ensure!(verified.code == Some(0), "{verified:?}");
+        if let Some(schema) = &schema {
+            schema.check(&out.join("manifest.mpd"))?;
+        }
+        let mpd = fs::read_to_string(out.join("manifest.mpd"))?;
+        let (_, set) = mpd.rsplit_once("<AdaptationSet ").context("no set")?;
+        for expected in [
+            "id=\"3\" contentType=\"video\"",
+            "<EssentialProperty schemeIdUri=\"http://dashif.org/guidelines/trickmode\" value=\"1\"/>",
+            "<Representation id=\"k1\" codecs=\"avc1.",
+            " sar=\"1:1\" maxPlayoutRate=\"43\" codingDependency=\"false\">",
+        ] {
+            ensure!(set.contains(expected), "{expected} is not in {set}");
+        }
+        ensure!(!out.join("k1/media.m3u8").exists(), "HLS has its own way");
+        if extra.contains(&"--encrypt") {
+            fs::remove_dir_all(out)?;
+            continue;
+        }
+        let together = folder.path().join("keys.mp4");
+        let files = match extra {
+            [] => vec!["init.mp4", "1.m4s", "2.m4s", "3.m4s"],
+            _ => vec!["media.mp4"],
+        };
+        let parts: Vec<Vec<u8>> = files.iter().map(|name| fs::read(out.join("k1").join(name))).collect::<Result<_, _>>()?;
+        fs::write(&together, parts.concat())?;
+        let read = ffmpeg::packets(&together, View::Edited)?;
+        let facts = |packet: &Packet| (packet.pts, packet.key, packet.hash.clone());
+        ensure!(read.iter().map(facts).eq(source.iter().map(facts)), "{read:?}, expected {source:?}");
+        let complaints = ffmpeg::decoding_errors(&together, 0)?;
+        ensure!(complaints.is_empty(), "{complaints}");
+        fs::remove_dir_all(out)?;
+    }
     Ok(())
 }

@@ -109,7 +109,7 @@ fn packaged(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
     let sources: Vec<SourceFile> = paths.iter().map(|path| SourceFile::new(File::open(path)?)).collect::<io::Result<_>>()?;
     let name = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
     let movies = sources.iter().zip(paths).map(|(source, path)| Ok(source.read_input(&name(path))??)).collect::<Result<_>>()?;
-    let mut vod = Vod::new(movies, &Options::default())?;
+    let mut vod = Vod::new(movies, &Options::default())?.with_trick_modes()?;
     package(&sources, &mut vod, folder.path(), Manifests { hls: true, dash: true }, |_| {})?;
     let mut files = Vec::new();
     for entry in fs::read_dir(folder.path())? {
@@ -148,7 +148,7 @@ async fn what_is_made_on_demand_is_what_is_packaged() -> Result<()> {
             let kind = match file.rsplit_once('.') {
                 Some((_, "m3u8")) => "application/vnd.apple.mpegurl",
                 Some((_, "mpd")) => "application/dash+xml",
-                _ if file.starts_with('v') => "video/mp4",
+                _ if file.starts_with(['v', 'k']) => "video/mp4",
                 _ => "audio/mp4",
             };
             ensure!(answer.field(&header::CONTENT_TYPE)? == kind, "{file}: {:?}", answer.fields);

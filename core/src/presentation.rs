@@ -19,7 +19,7 @@ use crate::{
 pub struct Rendition {
     /// What it is made from.
     pub source: Source,
-    /// Its place in URLs: `v1`, `v2`, ... for video, `a1`, ... for sound, `t1`, ... for text, in source order.
+    /// Its place in URLs: `v1`, `v2`, ... for video, `a1`, ... for sound, `t1`, ... for text, in source order; `k1` for the key frames of `v1`.
     pub name: String,
     /// Codec and kind of media.
     pub codec: Codec,
@@ -50,6 +50,19 @@ pub struct Rendition {
     pub webvtt: bool,
     /// How its segments are encrypted, if they are.
     pub protection: Option<Protection>,
+    /// Set where it holds the key frames of another rendition.
+    pub trick_mode: Option<TrickMode>,
+}
+
+/// What a rendition of key frames alone is to the video that they are of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrickMode {
+    /// Name of the video.
+    pub of: String,
+    /// Times the normal speed at which it plays as many pictures a second as the video does at the normal one; at least 1.
+    pub playout_rate: u32,
+    /// Its bytes come in time, from [`Presentation::buffer_millis`] on, where they come at so many times the peak rate.
+    pub rates: u64,
 }
 
 /// A track of one of the inputs that a presentation is made from.
@@ -93,7 +106,7 @@ pub enum Addressing {
 /// Renditions that share a timeline.
 #[derive(Clone, Debug)]
 pub struct Presentation {
-    /// The renditions, sorted by kind: video first, then sound, then text.
+    /// The renditions, sorted by kind: video first, then sound, then text; at last those of key frames alone.
     pub renditions: Vec<Rendition>,
     /// Where it begins on the timeline of its renditions, as ticks and their scale.
     pub start: (u64, Timescale),
@@ -109,6 +122,11 @@ pub struct Presentation {
 const UNSPECIFIED: u16 = 2;
 const PQ: u16 = 16;
 const HLG: u16 = 18;
+
+impl TrickMode {
+    /// The letter with which names of renditions of key frames begin.
+    pub const LETTER: char = 'k';
+}
 
 impl Rendition {
     /// The rendition of `track`, which is what `source` names, that is called `name` and cut as `timeline` tells, in a presentation that
@@ -134,6 +152,7 @@ impl Rendition {
             event_streams: event_streams(track),
             webvtt: track.cues.is_some(),
             protection: None,
+            trick_mode: None,
         }
     }
 
@@ -146,7 +165,8 @@ impl Rendition {
     /// what a late one comes to without that time.
     pub fn transfer_rate(&self) -> u64 {
         let pieces: Vec<(u64, u64)> = self.timeline.segments.iter().map(|segment| (segment.bytes, segment.duration)).collect();
-        self.bandwidth.peak.max(Bandwidth::of(&pieces, self.timeline.timescale).average)
+        let rate = self.bandwidth.peak.max(Bandwidth::of(&pieces, self.timeline.timescale).average);
+        rate.saturating_mul(self.trick_mode.as_ref().map_or(1, |trick_mode| trick_mode.rates))
     }
 
     /// Of which kind its media is.
@@ -309,6 +329,21 @@ impl Presentation {
         Self { renditions, start, date: None, layout: Layout::default(), addressing: Addressing::default() }
     }
 
+    /// Adds the rendition of key frames `keys`, which is what `source` names, of the video `of`; its name is that of the video with another letter.
+    pub fn add_trick_mode(&mut self, of: &str, (source, keys, timeline): (Source, &Track, Timeline), playout_rate: u32) {
+        let name = format!("{}{}", TrickMode::LETTER, of.trim_start_matches(Kind::Video.letter()));
+        let mut rendition = Rendition::new(name, source, keys, timeline, self.start);
+        let rates = rendition.buffer_millis.div_ceil(self.buffer_millis().max(1)).max(1);
+        rendition.trick_mode = Some(TrickMode { of: of.into(), playout_rate: playout_rate.max(1), rates });
+        self.renditions.push(rendition);
+    }
+
+    /// Milliseconds after which play may begin, whichever renditions are played at normal speed.
+    pub fn buffer_millis(&self) -> u64 {
+        let normal = self.renditions.iter().filter(|rendition| rendition.trick_mode.is_none());
+        normal.map(|rendition| rendition.buffer_millis).max().unwrap_or(0)
+    }
+
     /// The renditions of video.
     pub fn videos(&self) -> impl Iterator<Item = &Rendition> {
         self.of_kind(Kind::Video)
@@ -339,7 +374,7 @@ impl Presentation {
     }
 
     fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Rendition> {
-        self.renditions.iter().filter(move |rendition| rendition.kind() == kind)
+        self.renditions.iter().filter(move |rendition| rendition.kind() == kind && rendition.trick_mode.is_none())
     }
 
     /// Milliseconds from the start to the end of the longest rendition.

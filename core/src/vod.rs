@@ -14,7 +14,7 @@ use crate::{
     presentation::{Addressing, Bandwidth, Layout, Presentation, Rendition, Source},
     segment::{
         chunk::{self, Fragment},
-        header, index, text,
+        header, index, text, trick_mode,
     },
     selection::{LeftOut, Selection, select},
     text::{Cues, webvtt},
@@ -137,6 +137,30 @@ impl Vod {
         #[cfg(feature = "encryption")]
         let vod = vod.encrypted(options.encryption.clone())?;
         Ok(vod)
+    }
+
+    /// The same with a set of key frames alone in the MPD for each set of pictures: payload that is named once more, and in files is there twice.
+    ///
+    /// # Errors
+    ///
+    /// Key frames cannot be encrypted as they should.
+    pub fn with_trick_modes(mut self) -> Result<Self> {
+        let videos: Vec<Rendition> = self.presentation.videos().cloned().collect();
+        for Rendition { name, source, timeline, .. } in videos {
+            let Some(track) = track_of(&self.inputs, source) else { continue };
+            let Some((keys, cuts)) = trick_mode::key_frames(track, &timeline) else { continue };
+            let playout_rate = track.samples.len() / keys.samples.len().max(1);
+            let Some(movie) = self.inputs.get_mut(source.input) else { continue };
+            let source = Source { track: movie.tracks.len(), ..source };
+            self.presentation.add_trick_mode(&name, (source, &keys, Timeline::new(&keys, &cuts)), playout_rate);
+            movie.tracks.push(keys);
+        }
+        #[cfg(feature = "encryption")]
+        {
+            let encryption = self.encryption.take();
+            self = self.encrypted(encryption)?;
+        }
+        Ok(self)
     }
 
     /// The indexes it was made from.

@@ -63,6 +63,23 @@ describe("timelines", () => {
     });
   }
 
+  test("Shaka Player by DASH: fast forward goes on with key frames alone", { timeout: PATIENCE }, async () => {
+    await site.inPage(async (page) => {
+      // Little is fetched ahead, so that something is left to fetch.
+      await openPlayer(page, site.secure(), "Shaka Player by DASH", "vod/counter.mp4", (player) =>
+        player.configure({ streaming: { bufferingGoal: 1 } }),
+      );
+      await page.evaluate(async () => {
+        window.bare.player.trickPlay(2);
+        await window.bare.video.play();
+      });
+      await page.waitForFunction(() => window.bare.video.ended, undefined, { timeout: PATIENCE });
+      const fetched = await page.evaluate(() => performance.getEntriesByType("resource").map(({ name }) => name));
+      assert.ok(fetched.some((name) => name.endsWith("/k1/3.m4s")) && !fetched.some((name) => name.endsWith("/v1/3.m4s")), fetched.join("\n"));
+      assert.equal(await page.evaluate(() => window.bare.error), "");
+    });
+  });
+
   // No edit list: the two frames that decoding runs ahead stay in front of the first picture.
   for (const way of /** @type {const} */ (["file", "hls", "dash"])) {
     test(`${way}: a fragmented file without edit list keeps its own time`, { timeout: PATIENCE }, async () => {

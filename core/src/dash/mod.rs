@@ -50,7 +50,6 @@ pub fn mpd(presentation: &Presentation) -> String {
     });
     // No segment may last longer than this says (5.3.1.2), rounding included.
     let longest = longest.max().unwrap_or(0).saturating_add(1);
-    let buffer = presentation.renditions.iter().map(|rendition| rendition.buffer_millis).max().unwrap_or(0);
     let profile = match presentation.layout {
         Layout::Segments => "isoff-live",
         Layout::SingleFile => "isoff-on-demand",
@@ -61,7 +60,7 @@ pub fn mpd(presentation: &Presentation) -> String {
          mediaPresentationDuration=\"{}\" maxSegmentDuration=\"{}\" minBufferTime=\"{}\">\n  <Period id=\"1\" start=\"PT0S\">",
         Duration(presentation.duration_millis()),
         Duration(longest),
-        Duration(buffer.max(1))
+        Duration(presentation.buffer_millis().max(1))
     );
     let sets = sets::adaptation_sets(presentation);
     for set in &sets {
@@ -106,7 +105,10 @@ mod tests {
     use crate::{
         boxes::{sample_entry::Colour, user_data::Role},
         codec::{Media, ac3::Speakers, dolby_vision::Record},
-        presentation::{Addressing, Rendition, test_presentation},
+        presentation::{Addressing, Rendition, Source, test_presentation},
+        segment::trick_mode,
+        timeline::Timeline,
+        track::test_video,
     };
 
     fn says(text: &str, expected: &[&str]) {
@@ -202,6 +204,29 @@ mod tests {
         says(&text, &["<EssentialProperty schemeIdUri=\"urn:mpeg:mpegB:cicp:TransferCharacteristics\" value=\"16\"/>"]);
         presentation.renditions.retain(|rendition| rendition.name == "v4");
         says(&mpd(&presentation), &["<SupplementalProperty schemeIdUri=\"urn:mpeg:mpegB:cicp:ColourPrimaries\" value=\"9\"/>"]);
+    }
+
+    /// DASH-IF Interoperability Points 3.2.9.
+    #[test]
+    fn key_frames_are_a_set_of_their_own() {
+        let mut presentation = test_presentation();
+        let video = test_video(25, 250, 1, |n| n % 50 == 0);
+        let timeline = presentation.videos().next().unwrap().timeline.clone();
+        let (keys, cuts) = trick_mode::key_frames(&video, &timeline).unwrap();
+        let source = Source { input: 0, track: 4 };
+        presentation.add_trick_mode("v1", (source, &keys, Timeline::new(&keys, &cuts)), 50);
+        let text = mpd(&presentation);
+        says(
+            &text,
+            &[
+                "<AdaptationSet id=\"5\" contentType=\"video\" mimeType=\"video/mp4\" maxWidth=\"1280\" maxHeight=\"720\" maxFrameRate=\"1/2\" \
+                 par=\"32:9\" segmentAlignment=\"true\" startWithSAP=\"1\">\n      \
+                 <EssentialProperty schemeIdUri=\"http://dashif.org/guidelines/trickmode\" value=\"1\"/>\n      <Representation id=\"k1\" ",
+                " frameRate=\"1/2\" sar=\"2:1\" maxPlayoutRate=\"50\" codingDependency=\"false\">",
+                "minBufferTime=\"PT3.228S\"",
+            ],
+        );
+        assert_eq!(presentation.videos().count(), 1, "no video beside the others");
     }
 
     #[test]

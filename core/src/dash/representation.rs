@@ -51,6 +51,9 @@ pub fn write(text: &mut String, rendition: &Rendition, tell: &dyn Tell) {
             if let Some((codec, brand)) = rendition.supplemental_codec() {
                 let _ = write!(text, " scte214:supplementalCodecs=\"{codec}\" scte214:supplementalProfiles=\"{brand}\"");
             }
+            if let Some(trick_mode) = &rendition.trick_mode {
+                let _ = write!(text, " maxPlayoutRate=\"{}\" codingDependency=\"false\"", trick_mode.playout_rate);
+            }
             text.push_str(">\n");
         }
         Media::Text => text.push_str(">\n"),

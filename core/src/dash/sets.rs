@@ -31,6 +31,7 @@ pub fn adaptation_sets(presentation: &Presentation) -> Vec<Set<'_>> {
             set.renditions.first().is_some_and(|first| {
                 first.is_video()
                     && rendition.is_video()
+                    && first.trick_mode.is_some() == rendition.trick_mode.is_some()
                     && same_purpose(first, rendition)
                     && first.video_range() == rendition.video_range()
                     && family(first) == family(rendition)
@@ -92,6 +93,11 @@ pub fn write(text: &mut String, presentation: &Presentation, sets: &[Set<'_>], s
     if let Some(protection) = &first.protection {
         write_content_protection(text, protection);
     }
+    if let Some(trick_mode) = &first.trick_mode {
+        // Who does not know it must not take it for the video (DASH-IF Interoperability Points 3.2.9).
+        let of = sets.iter().find(|other| other.renditions.iter().any(|video| video.name == trick_mode.of)).map_or(0, |other| other.id);
+        descriptor(text, "EssentialProperty", "http://dashif.org/guidelines/trickmode", &format!("{of}"));
+    }
     if let Media::Video(video) = &first.codec.media {
         write_colour(text, sets, video.colour);
     }
@@ -104,7 +110,9 @@ pub fn write(text: &mut String, presentation: &Presentation, sets: &[Set<'_>], s
         let _ = writeln!(text, "      <Label>{}</Label>", Escaped(label));
     }
     tell.tell_times(text, &set.renditions);
-    write_roles(text, presentation, first);
+    if first.trick_mode.is_none() {
+        write_roles(text, presentation, first);
+    }
     tell.tell_set(text, &set.renditions);
     for rendition in &set.renditions {
         representation::write(text, rendition, tell);
@@ -116,6 +124,7 @@ pub fn write(text: &mut String, presentation: &Presentation, sets: &[Set<'_>], s
 fn switches(a: &Set<'_>, b: &Set<'_>) -> bool {
     let (Some(first), Some(other)) = (a.renditions.first(), b.renditions.first()) else { return false };
     first.is_video()
+        && [first, other].iter().all(|rendition| rendition.trick_mode.is_none())
         && same_purpose(first, other)
         && first.video_range() == other.video_range()
         && aligned(a.renditions.iter().chain(&b.renditions).copied())

@@ -8,3 +8,4 @@ pub mod header;
 pub mod index;
 pub mod mux;
 pub mod text;
+pub mod trick_mode;

@@ -55,6 +55,9 @@ pub struct Package {
     /// The form of subtitles in HLS; DASH has them in fragmented MP4 always
     #[arg(long, value_name = "FORM", value_enum, default_value_t = HlsSubtitles::Webvtt)]
     hls_subtitles: HlsSubtitles,
+    /// Write the key frames of each video once more, as a set of the MPD for fast forward and rewind
+    #[arg(long, conflicts_with = "no_dash")]
+    dash_trick_modes: bool,
     /// When the presentation begins by the clock, as in 2026-11-21T20:15:00Z; written into HLS playlists
     #[arg(long, value_name = "RFC3339", value_parser = parse_date)]
     program_date_time: Option<i64>,
@@ -157,6 +160,9 @@ impl Package {
         };
         options.encryption = encryption;
         let mut vod = Vod::new(movies, &options)?;
+        if self.dash_trick_modes {
+            vod = vod.with_trick_modes()?;
+        }
         tell(&vod);
         let manifests = Manifests { hls: !self.no_hls, dash: !self.no_dash };
         let total = vod.renditions().map(|(_, track)| track.samples.bytes()).sum();

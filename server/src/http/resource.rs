@@ -143,9 +143,9 @@ fn key_id(file: &str) -> Option<String> {
     is_id.then(|| digits.to_owned())
 }
 
-/// A letter for the kind and a number from 1: `v1`, `a2`, `t3`.
+/// A letter for the kind and a number from 1: `v1`, `a2`, `t3`; `k1` for the key frames of `v1`.
 pub(super) fn rendition_name(text: &str) -> Option<String> {
-    let number = text.strip_prefix(['v', 'a', 't'])?;
+    let number = text.strip_prefix(['v', 'a', 't', 'k'])?;
     counting_number(number).map(|_| text.to_owned())
 }
 

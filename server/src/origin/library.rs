@@ -236,7 +236,7 @@ fn picture(assets: &Assets, folder: &AssetPath, name: &str) -> Option<(AssetPath
 
 fn plays(asset: &Asset, path: &AssetPath, pictures: [Option<AssetPath>; 2]) -> Contents {
     let presentation = asset.vod().presentation();
-    let tracks = presentation.renditions.iter().map(|rendition| TrackEntry {
+    let tracks = presentation.renditions.iter().filter(|rendition| rendition.trick_mode.is_none()).map(|rendition| TrackEntry {
         id: rendition.name.clone(),
         kind: rendition.kind().name(),
         codec: rendition.codec.string.clone(),

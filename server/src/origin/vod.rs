@@ -100,7 +100,7 @@ fn urgency(part: &VodPart) -> u8 {
     match part {
         VodPart::MultivariantPlaylist | VodPart::Mpd | VodPart::MediaPlaylist(_) | VodPart::IFramePlaylist(_) => 1,
         VodPart::Header(_) | VodPart::Key(_) | VodPart::ClearKey => 2,
-        VodPart::Segment(name, _) if name.starts_with('v') => 4,
+        VodPart::Segment(name, _) if name.starts_with(['v', 'k']) => 4,
         VodPart::Segment(..) | VodPart::WebVttSegment(..) => 3,
     }
 }
@@ -116,7 +116,7 @@ fn cmsd(vod: &Vod, part: &VodPart) -> String {
         VodPart::Segment(name, number) | VodPart::WebVttSegment(name, number) => {
             let object_type = match (part, name.as_bytes().first()) {
                 (VodPart::WebVttSegment(..), _) => "c",
-                (_, Some(b'v')) => "v",
+                (_, Some(b'v' | b'k')) => "v",
                 (_, Some(b'a')) => "a",
                 _ => "tt",
             };
