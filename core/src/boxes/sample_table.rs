@@ -1,6 +1,7 @@
 //! `stbl` and its tables (ISO/IEC 14496-12 8.5 to 8.7): borrowed from the input, checked against their boxes, never copied.
 
 use alloc::format;
+use core::ops::Range;
 
 use super::{FourCc, legible};
 use crate::{
@@ -43,8 +44,15 @@ impl<'a, const N: usize> Table<'a, N> {
         self.entries.is_empty()
     }
 
+    /// The entries whose indexes are in `range`; none where these are not all there.
+    fn range(&self, range: Range<u32>) -> Self {
+        let index = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let position = self.position.saturating_add(u64::from(range.start) * N as u64);
+        Self { entries: self.entries.get(index(range.start)..index(range.end)).unwrap_or_default(), position }
+    }
+
     /// The entries as they stand in the box.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8; N]> + use<'a, N> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8; N]> + Clone + use<'a, N> {
         self.entries.iter()
     }
 }
@@ -103,6 +111,15 @@ impl ChunkOffsets<'_> {
     /// Whether there is no chunk.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Those of the chunks whose indexes are in `chunks`.
+    #[must_use]
+    pub fn range(&self, chunks: Range<u32>) -> Self {
+        match self {
+            Self::Short(table) => Self::Short(table.range(chunks)),
+            Self::Long(table) => Self::Long(table.range(chunks)),
+        }
     }
 
     /// Byte of the input where chunk `index`, counted from 0, begins.

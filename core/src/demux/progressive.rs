@@ -9,7 +9,7 @@ use super::{Faults, builder::TrackBuilder};
 use crate::{
     boxes::{
         FourCc,
-        sample_table::{SampleSizes, SampleTableBoxes},
+        sample_table::{ChunkOffsets, SampleSizes, SampleTableBoxes},
     },
     error::{Error, Result},
     sample::{SampleTable, SampleTableBuilder},
@@ -41,8 +41,8 @@ pub fn read_samples(tables: &SampleTableBoxes<'_>, size: u64, track: &mut TrackB
     }
     let mut builder = SampleTableBuilder::default();
     read_sizes(&tables.sizes, count, &mut builder);
-    // Room for what the tables hold, which is in memory already.
-    builder.reserve(tables.chunk_offsets.len(), tables.composition.len());
+    // Room for what the table holds, which is in memory already.
+    builder.reserve(tables.chunk_offsets.len());
     read_times(tables, count, &mut builder, faults)?;
     let there = read_chunks(tables, count, size, track, &mut builder);
     if let Some(table) = tables.sync {
@@ -109,19 +109,8 @@ fn read_times(tables: &SampleTableBoxes<'_>, count: u32, builder: &mut SampleTab
         faults.note(error);
         builder.decode_run(first, count - first, last);
     }
-    let mut first = 0u32;
-    for (run, offset) in tables.composition.iter().map(|entry| pair(entry)) {
-        if first >= count {
-            break;
-        }
-        if run > 0 {
-            builder.composition_run(first, offset.cast_signed());
-            first = first.saturating_add(run);
-        }
-    }
-    if first > 0 && first < count {
-        builder.composition_run(first, 0);
-    }
+    let compositions = tables.composition.iter().map(|entry| pair(entry));
+    builder.compositions(compositions.map(|(run, offset)| (run, offset.cast_signed())), count);
     Ok(())
 }
 
@@ -151,26 +140,47 @@ fn read_chunks(
     builder: &mut SampleTableBuilder,
 ) -> Vec<Range<u32>> {
     let mut there: Vec<Range<u32>> = Vec::new();
+    // Of the samples from `sample` on, so many are there.
+    let mut note = |sample: u32, held: u32| {
+        let more = there.len() <= MOST_HOLES;
+        match there.last_mut() {
+            Some(last) if last.end == sample => last.end = sample.saturating_add(held),
+            _ if held > 0 && more => there.push(sample..sample.saturating_add(held)),
+            _ => {}
+        }
+    };
     let mut sample = 0u32;
     for (chunks, per_chunk, description) in chunk_runs(tables) {
         if per_chunk == 0 || sample == count {
             continue;
         }
         builder.description_run(sample, track.description(description));
-        for chunk in chunks {
-            let samples = per_chunk.min(count - sample);
-            let Some(offset) = usize::try_from(chunk).ok().and_then(|chunk| tables.chunk_offsets.get(chunk)).filter(|_| samples > 0) else {
-                break;
-            };
-            let end = builder.chunk(sample, samples, offset);
-            let whole = if end <= size { samples } else { builder.held(sample, samples, offset, size) };
-            let more = there.len() <= MOST_HOLES;
-            match there.last_mut() {
-                Some(last) if last.end == sample => last.end = sample.saturating_add(whole),
-                _ if whole > 0 && more => there.push(sample..sample.saturating_add(whole)),
-                _ => {}
+        // Full chunks are taken together: most files have nothing but those.
+        let full = chunks.start..chunks.end.min(chunks.start.saturating_add((count - sample) / per_chunk));
+        let offsets = tables.chunk_offsets.range(full.clone());
+        let end = match offsets {
+            ChunkOffsets::Short(offsets) => {
+                builder.equal_chunks(sample, per_chunk, offsets.iter().map(|offset| u32::from_be_bytes(*offset).into()))
             }
-            sample += samples;
+            ChunkOffsets::Long(offsets) => {
+                builder.equal_chunks(sample, per_chunk, offsets.iter().map(|offset| u64::from_be_bytes(*offset)))
+            }
+        };
+        let samples = per_chunk.saturating_mul(full.end - full.start);
+        if end <= size {
+            note(sample, samples);
+        } else {
+            for (chunk, first) in (0..offsets.len()).zip((sample..).step_by(usize::try_from(per_chunk).unwrap_or(usize::MAX))) {
+                note(first, builder.held(first, per_chunk, offsets.get(chunk).unwrap_or(u64::MAX), size));
+            }
+        }
+        sample += samples;
+        // The last of all may have fewer samples than it says.
+        let last = usize::try_from(full.end).ok().filter(|_| full.end < chunks.end && sample < count);
+        if let Some(offset) = last.and_then(|chunk| tables.chunk_offsets.get(chunk)) {
+            builder.chunk(sample, count - sample, offset);
+            note(sample, builder.held(sample, count - sample, offset, size));
+            sample = count;
         }
     }
     there

@@ -4,7 +4,7 @@ use alloc::{format, vec::Vec};
 
 use super::{
     CHUNK, Sample, SampleTable,
-    table::{Composition, CompositionRun, DecodeRun, Sizes},
+    columns::{Composition, CompositionRun, DecodeRun, Sizes},
 };
 use crate::error::{Error, Result};
 
@@ -29,12 +29,19 @@ impl SampleTableBuilder {
         self.table.sizes = Sizes::Each(sizes.collect());
     }
 
-    /// Makes room for `chunks` calls of [`chunk`](Self::chunk) and `compositions` of [`composition_run`](Self::composition_run).
-    pub fn reserve(&mut self, chunks: usize, compositions: usize) {
+    /// Bytes that a sample takes at most that is added by [`push`](Self::push), has a duration of its own and no offset, and stands behind the
+    /// one before.
+    pub const MOST_EACH: usize = size_of::<DecodeRun>() + size_of::<u32>();
+
+    /// Makes room for this many samples of that kind.
+    pub fn reserve_each(&mut self, count: usize) {
+        self.table.decode.reserve_exact(count);
+        self.table.sizes = Sizes::Each(Vec::with_capacity(count));
+    }
+
+    /// Makes room for this many chunks.
+    pub fn reserve(&mut self, chunks: usize) {
         self.table.chunks.reserve(chunks);
-        if let Composition::Runs(runs) = &mut self.table.composition {
-            runs.reserve(compositions);
-        }
     }
 
     /// The next `count` samples from sample `first` on last `delta` ticks each; adds up the decoding times.
@@ -46,7 +53,7 @@ impl SampleTableBuilder {
     }
 
     /// From sample `first` on, composition is `offset` ticks after decoding.
-    pub fn composition_run(&mut self, first: u32, offset: i32) {
+    fn composition_run(&mut self, first: u32, offset: i32) {
         let Composition::Runs(runs) = &mut self.table.composition else { return };
         if runs.last().map_or(0, |last| last.offset) != offset {
             if runs.is_empty() && first > 0 {
@@ -54,6 +61,71 @@ impl SampleTableBuilder {
             }
             runs.push(CompositionRun { first, offset });
         }
+    }
+
+    /// The composition offsets of all `count` samples, as runs of so many samples each. Samples behind the last run are composed when they
+    /// are decoded.
+    pub fn compositions(&mut self, runs: impl ExactSizeIterator<Item = (u32, i32)>, count: u32) {
+        let most = usize::try_from(count).unwrap_or(usize::MAX);
+        if runs.len().saturating_mul(size_of::<CompositionRun>()) > most.saturating_mul(size_of::<i32>()) {
+            let mut offsets = Vec::with_capacity(most);
+            for (run, offset) in runs {
+                if run == 1 && offsets.len() < most {
+                    offsets.push(offset);
+                } else {
+                    let end = usize::try_from(run).map_or(most, |run| offsets.len().saturating_add(run).min(most));
+                    offsets.resize(end, offset);
+                }
+            }
+            offsets.resize(most, 0);
+            self.table.composition = Composition::Each(offsets);
+            return;
+        }
+        let mut first = 0u32;
+        for (run, offset) in runs.filter(|(run, _)| *run > 0) {
+            if first >= count {
+                break;
+            }
+            self.composition_run(first, offset);
+            first = first.saturating_add(run);
+        }
+        if first > 0 && first < count {
+            self.composition_run(first, 0);
+        }
+    }
+
+    /// From sample `first` on, chunks of `each` samples stand at these `offsets`. Returns the end of the data that ends last.
+    pub fn equal_chunks(&mut self, first: u32, each: u32, mut offsets: impl ExactSizeIterator<Item = u64> + Clone) -> u64 {
+        if each > CHUNK && matches!(self.table.sizes, Sizes::Each(_)) {
+            return self.long_chunks(first, each, &mut offsets);
+        }
+        let before = self.table.chunks.len();
+        self.table.chunks.extend(first, each, offsets);
+        self.end_of_chunks(before, first, each)
+    }
+
+    fn long_chunks(&mut self, first: u32, each: u32, offsets: &mut dyn Iterator<Item = u64>) -> u64 {
+        let firsts = (0u32..).map(|chunk| first.saturating_add(chunk.saturating_mul(each)));
+        firsts.zip(offsets).map(|(first, offset)| self.chunk(first, each, offset)).max().unwrap_or(0)
+    }
+
+    /// The end of the data that ends last in the chunks from index `from` on, which hold `each` samples, the first of them `first`.
+    fn end_of_chunks(&self, from: usize, first: u32, each: u32) -> u64 {
+        let index = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let offsets = self.table.chunks.offsets(from);
+        let end = match &self.table.sizes {
+            Sizes::Constant { size, .. } => offsets.max().map(|offset| offset.saturating_add(u64::from(*size) * u64::from(each))),
+            Sizes::Each(sizes) => {
+                let sizes = sizes.get(index(first)..).unwrap_or_default();
+                if each == 1 {
+                    offsets.zip(sizes).map(|(offset, bytes)| offset.saturating_add((*bytes).into())).max()
+                } else {
+                    let sums = sizes.chunks(index(each.max(1))).map(|sizes| sizes.iter().map(|bytes| u64::from(*bytes)).sum());
+                    offsets.zip(sums).map(|(offset, sum): (u64, u64)| offset.saturating_add(sum)).max()
+                }
+            }
+        };
+        end.unwrap_or(0)
     }
 
     /// The `count` samples from `first` on stand at byte `offset` and behind it. Returns the end of their data.
@@ -138,6 +210,11 @@ impl SampleTableBuilder {
         self.table.span(number..self.len()).map(|(earliest, _)| earliest)
     }
 
+    /// Memory that the samples so far take, in bytes.
+    pub fn memory(&self) -> usize {
+        self.table.memory()
+    }
+
     /// Whether every sample so far is a sync sample.
     pub fn all_sync(&self) -> bool {
         self.table.all_sync()
@@ -168,7 +245,10 @@ impl SampleTableBuilder {
             self.last_lasts_until(sample.decode_time)?;
         }
         self.decode_run(number, 1, sample.duration);
-        self.composition_run(number, sample.composition_offset);
+        match &mut self.table.composition {
+            Composition::Runs(_) => self.composition_run(number, sample.composition_offset),
+            Composition::Each(offsets) => offsets.push(sample.composition_offset),
+        }
         if sample.offset != self.data.0 || self.data.1 == CHUNK || number == 0 {
             self.table.chunks.push(number, sample.offset);
             self.data.1 = 0;
@@ -304,6 +384,36 @@ mod tests {
         let table = table(&samples);
         assert!(table.memory() < 20 * samples.len(), "{} bytes for {} samples", table.memory(), samples.len());
         assert_eq!(table.iter().collect::<Vec<_>>(), samples);
+    }
+
+    /// Samples of `moov`, then those of fragments.
+    #[test]
+    fn columns_are_gone_on_with_sample_by_sample() {
+        let all = samples(40);
+        for (runs, offsets) in [((0..20u32).map(|_| (1, 7)).collect::<Vec<_>>(), 7), ([(20, 9)].into(), 9), (Vec::new(), 0)] {
+            let mut builder = SampleTableBuilder::default();
+            builder.sizes(all.iter().take(20).map(|sample| sample.size));
+            builder.compositions(runs.into_iter(), 20);
+            builder.decode_run(0, 20, 40);
+            for each in [(0, 4, 3), (12, 2, 4)] {
+                let (first, samples, chunks) = each;
+                let offsets = all.iter().skip(first).step_by(samples as usize).take(chunks).map(|sample| sample.offset);
+                assert!(builder.equal_chunks(first as u32, samples, offsets.collect::<Vec<_>>().into_iter()) > 0);
+            }
+            for sample in &all[20..] {
+                builder.push(&Sample { decode_time: sample.decode_time - 500, sync: true, ..*sample }).unwrap();
+            }
+            let expected = all.iter().zip(0..).map(|(sample, number)| {
+                let composition_offset = if number < 20 { offsets } else { sample.composition_offset };
+                Sample { decode_time: sample.decode_time - 500, sync: true, composition_offset, ..*sample }
+            });
+            let table = builder.finish();
+            // The gaps of the data are told at chunks alone.
+            let expected: Vec<_> = expected.map(|sample| (sample.composition_time(), sample.duration, sample.size)).collect();
+            assert_eq!(table.iter().map(|sample| (sample.composition_time(), sample.duration, sample.size)).collect::<Vec<_>>(), expected);
+            let times = expected.iter().map(|(time, duration, _)| (*time, time + i64::from(*duration)));
+            assert_eq!(table.span(0..40), times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Samples, and the compact table that holds those of a track.
 
 mod builder;
+mod columns;
 mod table;
 
 use alloc::vec::Vec;

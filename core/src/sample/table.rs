@@ -3,7 +3,13 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::Sample;
+use super::{
+    Sample,
+    columns::{Chunks, Composition, DecodeRun, Descriptions, Sizes},
+};
+
+/// The most samples that one entry of the position table covers.
+pub const CHUNK: u32 = 256;
 
 /// The samples of a track, in decoding order.
 ///
@@ -19,147 +25,6 @@ pub struct SampleTable {
     /// Numbers of the sync samples from 0, ascending; `None`: all are.
     pub(super) sync: Option<Vec<u32>>,
     pub(super) descriptions: Descriptions,
-}
-
-/// From sample `first` on, samples have the description `index`; without an entry all have the first. Two columns, as for chunks.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Descriptions {
-    pub first: Vec<u32>,
-    pub index: Vec<u8>,
-}
-
-impl Descriptions {
-    fn memory(&self) -> usize {
-        size_of_val(self.first.as_slice()) + size_of_val(self.index.as_slice())
-    }
-}
-
-/// The most samples that one entry of the position table covers.
-pub const CHUNK: u32 = 256;
-
-#[derive(Clone, Debug)]
-pub(super) enum Sizes {
-    Constant { size: u32, count: u32 },
-    Each(Vec<u32>),
-}
-
-impl Sizes {
-    /// Number of samples.
-    pub fn count(&self) -> u32 {
-        match self {
-            Self::Constant { count, .. } => *count,
-            Self::Each(sizes) => u32::try_from(sizes.len()).unwrap_or(u32::MAX), // the builder stops before
-        }
-    }
-}
-
-impl Default for Sizes {
-    fn default() -> Self {
-        Self::Each(Vec::new())
-    }
-}
-
-/// From sample `first` on, each lasts `delta` ticks; `first` is decoded at `start`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct DecodeRun {
-    pub first: u32,
-    pub delta: u32,
-    pub start: u64,
-}
-
-/// From sample `first` on, composition is `offset` ticks after decoding.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct CompositionRun {
-    pub first: u32,
-    pub offset: i32,
-}
-
-/// Composition offsets: as runs, or for each sample where that takes less.
-#[derive(Clone, Debug)]
-pub(super) enum Composition {
-    Runs(Vec<CompositionRun>),
-    Each(Vec<i32>),
-}
-
-impl Default for Composition {
-    fn default() -> Self {
-        Self::Runs(Vec::new())
-    }
-}
-
-impl Composition {
-    /// The run that sample `number` is in, as a place to go on from.
-    fn place(&self, number: u32) -> usize {
-        match self {
-            Self::Runs(runs) => runs.partition_point(|run| run.first <= number).saturating_sub(1),
-            Self::Each(_) => 0,
-        }
-    }
-
-    /// The offset of sample `number`; `place` is moved on to its run, from that of a sample before it.
-    fn offset(&self, number: u32, place: &mut usize) -> i32 {
-        match self {
-            Self::Runs(runs) => {
-                while runs.get(*place + 1).is_some_and(|run| run.first <= number) {
-                    *place += 1;
-                }
-                runs.get(*place).map_or(0, |run| run.offset)
-            }
-            Self::Each(offsets) => usize::try_from(number).ok().and_then(|index| offsets.get(index).copied()).unwrap_or(0),
-        }
-    }
-
-    /// Whether all samples have one offset.
-    fn is_constant(&self) -> bool {
-        matches!(self, Self::Runs(runs) if runs.len() <= 1)
-    }
-}
-
-/// From sample `first` on, samples follow each other from a byte of the input: three columns, so that nothing is lost to alignment.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Chunks {
-    first: Vec<u32>,
-    low: Vec<u32>,
-    high: Vec<u16>,
-}
-
-/// Positions from here on, 256 TiB, are all the same: behind the end of any file.
-const FAR: u64 = (1 << 48) - 1;
-
-impl Chunks {
-    pub fn reserve(&mut self, count: usize) {
-        self.first.reserve(count);
-        self.low.reserve(count);
-        self.high.reserve(count);
-    }
-
-    pub fn shrink_to_fit(&mut self) {
-        self.first.shrink_to_fit();
-        self.low.shrink_to_fit();
-        self.high.shrink_to_fit();
-    }
-
-    pub fn push(&mut self, first: u32, offset: u64) {
-        let offset = offset.min(FAR);
-        self.first.push(first);
-        self.low.push(u32::try_from(offset & 0xffff_ffff).unwrap_or(0));
-        self.high.push(u16::try_from(offset >> 32).unwrap_or(0));
-    }
-
-    /// The chunk that sample `number` is in.
-    fn place(&self, number: u32) -> usize {
-        self.first.partition_point(|first| *first <= number).saturating_sub(1)
-    }
-
-    /// First sample and position of a chunk.
-    fn get(&self, index: usize) -> Option<(u32, u64)> {
-        let (low, high) = (self.low.get(index)?, self.high.get(index)?);
-        Some((*self.first.get(index)?, (u64::from(*high) << 32) | u64::from(*low)))
-    }
-
-    fn memory(&self) -> usize {
-        size_of_val(self.first.as_slice()) + size_of_val(self.low.as_slice()) + size_of_val(self.high.as_slice())
-    }
 }
 
 impl SampleTable {
@@ -358,18 +223,58 @@ impl SampleTable {
 
     /// The earliest composition time of the samples whose numbers are in `numbers`, and the latest end, in ticks; `None` for no sample.
     pub fn span(&self, numbers: Range<u32>) -> Option<(i64, i64)> {
-        let fold = |times: &mut dyn Iterator<Item = (i64, u32)>| {
-            times.fold(None, |span: Option<(i64, i64)>, (time, duration)| {
-                let end = time.saturating_add(duration.into());
-                Some(span.map_or((time, end), |(first, last)| (first.min(time), last.max(end))))
-            })
-        };
-        if self.composition.is_constant() {
-            // Composed in decoding order: the first and the last tell.
-            let last = numbers.end.min(self.len()).saturating_sub(1).max(numbers.start);
-            return fold(&mut self.times(numbers.start..numbers.start.saturating_add(1)).chain(self.times(last..numbers.end)));
+        let end = numbers.end.min(self.len());
+        let mut next = numbers.start;
+        let mut place = self.decode.partition_point(|run| run.first <= next).saturating_sub(1);
+        let mut span: Option<(i64, i64)> = None;
+        while next < end {
+            let run = self.decode.get(place)?;
+            place += 1;
+            let until = self.decode.get(place).map_or(end, |run| run.first.min(end));
+            if let Some((first, last)) = self.composed(next..until, run) {
+                let last = last.saturating_add(run.delta.into());
+                span = Some(span.map_or((first, last), |(earliest, latest)| (first.min(earliest), last.max(latest))));
+            }
+            next = until;
         }
-        fold(&mut self.times(numbers))
+        span
+    }
+
+    /// The earliest and the latest composition time of samples of one run. Within a run they are looked for where they can be: where the
+    /// offset changes, or at each sample that has one of its own.
+    fn composed(&self, numbers: Range<u32>, run: &DecodeRun) -> Option<(i64, i64)> {
+        let decoded = |number: u32| {
+            let time = run.start.saturating_add(u64::from(run.delta) * u64::from(number.saturating_sub(run.first)));
+            i64::try_from(time).unwrap_or(i64::MAX)
+        };
+        let mut found: Option<(i64, i64)> = None;
+        let mut note = |first: i64, last: i64| {
+            found = Some(found.map_or((first, last), |(earliest, latest)| (first.min(earliest), last.max(latest))));
+        };
+        match &self.composition {
+            Composition::Runs(runs) => {
+                let (mut next, mut place) = (numbers.start, self.composition.place(numbers.start));
+                while next < numbers.end {
+                    let offset = i64::from(runs.get(place).map_or(0, |run| run.offset));
+                    place += 1;
+                    let until = runs.get(place).map_or(numbers.end, |run| run.first.min(numbers.end));
+                    if next < until {
+                        note(decoded(next).saturating_add(offset), decoded(until - 1).saturating_add(offset));
+                    }
+                    next = until;
+                }
+            }
+            Composition::Each(offsets) => {
+                let index = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+                let mut time = decoded(numbers.start);
+                for offset in offsets.get(index(numbers.start)..index(numbers.end)).unwrap_or_default() {
+                    let composed = time.saturating_add(i64::from(*offset));
+                    note(composed, composed);
+                    time = time.saturating_add(run.delta.into());
+                }
+            }
+        }
+        found
     }
 
     /// All samples.
