@@ -1,5 +1,5 @@
-//! A hostile file takes no more memory than four times its bytes and 1 MB, whatever it says of itself and whatever is then made of it; a file
-//! of text, which has at most 4 MB, four times as much.
+//! A hostile file takes no more memory than four times its bytes and 1 MB, whatever it says of itself and whatever is then made of it; and
+//! however large it is no more than `demux::MAX_INDEX` says.
 
 use std::fs;
 
@@ -7,7 +7,8 @@ use anyhow::{Result, ensure};
 use peak_alloc::PeakAlloc;
 use reelway_core::{
     Demuxer, Movie as Index, Options, Vod,
-    demux::side_file,
+    boxes::event::MAX_EVENT,
+    demux::{MAX_INDEX, side_file},
     presentation::{Addressing, Layout},
 };
 use reelway_tests::{
@@ -23,11 +24,6 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// Bytes that a file of `size` bytes may take.
 fn bound(size: usize) -> usize {
     4 * size + (1 << 20)
-}
-
-/// The same of a text: it is held with what is escaped in it, which may be four times as long, and is put together out of cues.
-fn bound_of_text(size: usize) -> usize {
-    16 * size + (1 << 20)
 }
 
 /// The most bytes that `work` held at a time, beside what was held before.
@@ -196,6 +192,11 @@ fn fragmented(plain: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
     change(&mut extends, "moov/mvex", |content| content.extend(boxed("trex", &fields(&[1, 1, 1, 1, 1])).repeat(count)))?;
     Ok(vec![
         ("defaults of fragments".into(), extends),
+        (
+            "an index of segments".into(),
+            // ISO/IEC 14496-12 8.16.3: each says that it has references to 65535 others.
+            [&header, &boxed("sidx", &fields(&[1, 1000, 0, 0, 0xffff])).repeat(count)[..]].concat(),
+        ),
         named("runs of nothing", fragment(1, &run(0, 0, &[]).repeat(count))),
         named("runs of one sample", fragment(1, &run(0, 1, &[]).repeat(count))),
         named("a run of samples of no bytes", fragment(0, &run(0, u32::MAX, &[]))),
@@ -208,25 +209,68 @@ fn fragmented(plain: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 /// Files of text that hold as many cues, blocks and lines as their bytes allow.
-fn texts() -> Vec<(&'static str, &'static str, String)> {
+fn texts() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let many = MANY as usize;
+    let vtt = |content: String| ["WEBVTT\n\n", &content].concat().into_bytes();
+    let srt = |content: &[u8]| [b"1\n00:00:00,000 --> 00:00:01,000\n", content].concat();
+    let times = "00:00.000 --> 00:00.001\n";
+    let falling: String =
+        (0..many).rev().map(|n| format!("{:02}:{:02}.{:03}-->59:59.999\nx\n", n / 60_000 % 60, n / 1000 % 60, n % 1000)).collect();
+    let utf16 = |text: &str| [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
     vec![
+        ("cues", "a.vtt", vtt(format!("{times}x\n\n").repeat(many))),
+        ("cues without space", "a.vtt", vtt("00:00.000-->00:00.001\nx\n".repeat(4 * many))),
+        ("cues from the last to the first", "a.vtt", vtt(falling)),
+        ("cues of settings", "a.vtt", vtt("00:00.000 --> 00:09.000 a:b\n&\n\n".repeat(many))),
+        ("blocks", "a.vtt", vtt(format!("{}{times}x\n", "STYLE\nx\n\n".repeat(many)))),
+        ("one block", "a.vtt", vtt(format!("STYLE\n{}\n{times}x\n", "x\n".repeat(20 * many)))),
+        ("one cue of lines", "a.vtt", vtt(format!("{times}{}", "x\n".repeat(20 * many)))),
+        ("one cue of a letter more", "a.vtt", vtt(format!("{times}{}", "x".repeat(4_000_000)))),
+        ("zeros", "a.vtt", vtt(format!("{times}{}", "\0".repeat(many)))),
+        ("arrows", "a.vtt", vtt("-->".repeat(many * 10))),
+        ("no UTF-8", "a.vtt", [vtt(times.into()), vec![0xff; 10 * many]].concat()),
+        ("what is escaped", "a.srt", srt("<".repeat(many * 10).as_bytes())),
+        ("a little that is escaped", "a.srt", srt("<xxxxxxxxxxxxx".repeat(many).as_bytes())),
+        ("letters of Windows", "a.srt", srt(&[0x80; MANY as usize])),
+        ("many letters of Windows", "a.srt", srt(&[0xe9; 20 * MANY as usize])),
+        ("empty lines", "a.srt", srt("\r".repeat(many * 10).as_bytes())),
+        ("numbers", "a.srt", srt("1\n".repeat(many * 10).as_bytes())),
+        ("cues of SubRip", "a.srt", "00:00:00,000 --> 00:00:09,000\nx\n\n".repeat(many).into_bytes()),
+        ("short cues of SubRip", "a.srt", "0:0:0,0-->0:0:0,1\nx\n".repeat(4 * many).into_bytes()),
         (
-            "cues",
-            "a.vtt",
-            format!("WEBVTT\n\n{}", "0:0.0 --> 0:0.1\nx\n\n".replace("0:0.0 --> 0:0.1", "00:00.000 --> 00:00.001").repeat(many)),
+            "cues after each other",
+            "a.srt",
+            (0..many).map(|n| format!("0:0:{n},0 --> 0:0:{n},9\nabcdefghij\nabcdefghij\n\n")).collect::<String>().into_bytes(),
         ),
-        ("cues of settings", "a.vtt", format!("WEBVTT\n\n{}", "00:00.000 --> 00:09.000 a:b\n&\n\n".repeat(many))),
-        ("blocks", "a.vtt", format!("WEBVTT\n\n{}00:00.000 --> 00:01.000\nx\n", "STYLE\nx\n\n".repeat(many))),
-        ("what is escaped", "a.srt", format!("1\n00:00:00,000 --> 00:00:01,000\n{}\n", "<".repeat(many * 10))),
-        ("cues of SubRip", "a.srt", "00:00:00,000 --> 00:00:09,000\nx\n\n".repeat(many)),
-        ("faults", "a.srt", format!("1\n00:00:00,000 --> 00:00:09,000\nx\n\n{}", "x --> y\n\n".repeat(many))),
+        ("UTF-16", "a.srt", utf16(&format!("0:0:0,0-->0:0:0,1\n{}", "\u{4e00}".repeat(2 * many)))),
+        ("faults", "a.srt", srt(format!("x\n\n{}", "x --> y\n\n".repeat(many)).as_bytes())),
     ]
+}
+
+/// Events without end, of a file of which as much has been read as was asked for.
+fn endless() -> Result<()> {
+    let movie = Movie::simple(2, 1).write();
+    let mut header = movie.clone();
+    change(&mut header, "moov", |moov| moov.extend(boxed("mvex", &boxed("trex", &fields(&[1, 1, 512, 0, 0])))))?;
+    let event = boxed("emsg", &vec![0; (MAX_EVENT - 8) as usize]);
+    let mut demuxer = Demuxer::new(1 << 40);
+    demuxer.handle(0, &header)?;
+    let opened = held(|| {
+        let mut at = demuxer.required().map_or(0, |range| range.start);
+        while demuxer.handle(at, &event).is_ok() {
+            at += event.len() as u64;
+        }
+        at
+    });
+    ensure!(demuxer.required().is_none_or(|range| range.start < 1 << 29), "it goes on at {:?}", demuxer.required());
+    ensure!((MAX_INDEX / 2..MAX_INDEX / 4 * 5).contains(&opened), "{opened} bytes");
+    Ok(())
 }
 
 /// All in one test: memory is counted for the whole program.
 #[test]
 fn no_file_takes_more_than_its_bytes_allow() -> Result<()> {
+    endless()?;
     let mut wrong = Vec::new();
     let mut count = 0;
     let mut judge = |what: &str, excess: Option<String>| {
@@ -238,10 +282,10 @@ fn no_file_takes_more_than_its_bytes_allow() -> Result<()> {
     }
     for (what, name, text) in texts() {
         let mut movie = None;
-        let opened = held(|| movie = side_file::read(name, text.as_bytes()).ok());
+        let opened = held(|| movie = side_file::read(name, &text).ok());
         let made = movie.map_or(0, |movie| movie.memory() + held(|| ask(movie, &Options::default())));
         let most = opened.max(made);
-        judge(what, (most > bound_of_text(text.len())).then(|| format!("{most} bytes ({opened} to open it) for {}", text.len())));
+        judge(what, (most > bound(text.len())).then(|| format!("{most} bytes ({opened} to open it) for {}", text.len())));
     }
     for path in files::shared_media("bad").unwrap_or_default() {
         judge(&files::name(&path), excess(&fs::read(&path)?));

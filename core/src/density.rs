@@ -12,11 +12,13 @@ use crate::{
 /// So many a file may have whatever its size; each other has this many bytes at least.
 const FEW: u64 = 2048;
 const LEAST_BYTES: u64 = 128;
+/// No file has more than this: pictures of 19 hours at 60 a second, each a key frame.
+const MOST: u64 = 1 << 22;
 
 /// Refuses inputs whose tracks would be cut into more segments, or have more key frames, than their bytes can be media for.
 pub fn check(inputs: &[Movie], segment_millis: u64) -> Result<()> {
     let size = inputs.iter().fold(0u64, |sum, movie| sum.saturating_add(movie.size));
-    let most = FEW + size / LEAST_BYTES;
+    let most = (FEW + size / LEAST_BYTES).min(MOST);
     for track in inputs.iter().flat_map(|movie| &movie.tracks) {
         let samples = 0..track.samples.len();
         let (many, what) = if track.kind() == Kind::Video {

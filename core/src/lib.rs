@@ -8,6 +8,8 @@
 //!          ^ ranges of the file   '- head + extents: what is made, and where the rest already is
 //! ```
 //!
+//! A file takes no more memory than four times its bytes and 1 MiB, and however large it is no more than [`demux::MAX_INDEX`] says.
+//!
 //! The whole of it, with `read` for reading a range of a file of `size` bytes:
 //!
 //! ```

@@ -3,14 +3,24 @@
 use alloc::vec::Vec;
 
 /// Sorts `list` by what `key` says of each; those of equal keys stay in order.
-pub fn by_key<T>(list: &mut Vec<T>, key: impl Fn(&T) -> u64) {
+pub fn by_key<T>(list: &mut [T], key: impl Fn(&T) -> u64) {
     let mut places: Vec<(u64, usize)> = list.iter().map(key).zip(0..).collect();
     if places.is_sorted() {
         return;
     }
     places.sort_unstable();
-    let mut items: Vec<Option<T>> = core::mem::take(list).into_iter().map(Some).collect();
-    list.extend(places.iter().filter_map(|(_, place)| items.get_mut(*place)?.take()));
+    // Each place is given what belongs there, along the cycle that it is in; a place that has it names itself.
+    for first in 0..places.len() {
+        let mut here = first;
+        while let Some((_, place)) = places.get_mut(here) {
+            let from = core::mem::replace(place, here);
+            if from == first || from == here {
+                break;
+            }
+            list.swap(here, from);
+            here = from;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -21,16 +21,24 @@ pub struct Fragments {
     extends: Vec<TrackExtends>,
     /// Event messages that no fragment has followed yet: where the content of each begins, and it.
     events: Vec<(u64, Box<[u8]>)>,
+    /// Bytes that all events so far take.
+    event_memory: usize,
 }
 
 impl Fragments {
     /// Of a movie with these defaults.
     pub fn new(extends: Vec<TrackExtends>) -> Self {
-        Self { extends, events: Vec::new() }
+        Self { extends, events: Vec::new(), event_memory: 0 }
+    }
+
+    /// Bytes of memory that the event messages so far take, wherever they are.
+    pub fn event_memory(&self) -> usize {
+        self.event_memory
     }
 
     /// Takes the content of an `emsg`: it belongs to the fragment that follows.
     pub fn handle_event(&mut self, content: Reader<'_>) {
+        self.event_memory = self.event_memory.saturating_add(content.remaining() + size_of::<(u64, Box<[u8]>)>());
         self.events.push((content.position(), content.rest().into()));
     }
 

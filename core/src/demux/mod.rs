@@ -39,6 +39,11 @@ use text::TextReader;
 pub const MAX_MOOV: u64 = 256 << 20;
 /// The largest `moof` that is read, in bytes.
 pub const MAX_MOOF: u64 = 16 << 20;
+/// The most memory, in bytes, that an index of fragments takes: that of a day at 60 pictures a second, and more.
+///
+/// A file takes four times its bytes and 1 MiB at most while it is opened, and, however large it is, four times this or [`MAX_MOOV`]: tables
+/// are copied as they grow. What a file counts without bytes for it takes none.
+pub const MAX_INDEX: usize = 256 << 20;
 
 /// What a file holds: the index of its tracks. The payload stays where it is.
 #[derive(Clone, Debug)]
@@ -250,8 +255,12 @@ impl Demuxer {
             }
             (b"moof", Some(MovieBuilder { tracks, fragments: Some(fragments), faults, .. })) => {
                 fragments.handle_moof(tracks, content, (position, self.size), faults);
+                check_memory(tracks, fragments, position)?;
             }
-            (b"emsg", Some(MovieBuilder { fragments: Some(fragments), .. })) => fragments.handle_event(content),
+            (b"emsg", Some(MovieBuilder { tracks, fragments: Some(fragments), .. })) => {
+                fragments.handle_event(content);
+                check_memory(tracks, fragments, position)?;
+            }
             _ => {} // a later `moov` describes the same media again
         }
         Ok(())
@@ -279,6 +288,15 @@ impl Demuxer {
             (None, None) => Err(Error::malformed("the file has no 'moov' box: it says nothing of its media").by("ISO/IEC 14496-12 8.2.1")),
         }
     }
+}
+
+/// Refuses a file of fragments whose index takes too much.
+fn check_memory(tracks: &[TrackBuilder], fragments: &Fragments, position: u64) -> Result<()> {
+    let tables: usize = tracks.iter().map(|track| track.samples.memory()).sum();
+    if tables.saturating_add(fragments.event_memory()) > MAX_INDEX {
+        return Err(Error::unsupported(format!("samples and events up to here take more than {} MiB", MAX_INDEX >> 20)).at(position));
+    }
+    Ok(())
 }
 
 /// Whether files begin with boxes of this name.

@@ -41,9 +41,9 @@ pub fn bounds(start: u64, lead: Option<&Timeline>, target: u64, end: u64) -> Vec
 ///
 /// # Errors
 ///
-/// See [`wvtt::make`]. Samples take at most twice the bytes of the input and half a megabyte.
+/// See [`wvtt::make`]. Samples take at most half as much again as the bytes of the input, and 384 KiB.
 pub fn make(track: &mut Track, bounds: &[u64], size: u64) -> Result<Vec<Cut>> {
-    let limit = usize::try_from(size.saturating_mul(2).saturating_add(512 << 10)).unwrap_or(usize::MAX);
+    let limit = usize::try_from(size.saturating_add(size / 2).saturating_add(384 << 10)).unwrap_or(usize::MAX);
     let Some(cues) = &track.cues else { return Ok(Vec::new()) };
     let made = wvtt::make(cues, bounds, limit)?;
     (track.samples, track.payload) = (made.samples, Some(made.payload));

@@ -22,18 +22,10 @@ impl Cue {
     /// What would end a cue in a file (3.1: line ends in the first two, empty lines and `-->` in all) is taken out, so that whatever the
     /// source is, the cue can be written.
     pub fn new(times: Range<u64>, id: &str, settings: &str, text: &str) -> Self {
-        let mut parts = String::with_capacity(id.len() + settings.len() + text.len() + 2);
-        for line in [id, settings] {
-            push_clean(&mut parts, line.trim().chars().map(|letter| if is_line_end(letter) { ' ' } else { letter }));
-            parts.push('\n');
-        }
-        let lines = text.split(is_line_end).filter(|line| !line.trim().is_empty());
-        for (number, line) in lines.enumerate() {
-            if number > 0 {
-                parts.push('\n');
-            }
-            push_clean(&mut parts, line.chars());
-        }
+        let mut length = 0;
+        clean([id, settings], text, &mut |piece| length += piece.len());
+        let mut parts = String::with_capacity(length);
+        clean([id, settings], text, &mut |piece| parts.push_str(piece));
         Self { start: times.start, end: times.end, parts: parts.into_boxed_str() }
     }
 
@@ -76,13 +68,31 @@ fn is_line_end(letter: char) -> bool {
     matches!(letter, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-fn push_clean(text: &mut String, letters: impl Iterator<Item = char>) {
-    for letter in letters {
-        match letter {
-            '\0' => text.push(char::REPLACEMENT_CHARACTER),
-            '>' if text.ends_with("--") => text.push_str("&gt;"),
-            letter => text.push(letter),
+/// Tells `push` the parts of a cue, piece by piece: `heads` each as one line, then `text` without its empty lines.
+fn clean(heads: [&str; 2], text: &str, push: &mut dyn FnMut(&str)) {
+    for line in heads {
+        clean_line(line.trim(), push);
+        push("\n");
+    }
+    let lines = text.split(is_line_end).filter(|line| !line.trim().is_empty());
+    for (number, line) in lines.enumerate() {
+        if number > 0 {
+            push("\n");
         }
+        clean_line(line, push);
+    }
+}
+
+fn clean_line(line: &str, push: &mut dyn FnMut(&str)) {
+    let mut dashes = 0;
+    for letter in line.chars() {
+        match letter {
+            '\0' => push("\u{fffd}"),
+            '>' if dashes >= 2 => push("&gt;"),
+            letter if is_line_end(letter) => push(" "),
+            letter => push(letter.encode_utf8(&mut [0; 4])),
+        }
+        dashes = if letter == '-' { dashes + 1 } else { 0 };
     }
 }
 

@@ -5,6 +5,7 @@
 //! ```
 
 mod cues;
+mod decode;
 pub mod markup;
 pub mod srt;
 pub mod tx3g;

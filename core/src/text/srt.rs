@@ -1,10 +1,10 @@
 //! SubRip, which no standard describes: read as common programs write it.
 
-use alloc::{borrow::Cow, format, string::String, vec::Vec};
+use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::ops::Range;
 
 use super::{
-    Cue, Cues, Fault, MAX_BYTES,
+    Cue, Cues, Fault, decode,
     markup::{keypad_settings, push_escaped},
     webvtt,
 };
@@ -25,24 +25,25 @@ pub enum Encoding {
 ///
 /// # Errors
 ///
-/// No line has two times with `-->` between them, or it is larger than [`MAX_BYTES`].
+/// No line has two times with `-->` between them, it is larger than [`MAX_BYTES`](super::MAX_BYTES), or its letters take much more memory than its bytes.
 pub fn read(bytes: &[u8]) -> Result<(Cues, Encoding, Option<Fault>)> {
-    if bytes.len() > MAX_BYTES {
-        return Err(Error::unsupported(format!("a text of {} bytes, more than {MAX_BYTES}", bytes.len())));
-    }
-    let (text, encoding) = decode(bytes);
-    let mut cues = Vec::new();
+    let (text, encoding) = letters(bytes)?;
+    decode::check(bytes.len(), escaped_length(&text))?;
+    let mut cues = Vec::with_capacity(webvtt::most_cues(&text));
     let mut fault = None;
-    let mut current: Option<(Range<u64>, Vec<&str>)> = None;
-    let mut add = |cue: Option<(Range<u64>, Vec<&str>)>| {
-        if let Some((times, lines)) = cue {
-            cues.push(read_cue(times, &lines));
+    // Times of the cue that is read, its first line, the last one, and the one before that.
+    let mut current: Option<(Range<u64>, [Option<&str>; 3])> = None;
+    let mut add = |cue: Option<(Range<u64>, [Option<&str>; 3])>| {
+        if let Some((times, [first, last, _])) = cue {
+            let body = first.zip(last).map_or("", |(first, last)| webvtt::between(&text, first, last));
+            cues.push(read_cue(times, body));
         }
     };
     for (number, line) in (1u32..).zip(webvtt::lines(&text)) {
         if !line.contains("-->") {
-            if let Some((_, lines)) = &mut current {
-                lines.push(line);
+            if let Some((_, [first, last, before])) = &mut current {
+                first.get_or_insert(line);
+                *before = last.replace(line);
             }
             continue;
         }
@@ -50,14 +51,17 @@ pub fn read(bytes: &[u8]) -> Result<(Cues, Encoding, Option<Fault>)> {
             Fault::add(&mut fault, number, "the line has no two times with --> between them");
             continue;
         };
-        if let Some((_, lines)) = &mut current {
+        if let Some((_, [first, last, before])) = &mut current
+            && last.is_some_and(|line| line.trim().bytes().all(|byte| byte.is_ascii_digit()))
+        {
             // The line before the times is the number of the cue.
-            lines.pop_if(|line| line.trim().bytes().all(|byte| byte.is_ascii_digit()));
+            *last = *before;
+            *first = first.filter(|_| before.is_some());
         }
         if times.end <= times.start {
             Fault::add(&mut fault, number, "the cue goes before it appears");
         }
-        add(current.replace((times, Vec::new())));
+        add(current.replace((times, [None; 3])));
     }
     let nothing = current.is_none();
     add(current);
@@ -67,22 +71,37 @@ pub fn read(bytes: &[u8]) -> Result<(Cues, Encoding, Option<Fault>)> {
     Ok((Cues::new(cues, String::new()), encoding, fault))
 }
 
-fn decode(bytes: &[u8]) -> (Cow<'_, str>, Encoding) {
+fn letters(bytes: &[u8]) -> Result<(Cow<'_, str>, Encoding)> {
     match bytes {
-        [0xef, 0xbb, 0xbf, rest @ ..] => (String::from_utf8_lossy(rest), Encoding::Utf8),
-        [0xff, 0xfe, rest @ ..] => (utf16(rest, u16::from_le_bytes).into(), Encoding::Utf16),
-        [0xfe, 0xff, rest @ ..] => (utf16(rest, u16::from_be_bytes).into(), Encoding::Utf16),
+        [0xef, 0xbb, 0xbf, rest @ ..] => Ok((decode::utf8(rest)?, Encoding::Utf8)),
+        [0xff, 0xfe, rest @ ..] => Ok((utf16(rest, u16::from_le_bytes)?.into(), Encoding::Utf16)),
+        [0xfe, 0xff, rest @ ..] => Ok((utf16(rest, u16::from_be_bytes)?.into(), Encoding::Utf16)),
         bytes => match core::str::from_utf8(bytes) {
-            Ok(text) => (text.into(), Encoding::Utf8),
-            Err(_) => (bytes.iter().map(|byte| windows_1252(*byte)).collect::<String>().into(), Encoding::Windows1252),
+            Ok(text) => Ok((text.into(), Encoding::Utf8)),
+            Err(_) => {
+                let letters = bytes.iter().map(|byte| windows_1252(*byte));
+                Ok((decode::letters_of(bytes.len(), letters)?.into(), Encoding::Windows1252))
+            }
         },
     }
 }
 
 /// UTF-16 in one order of bytes; what is none becomes the replacement character.
-pub(super) fn utf16(bytes: &[u8], order: fn([u8; 2]) -> u16) -> String {
+pub(super) fn utf16(bytes: &[u8], order: fn([u8; 2]) -> u16) -> Result<String> {
     let (units, _) = bytes.as_chunks::<2>();
-    char::decode_utf16(units.iter().map(|unit| order(*unit))).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    let letters = char::decode_utf16(units.iter().map(|unit| order(*unit)));
+    decode::letters_of(bytes.len(), letters.map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)))
+}
+
+/// Bytes that `text` takes at most once its letters are escaped.
+fn escaped_length(text: &str) -> usize {
+    let more = text.bytes().map(|byte| match byte {
+        b'&' => 4,
+        b'<' | b'>' => 3,
+        0 => 2,
+        _ => 0,
+    });
+    text.len() + more.sum::<usize>()
 }
 
 /// As the Encoding standard maps it: the C1 controls that it has no letter for stay what they are.
@@ -113,14 +132,14 @@ fn read_time(text: &str) -> Option<u64> {
     minutes.checked_mul(60)?.checked_add(seconds)?.checked_mul(1000)?.checked_add(millis)
 }
 
-fn read_cue(times: Range<u64>, lines: &[&str]) -> Cue {
-    let mut text = String::new();
+fn read_cue(times: Range<u64>, body: &str) -> Cue {
+    let mut text = String::with_capacity(escaped_length(body));
     let mut settings = "";
-    for line in lines {
+    for line in webvtt::lines(body) {
         if !text.is_empty() {
             text.push('\n');
         }
-        let mut rest = *line;
+        let mut rest = line;
         while let Some(letter) = rest.chars().next() {
             if let Some((place, after)) = override_block(rest) {
                 settings = place.map_or(settings, keypad_settings);
@@ -176,6 +195,8 @@ fn is_entity(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::*;
 
     fn texts(text: &str) -> Vec<(u64, u64, String, String)> {

@@ -51,8 +51,8 @@ pub fn read(sample: &[u8], description: &Description) -> Result<String> {
     let length = reader.u16()?;
     let bytes = reader.take(length.into())?;
     let plain = match bytes {
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes)?,
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes)?,
         bytes => String::from_utf8_lossy(bytes).into_owned(),
     };
     let mut styles = Vec::new();

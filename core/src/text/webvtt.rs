@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 use core::{fmt::Write, ops::Range};
 
-use super::{Cue, Cues, Fault, MAX_BYTES};
+use super::{Cue, Cues, Fault, decode};
 use crate::{
     error::{Error, Result},
     time::{Timescale, rescale_length},
@@ -13,12 +13,12 @@ use crate::{
 ///
 /// # Errors
 ///
-/// It does not begin with `WEBVTT`, or it is larger than [`MAX_BYTES`].
+/// It does not begin with `WEBVTT`, it is larger than [`MAX_BYTES`](super::MAX_BYTES), or its letters take much more memory than its bytes.
 pub fn read(bytes: &[u8]) -> Result<(Cues, Option<Fault>)> {
-    if bytes.len() > MAX_BYTES {
-        return Err(Error::unsupported(format!("a text of {} bytes, more than {MAX_BYTES}", bytes.len())));
-    }
-    let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
+    let text = decode::utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))?;
+    // A cue has its text as it stands, but for what would end it.
+    let escaped = text.bytes().filter(|byte| *byte == 0).count() * 2 + text.matches("-->").count() * 3;
+    decode::check(bytes.len(), text.len() + escaped)?;
     let signed = text.strip_prefix("WEBVTT").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\n', '\r']));
     if !signed {
         return Err(Error::malformed("not a WebVTT file: it does not begin with WEBVTT").at(0).by("WebVTT 4.1"));
@@ -27,11 +27,23 @@ pub fn read(bytes: &[u8]) -> Result<(Cues, Option<Fault>)> {
     // The header ends at an empty line, or where a cue begins without one.
     lines.next();
     while lines.next_if(|(_, line)| !line.is_empty() && !line.contains("-->")).is_some() {}
-    let mut file = File::default();
+    let mut file = File { text: &text, cues: Vec::with_capacity(most_cues(&text)), blocks: String::new(), fault: None };
     while lines.peek().is_some() {
         file.read_block(&mut lines);
     }
     Ok((Cues::new(file.cues, file.blocks), file.fault))
+}
+
+/// As many cues as `text` can hold at most: each has an arrow, two times and a letter.
+pub(super) fn most_cues(text: &str) -> usize {
+    const LEAST: usize = "0:0:0,0-->0:0:0,1\na".len();
+    text.matches("-->").count().min(text.len() / LEAST)
+}
+
+/// The stretch of `text` from the start of one of its lines to the end of another.
+pub(super) fn between<'a>(text: &'a str, first: &str, last: &str) -> &'a str {
+    let place = |line: &str| line.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+    text.get(place(first)..place(last).saturating_add(last.len())).unwrap_or_default()
 }
 
 /// Lines end by LF, CR or both (6.1).
@@ -48,19 +60,19 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-#[derive(Default)]
-struct File {
+struct File<'a> {
+    text: &'a str,
     cues: Vec<Cue>,
     blocks: String,
     fault: Option<Fault>,
 }
 
-impl File {
+impl<'a> File<'a> {
     /// Reads a block (6.1, "collect a WebVTT block"): an optional identifier, times, text; or a style sheet, a region, a comment.
-    fn read_block<'a>(&mut self, lines: &mut core::iter::Peekable<impl Iterator<Item = (u32, &'a str)>>) {
+    fn read_block(&mut self, lines: &mut core::iter::Peekable<impl Iterator<Item = (u32, &'a str)>>) {
         let mut first = "";
         let mut times = None;
-        let mut body = String::new();
+        let mut body: Option<(&str, &str)> = None;
         let mut count = 0;
         while let Some((number, line)) = lines.next_if(|(_, line)| !(line.contains("-->") && (count > 1 || times.is_some()))) {
             count += 1;
@@ -71,24 +83,30 @@ impl File {
             } else if count == 1 {
                 first = line;
             } else {
-                if !body.is_empty() {
-                    body.push('\n');
-                }
-                body.push_str(line);
+                body = Some((body.map_or(line, |(begin, _)| begin), line));
             }
         }
+        let body = body.map_or("", |(begin, end)| between(self.text, begin, end));
         match times {
-            Some((_, Ok((times, settings)))) => self.cues.push(Cue::new(times, first, settings, &body)),
+            Some((_, Ok((times, settings)))) => self.cues.push(Cue::new(times, first, settings, body)),
             Some((line, Err(reason))) => Fault::add(&mut self.fault, line, reason),
-            None => self.add_block(first, &body),
+            None => self.add_block(first, body),
         }
     }
 
     /// Style sheets and regions stand before the first cue.
     fn add_block(&mut self, first: &str, body: &str) {
         if matches!(first.trim_end_matches([' ', '\t']), "STYLE" | "REGION") && self.cues.is_empty() {
-            let gap = if self.blocks.is_empty() { "" } else { "\n\n" };
-            let _ = write!(self.blocks, "{gap}{}\n{body}", first.trim_end());
+            if self.blocks.is_empty() {
+                self.blocks.reserve_exact(self.text.len());
+            } else {
+                self.blocks.push_str("\n\n");
+            }
+            self.blocks.push_str(first.trim_end());
+            for line in lines(body) {
+                self.blocks.push('\n');
+                self.blocks.push_str(line);
+            }
         }
     }
 }
@@ -162,7 +180,11 @@ pub fn file(cues: &Cues, start: (u64, Timescale)) -> String {
 }
 
 /// Writes the cues that are shown in `span` behind a header, their times from `origin` on, all in milliseconds.
-fn write(header: String, cues: &Cues, span: Range<u64>, origin: u64) -> String {
+fn write(mut header: String, cues: &Cues, span: Range<u64>, origin: u64) -> String {
+    /// Two times, an arrow, and what stands between and behind the parts.
+    const AROUND: usize = 2 * "00:00:00.000".len() + 10;
+    let length = cues.during(span.clone()).map(|cue| cue.len() + AROUND).sum::<usize>();
+    header.reserve_exact(length + cues.blocks().len() + 2);
     let mut text = header;
     if !cues.blocks().is_empty() {
         let _ = write!(text, "{}\n\n", cues.blocks());
@@ -248,7 +270,7 @@ mod tests {
         for text in ["", "WEBVT", "WEBVTTX\n", " WEBVTT", "1\n00:00:01,000 --> 00:00:02,000\na"] {
             assert_eq!(read(text.as_bytes()).unwrap_err().clause(), Some("WebVTT 4.1"), "{text}");
         }
-        assert!(read(&alloc::vec![b'\n'; MAX_BYTES + 1]).is_err());
+        assert!(read(&alloc::vec![b'\n'; crate::text::MAX_BYTES + 1]).is_err());
         let (cues, _) = read(b"WEBVTT\n\n00:01.000 --> 00:02.000\n\xff\0").unwrap();
         assert_eq!(cues.list()[0].text(), "\u{fffd}\u{fffd}", "6.1: bytes that are no UTF-8, and zero");
     }

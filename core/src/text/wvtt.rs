@@ -33,17 +33,57 @@ pub struct Made {
 ///
 /// # Errors
 ///
-/// More than [`MAX_AT_ONCE`] cues are shown at once, or the samples take more than `limit` bytes.
+/// More than [`MAX_AT_ONCE`] cues are shown at once, or the samples and what is told of them take more than `limit` bytes.
 pub fn make(cues: &Cues, bounds: &[u64], limit: usize) -> Result<Made> {
+    // What is made takes memory once it is known how much.
+    let (mut count, mut length) = (0usize, 0usize);
+    let mut scratch = Vec::new();
+    each_moment(cues, bounds, &mut |times: &Range<u64>, shown: &[(i32, &Cue)]| {
+        let mut w = Writer::behind(core::mem::take(&mut scratch));
+        write_sample(&mut w, times, shown);
+        (count, length) = (count + 1, length + w.len());
+        scratch = w.into_bytes();
+        scratch.clear();
+        if length + count * SampleTableBuilder::MOST_EACH > limit {
+            return Err(Error::unsupported(format!("cues overlap or last so long that their samples take more than {limit} bytes")));
+        }
+        Ok(())
+    })?;
     let mut builder = SampleTableBuilder::default();
-    let mut w = Writer::default();
+    builder.reserve_each(count);
+    let mut w = Writer::with_capacity(length);
     let mut segments = Vec::with_capacity(bounds.len().saturating_sub(1));
+    let mut starts = bounds.iter().peekable();
+    each_moment(cues, bounds, &mut |times: &Range<u64>, shown: &[(i32, &Cue)]| {
+        let mut begins = false;
+        while starts.next_if(|start| **start <= times.start).is_some() {
+            begins = true;
+        }
+        if begins {
+            segments.push(builder.len());
+        }
+        let offset = w.len();
+        write_sample(&mut w, times, shown);
+        builder.push(&Sample {
+            decode_time: times.start,
+            duration: u32::try_from(times.end - times.start).map_err(|_| Error::unsupported("nothing changes for more than 49 days"))?,
+            composition_offset: 0,
+            sync: true,
+            offset: offset as u64,
+            size: u32::try_from(w.len().saturating_sub(offset)).unwrap_or(u32::MAX),
+        })
+    })?;
+    Ok(Made { samples: builder.finish(), payload: w.into_bytes(), segments })
+}
+
+/// Takes a moment, and the cues that are shown in it, numbered from 1.
+type Visit<'a> = dyn FnMut(&Range<u64>, &[(i32, &Cue)]) -> Result<()> + 'a;
+
+/// Tells `visit` each moment between the first and the last of `bounds` in which the same cues are shown.
+fn each_moment(cues: &Cues, bounds: &[u64], visit: &mut Visit<'_>) -> Result<()> {
     let mut shown: Vec<(i32, &Cue)> = Vec::new();
     let mut waiting = (1..).zip(cues.list()).peekable();
     for (start, end) in bounds.iter().zip(bounds.iter().skip(1)) {
-        if start < end {
-            segments.push(builder.len());
-        }
         let mut time = *start;
         while time < *end {
             shown.retain(|(_, cue)| cue.end > time);
@@ -58,23 +98,11 @@ pub fn make(cues: &Cues, bounds: &[u64], limit: usize) -> Result<Made> {
             }
             let changes = shown.iter().map(|(_, cue)| cue.end).chain(waiting.peek().map(|(_, cue)| cue.start)).chain([*end]);
             let until = changes.min().unwrap_or(*end);
-            let offset = w.len();
-            write_sample(&mut w, &(time..until), &shown);
-            if w.len() > limit {
-                return Err(Error::unsupported(format!("cues overlap or last so long that their samples take more than {limit} bytes")));
-            }
-            builder.push(&Sample {
-                decode_time: time,
-                duration: u32::try_from(until - time).map_err(|_| Error::unsupported("nothing changes for more than 49 days"))?,
-                composition_offset: 0,
-                sync: true,
-                offset: offset as u64,
-                size: u32::try_from(w.len().saturating_sub(offset)).unwrap_or(u32::MAX),
-            })?;
+            visit(&(time..until), &shown)?;
             time = until;
         }
     }
-    Ok(Made { samples: builder.finish(), payload: w.into_bytes(), segments })
+    Ok(())
 }
 
 /// A sample (7.4): a `vttc` for each cue, or one `vtte`.
