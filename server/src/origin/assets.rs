@@ -328,6 +328,7 @@ fn read(sources: &Sources, names: Vec<String>, path: &AssetPath, key: Option<Ass
     }
     let encryption = key.as_ref().map(|key| key.encryption(path)).transpose();
     // Here key frames cost nothing twice.
-    let vod = encryption.and_then(|encryption| Vod::new(movies, &Options { encryption, ..Options::default() })).and_then(Vod::with_trick_modes);
+    let vod =
+        encryption.and_then(|encryption| Vod::new(movies, &Options { encryption, ..Options::default() })).and_then(Vod::with_trick_modes);
     Ok(vod.map(|vod| Asset::new(vod, key)).map_err(|error| error.to_string()))
 }
