@@ -214,8 +214,11 @@ fn texts() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let vtt = |content: String| ["WEBVTT\n\n", &content].concat().into_bytes();
     let srt = |content: &[u8]| [b"1\n00:00:00,000 --> 00:00:01,000\n", content].concat();
     let times = "00:00.000 --> 00:00.001\n";
-    let falling: String =
-        (0..many).rev().map(|n| format!("{:02}:{:02}.{:03}-->59:59.999\nx\n", n / 60_000 % 60, n / 1000 % 60, n % 1000)).collect();
+    let falling = (0..many)
+        .rev()
+        .map(|n| format!("{:02}:{:02}.{:03}-->59:59.999\nx\n", n / 60_000 % 60, n / 1000 % 60, n % 1000))
+        .collect::<Vec<_>>()
+        .concat();
     let utf16 = |text: &str| [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
     vec![
         ("cues", "a.vtt", vtt(format!("{times}x\n\n").repeat(many))),
@@ -240,7 +243,7 @@ fn texts() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         (
             "cues after each other",
             "a.srt",
-            (0..many).map(|n| format!("0:0:{n},0 --> 0:0:{n},9\nabcdefghij\nabcdefghij\n\n")).collect::<String>().into_bytes(),
+            (0..many).map(|n| format!("0:0:{n},0 --> 0:0:{n},9\nabcdefghij\nabcdefghij\n\n")).collect::<Vec<_>>().concat().into_bytes(),
         ),
         ("UTF-16", "a.srt", utf16(&format!("0:0:0,0-->0:0:0,1\n{}", "\u{4e00}".repeat(2 * many)))),
         ("faults", "a.srt", srt(format!("x\n\n{}", "x --> y\n\n".repeat(many)).as_bytes())),
@@ -252,7 +255,7 @@ fn endless() -> Result<()> {
     let movie = Movie::simple(2, 1).write();
     let mut header = movie.clone();
     change(&mut header, "moov", |moov| moov.extend(boxed("mvex", &boxed("trex", &fields(&[1, 1, 512, 0, 0])))))?;
-    let event = boxed("emsg", &vec![0; (MAX_EVENT - 8) as usize]);
+    let event = boxed("emsg", &vec![0; usize::try_from(MAX_EVENT - 8)?]);
     let mut demuxer = Demuxer::new(1 << 40);
     demuxer.handle(0, &header)?;
     let opened = held(|| {
