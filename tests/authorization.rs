@@ -22,6 +22,7 @@ use reelway::{
     http::Handler,
     ingest::Ingest,
     live::Streams,
+    metrics::Record,
     net::Peer,
     origin::{Origin, ServerInfo},
 };
@@ -79,7 +80,10 @@ impl Site {
         }
         let mut request = request.body(Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync()).unwrap();
         request.extensions_mut().insert(Peer { address: (from.parse::<IpAddr>().unwrap(), 9).into(), secure: false });
+        // As the transport does, which writes the access log.
+        let mut record = Record::begin(&Arc::default(), &request, ([192, 0, 2, 1], 9).into());
         let (parts, mut body) = self.front.handle(request).await.into_parts();
+        record.answered(parts.status);
         // What has no end begins at once.
         let body = if path.ends_with("/stream.mp4") {
             body.frame().await.and_then(|frame| frame.ok()?.into_data().ok()).unwrap_or_default()
