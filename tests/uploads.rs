@@ -16,7 +16,7 @@ use reelway::{
     upload::{Limits, Uploads},
 };
 use reelway_core::{Demuxer, Options, Vod};
-use reelway_tests::movie::Movie;
+use reelway_tests::{description::conforms, movie::Movie, schema::Schema};
 use serde_json::{Value, json};
 
 /// A data folder that takes uploads, until it is opened again.
@@ -175,6 +175,27 @@ async fn segments_come_in_any_order_and_are_the_film() -> Result<()> {
 }
 
 #[tokio::test]
+async fn answers_are_as_described() -> Result<()> {
+    let site = Site::new(Limits::default())?;
+    let film = Film::new(7)?;
+    let description: Value =
+        serde_json::from_str(&fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../server/src/origin/openapi.json"))?)?;
+    let schema = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    let sent: Value = serde_json::from_str(&film.announcement())?;
+    conforms(&description, &schema("Announcement"), &sent, "what is sent")?;
+    let announced = site.ask(Method::POST, "/api/v1/uploads", &[], film.announcement()).await?;
+    conforms(&description, &schema("Upload"), &announced.json()?, "what is answered")?;
+    let upload = site.announce(&film).await?;
+    site.put(&upload, "v1/1", &film.segment("v1", 1)?).await?;
+    conforms(&description, &schema("Upload"), &site.state(&upload).await?, "its state")?;
+    let asset = site.get(&format!("/api/v1/uploads/{}", upload.0)).await?.json()?;
+    conforms(&description, &schema("UploadedAsset"), &asset, "the asset")?;
+    ensure!(asset["name"] == "film.mp4" && asset["complete"] == false && asset["tracks"][0]["kind"] == "video", "{asset}");
+    let problem = site.get("/upload/up-0").await?.json()?;
+    conforms(&description, &schema("Problem"), &problem, "a refusal")
+}
+
+#[tokio::test]
 async fn it_plays_from_the_first_segments_on() -> Result<()> {
     let site = Site::new(Limits::default())?;
     let film = Film::new(2)?;
@@ -188,7 +209,18 @@ async fn it_plays_from_the_first_segments_on() -> Result<()> {
         ensure!(listed(&text) == expected && text.contains("TYPE:EVENT") && !text.contains("ENDLIST"), "{text}");
     }
     ensure!(site.get(&format!("/vod/{}/v1/4.m4s", upload.0)).await?.status == StatusCode::NOT_FOUND);
-    ensure!(site.get(&format!("/vod/{}/manifest.mpd", upload.0)).await?.status == StatusCode::NOT_FOUND);
+    // The MPD comes once there is something of every rendition.
+    let manifest = format!("/vod/{}/manifest.mpd", upload.0);
+    ensure!(site.get(&manifest).await?.status == StatusCode::NOT_FOUND);
+    site.put(&upload, "a1/1", &film.segment("a1", 1)?).await?;
+    let mpd = site.get(&manifest).await?.text();
+    ensure!(mpd.contains("type=\"dynamic\"") && mpd.matches("<S ").count() == 2, "{mpd}");
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("manifest.mpd");
+    fs::write(&file, &mpd)?;
+    if let Some(schema) = Schema::open(folder.path())? {
+        schema.check(&file)?;
+    }
     ensure!(!site.get(&format!("/vod/{}/master.m3u8", upload.0)).await?.text().contains("I-FRAME"));
     let complete = format!("/upload/{}/complete?token={}", upload.0, upload.1);
     ensure!(site.ask(Method::POST, &complete, &[], Bytes::new()).await?.status == StatusCode::CONFLICT);

@@ -10,7 +10,9 @@ mkdirSync("dist");
 execFileSync("node_modules/.bin/tsc", { stdio: "inherit" });
 for (const name of ["LICENSE-APACHE", "LICENSE-MIT"]) copyFileSync(`../${name}`, `dist/${name}`);
 copyFileSync("pkg/reelway_wasm_bg.wasm", "dist/segmenter.wasm");
-const glue = await build({ entryPoints: ["pkg/reelway_wasm.js"], write: false, minify: true, format: "esm", target: "es2022" });
+// Of what wasm-bindgen offers, what is used.
+const used = { contents: 'export { Opener, default } from "./pkg/reelway_wasm.js"', resolveDir: "." };
+const glue = await build({ stdin: used, bundle: true, write: false, minify: true, format: "esm", target: "es2022", define: { Request: "undefined" } });
 // The core is always named by whoever starts it: a second name would make bundlers take it in twice.
 const script = glue.outputFiles[0].text.replace(/new URL\("[^"]*\.wasm",import\.meta\.url\)/, "undefined");
 writeFileSync("dist/segmenter.js", script);

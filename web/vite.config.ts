@@ -40,7 +40,8 @@ function licenses(): Plugin {
     name: "reelway-licenses",
     apply: "build",
     generateBundle() {
-      for (const name of Object.keys(manifest(root).dependencies ?? {})) collect(name, root);
+      // Our own package has no one else's code in it.
+      for (const name of Object.keys(manifest(root).dependencies ?? {})) if (name !== "reelway") collect(name, root);
       // dash.js ships as one bundle; these parts of it are listed beside the bundle only.
       const inside = readFileSync(join(root, "node_modules/dashjs/dist/modern/esm/dash.all.min.js.LICENSE.txt"), "utf8");
       notices.set("inside dashjs", `Inside dashjs\n\n${inside.trim()}`);
@@ -64,6 +65,7 @@ const origin = process.env["REELWAY_ORIGIN"] ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
   plugins: [licenses()],
+  worker: { format: "es" },
   build: {
     target: "es2022",
     // Everything stays a file of this origin, so a strict Content-Security-Policy holds.
@@ -74,6 +76,6 @@ export default defineConfig({
     chunkSizeWarningLimit: 1000,
   },
   server: {
-    proxy: Object.fromEntries(["/api", "/vod", "/media", "/live", "/ingest"].map((path) => [path, origin])),
+    proxy: Object.fromEntries(["/api", "/vod", "/media", "/live", "/ingest", "/upload"].map((path) => [path, origin])),
   },
 });

@@ -237,6 +237,11 @@ impl Vod {
         dash::mpd(&self.presentation)
     }
 
+    /// The DASH manifest while the segments come, as far as they have: see [`dash::growing_mpd`].
+    pub fn growing_mpd(&self, arrived: &dyn Fn(&Rendition) -> u32, published: Date, utc_timing: &str) -> String {
+        dash::growing_mpd(&self.presentation, arrived, published, utc_timing)
+    }
+
     /// The CMAF header of a rendition.
     pub fn header(&self, rendition: &str) -> Result<Vec<u8>> {
         let (_, track) = self.rendition(rendition)?;

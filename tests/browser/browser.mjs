@@ -36,8 +36,9 @@ function trust(quic, { secure, spki }) {
 
 /** A server with these clips and a browser that trusts it.
  * @param {Quic} quic @param {string[]} clips @param {string} [config] of the server, in TOML
- * @param {RegExp} [complaints] of the server, that are expected */
-export async function openSite(quic, clips, config, complaints) {
+ * @param {RegExp} [complaints] of the server, that are expected
+ * @param {string[]} options of the server */
+export async function openSite(quic, clips, config, complaints, ...options) {
   /** @type {(() => unknown)[]} */
   const undo = [];
   const close = async () => {
@@ -55,7 +56,7 @@ export async function openSite(quic, clips, config, complaints) {
   try {
     const media = makeMedia(...clips);
     undo.push(media.remove);
-    const server = await startServer(media.folder, config);
+    const server = await startServer(media.folder, config, ...options);
     undo.push(() => server.stop(complaints));
     const profile = mkdtempSync(join(tmpdir(), "reelway-profile-"));
     undo.push(() => rmSync(profile, { recursive: true, force: true }));
@@ -88,6 +89,12 @@ export function useLiveSite(config, complaints) {
   return use(() => openSite("forced", [], config, complaints));
 }
 
+/** The same taking uploads; the clips are in its folder too.
+ * @param {string[]} clips */
+export function useUploadSite(...clips) {
+  return use(() => openSite("forced", clips, undefined, undefined, "--uploads"));
+}
+
 /** @param {() => ReturnType<typeof openSite>} open */
 function use(open) {
   /** @type {Awaited<ReturnType<typeof openSite>>} */
@@ -97,6 +104,8 @@ function use(open) {
   return {
     /** Where it is with TLS and HTTP/3. */
     secure: () => site.secure,
+    /** A file of the folder, on the disk. */
+    path: (/** @type {string} */ clip) => join(site.folder, clip),
     /** Where it is without. */
     plain: () => site.plain,
     /** The key of those who may order jobs. */

@@ -23,15 +23,15 @@ export function binary() {
 }
 
 /** Serves a folder.
- * @param {string} media @param {string} [config] its configuration, in TOML */
-export async function startServer(media, config) {
+ * @param {string} media @param {string} [config] its configuration, in TOML @param {string[]} options */
+export async function startServer(media, config, ...options) {
   const program = binary();
   const data = mkdtempSync(join(tmpdir(), "reelway-data-"));
   const ports = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
   const file = join(data, "reelway.toml");
   if (config !== undefined) writeFileSync(file, config);
   const configured = config === undefined ? [] : ["--config", file];
-  const child = spawn(program, ["serve", "--media", media, "--data", data, ...ports, ...configured], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, ["serve", "--media", media, "--data", data, ...ports, ...configured, ...options], { stdio: ["ignore", "pipe", "pipe"] });
   // However the tests end, the server ends with them.
   const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);

@@ -6,6 +6,7 @@
  * ```
  */
 
+import type { KeptUpload } from "./kept.js";
 import { type OpenOptions as CoreOptions, millis } from "./options.js";
 import { Plan } from "./plan.js";
 import { planIn } from "./remote.js";
@@ -15,8 +16,19 @@ export * from "./error.js";
 export { WorkerError } from "./remote.js";
 export { type Preview, preview, thumbnails } from "./preview.js";
 export { Plan, type Segment, type SegmentFacts, type SegmentsOptions, type Track } from "./plan.js";
+export type { KeptUpload } from "./kept.js";
 export { type Progress, type Upload, type UploadEvents, type UploadOptions, upload } from "./upload.js";
 export type { Form, IndexRange, Problem, TrackFacts, Input, Source, Wasm } from "./core.js";
+
+/** Uploads that were begun here with `keep` and are not finished, the newest first; none where the browser keeps nothing. */
+export async function unfinished(): Promise<KeptUpload[]> {
+  return (await import("./kept.js")).unfinished();
+}
+
+/** Lets one go: it is not told of any more. What the server has of it stays there until it expires. */
+export async function forget(kept: Pick<KeptUpload, "server" | "id">): Promise<void> {
+  await (await import("./kept.js")).forget(kept);
+}
 
 /** How a file is opened. */
 export interface OpenOptions extends CoreOptions {

@@ -117,7 +117,7 @@ class Line {
 /** The worker did not start: its script is not where it should be, or a Content-Security-Policy forbids it. */
 export class WorkerError extends Error {
   constructor() {
-    super("the worker of reelway does not start: serve its script, or allow it by `worker-src`; or use `reelway/inline` or `worker: false`");
+    super("the worker of reelway does not start: serve its script, allow it by `worker-src`, or use `reelway/inline`");
     this.name = "WorkerError";
   }
 }

@@ -18,6 +18,8 @@ export interface UploadOptions {
   /** How often a request is tried again, and the first pause before that in milliseconds; each pause is twice as long as the one before. */
   retries?: number;
   pause?: number;
+  /** `true`, or the handle of the file: {@link unfinished} tells of it after a reload, until it is finished. */
+  keep?: boolean | FileSystemFileHandle;
   /** Ends the upload; what has arrived stays, and the next upload of the same file goes on from there. */
   signal?: AbortSignal;
 }
@@ -35,6 +37,8 @@ export interface UploadEvents {
   /** It can be played from here on, at these URLs. */
   playable: { hls: string; dash: string };
   progress: Progress;
+  /** The server has this segment; of those that it had before, each is told of first. */
+  segment: { track: string; number: number };
   /** A request failed, and is tried again. */
   retry: { segment: string; attempt: number; error: UploadError };
 }
@@ -48,6 +52,8 @@ export interface Upload extends Promise<{ id: string; hls: string; dash: string 
   /** Sends nothing more for now; what is on its way arrives. */
   pause(): void;
   resume(): void;
+  /** Ends it, and has the server drop all that has arrived. */
+  abandon(): Promise<void>;
 }
 
 interface State {
@@ -73,6 +79,7 @@ export function upload(plan: Plan, options: UploadOptions = {}): Upload {
     playable: sending.playable,
     pause: () => sending.hold(),
     resume: () => sending.release(),
+    abandon: () => sending.abandon(),
   }) as Upload;
 }
 
@@ -82,6 +89,10 @@ class Sending {
   private tellPlayable!: { resolve(urls: UploadEvents["playable"]): void; reject(error: unknown): void };
   private held: { promise: Promise<void>; release(): void } | undefined;
   private readonly server: string;
+  private readonly ending = new AbortController();
+  private state: State | undefined;
+  /** Lets go what this browser keeps of it. */
+  private kept: (() => Promise<void>) | undefined;
 
   constructor(
     private readonly plan: Plan,
@@ -103,13 +114,22 @@ class Sending {
 
   hold(): void {
     if (this.held) return;
-    let release = () => {};
-    this.held = { promise: new Promise<void>((resolve) => (release = resolve)), release: () => release() };
+    let release!: () => void;
+    const promise = new Promise<void>((resolve) => (release = resolve));
+    this.held = { promise, release };
   }
 
   release(): void {
     this.held?.release();
     this.held = undefined;
+  }
+
+  async abandon(): Promise<void> {
+    this.ending.abort();
+    await this.kept?.();
+    if (this.state === undefined) return;
+    const { id, token } = this.state;
+    await this.ask("the end", `/upload/${id}`, () => ({ method: "DELETE", headers: { authorization: `Bearer ${token}` } }));
   }
 
   async run(): Promise<{ id: string; hls: string; dash: string }> {
@@ -122,15 +142,23 @@ class Sending {
   }
 
   private async send(): Promise<{ id: string; hls: string; dash: string }> {
-    const state = await this.announce();
+    const signal = this.options.signal ? AbortSignal.any([this.options.signal, this.ending.signal]) : this.ending.signal;
+    const state = (this.state = await this.announce(signal));
     const urls = { hls: this.url(state.hls), dash: this.url(state.dash) };
     const order = this.plan.order();
     const arrived = new Set(Object.entries(state.have).flatMap(([track, stretches]) => stretches.flatMap(([first, last]) => keys(track, first, last))));
     const progress: Progress = { sent: 0, size: 0, segments: 0, of: order.length };
+    const tellArrived = (segment: SegmentFacts) => {
+      progress.sent += segment.size;
+      progress.segments += 1;
+      this.tell("segment", { track: segment.track, number: segment.number });
+    };
     for (const segment of order) {
       progress.size += segment.size;
-      if (arrived.has(key(segment))) count(progress, segment);
+      if (arrived.has(key(segment))) tellArrived(segment);
     }
+    // Apart, for those that keep nothing.
+    if (this.options.keep) this.kept = await (await import("./kept.js")).keep(state.id, this.server, this.plan, this.options);
     const first = this.plan.tracks.map(({ id }) => `${id}/1`);
     let told = false;
     const tellOnce = () => {
@@ -142,14 +170,13 @@ class Sending {
     this.tell("progress", { ...progress });
     tellOnce();
     const missing = order.filter((segment) => !arrived.has(key(segment)));
-    const broken = new AbortController();
-    const signal = this.options.signal ? AbortSignal.any([this.options.signal, broken.signal]) : broken.signal;
     const worker = async () => {
       for (let segment; (segment = missing.shift()) !== undefined; ) {
-        await this.held?.promise;
+        while (this.held) await this.held.promise;
+        signal.throwIfAborted();
         await this.put(state, segment, signal);
         arrived.add(key(segment));
-        count(progress, segment);
+        tellArrived(segment);
         this.tell("progress", { ...progress });
         tellOnce();
       }
@@ -158,19 +185,20 @@ class Sending {
       await Promise.all(Array.from({ length: this.options.concurrency ?? state.window }, worker));
     } catch (error) {
       // The others end too.
-      broken.abort(error);
+      this.ending.abort(error);
       throw error;
     }
+    await this.kept?.();
     return { id: state.id, ...urls };
   }
 
   /** Sends the plan: the bytes that it was made from, so that the server makes the same. */
-  private async announce(): Promise<State> {
+  private async announce(signal: AbortSignal): Promise<State> {
     const index = (await this.plan.index()).map(({ at, bytes }) => ({ at, bytes: base64(bytes) }));
     const { name = "", authorization } = this.options;
     const body = JSON.stringify({ size: this.plan.size, segment: Math.round(this.plan.target * 1000), name, index });
     const headers = { "content-type": "application/json", ...(authorization && { authorization }) };
-    const response = await this.ask("the plan", "/api/v1/uploads", () => ({ method: "POST", headers, body }), this.options.signal);
+    const response = await this.ask("the plan", "/api/v1/uploads", () => ({ method: "POST", headers, body }), signal);
     return (await response.json()) as State;
   }
 
@@ -217,26 +245,21 @@ class Sending {
 const key = ({ track, number }: { track: string; number: number }) => `${track}/${number}`;
 const keys = (track: string, first: number, last: number) => Array.from({ length: last - first + 1 }, (_, index) => key({ track, number: first + index }));
 
-function count(progress: Progress, { size }: SegmentFacts): void {
-  progress.sent += size;
-  progress.segments += 1;
-}
-
 /** Waits, but not for longer than it takes to be online again, or to be given up. */
-function sleep(millis: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = (settle: () => void) => () => {
-      clearTimeout(timer);
-      globalThis.removeEventListener?.("online", online);
-      signal?.removeEventListener("abort", abort);
-      settle();
-    };
-    const online = end(resolve);
-    const abort = end(() => reject(signal?.reason));
-    const timer = setTimeout(online, millis);
-    globalThis.addEventListener?.("online", online);
-    signal?.addEventListener("abort", abort);
-  });
+async function sleep(millis: number, signal?: AbortSignal): Promise<void> {
+  const over = new AbortController();
+  const once = { once: true, signal: over.signal };
+  let timer;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      timer = setTimeout(resolve, millis);
+      globalThis.addEventListener?.("online", () => resolve(), once);
+      signal?.addEventListener("abort", () => reject(signal.reason), once);
+    });
+  } finally {
+    clearTimeout(timer);
+    over.abort();
+  }
 }
 
 /** RFC 4648 4. */

@@ -7,6 +7,8 @@ export interface ServerInfo {
   protocols: string[];
   /** SHA-256 of a development certificate, in hex. */
   certificateSha256: string | null;
+  /** Whether it takes uploads. */
+  uploads: boolean;
 }
 
 interface TrackCommon {
@@ -171,6 +173,12 @@ export interface Job {
 export async function listJobs(signal?: AbortSignal): Promise<Job[]> {
   const { jobs } = await get<{ jobs: Job[] }>("/api/v1/jobs", signal, "no-store");
   return jobs;
+}
+
+/** One of the library, or what was uploaded; undefined where there is none of that name. */
+export async function findAsset(id: string, signal?: AbortSignal): Promise<Asset | undefined> {
+  if (/^up-[0-9a-f]{32}$/.test(id)) return get<Video>(`/api/v1/uploads/${id}`, signal, "no-store");
+  return (await listAssets(signal)).find((asset) => asset.id === id);
 }
 
 export async function listAssets(signal?: AbortSignal): Promise<Asset[]> {

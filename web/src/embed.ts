@@ -4,7 +4,7 @@ import "./styles/base.css";
 import "./styles/watch.css";
 import "./styles/embed.css";
 import "./debug.ts";
-import { ApiError, isBroken, listAssets, listStreams, type Problem } from "./api.ts";
+import { ApiError, findAsset, isBroken, listStreams, type Problem } from "./api.ts";
 import { h } from "./dom.ts";
 import type { Source } from "./player/player.ts";
 import { Stage } from "./stage.ts";
@@ -20,7 +20,7 @@ async function find(): Promise<Source> {
     if (stream) return liveSource(stream);
     throw new ApiError("Not on", `The stream “${id}” is not on.`);
   }
-  const asset = (await listAssets()).find((asset) => asset.id === id);
+  const asset = id === undefined ? undefined : await findAsset(id);
   if (!asset) throw new ApiError("No such video", `There is no “${id ?? location.pathname}” on this server.`);
   if (isBroken(asset)) throw new ApiError("This file cannot be played", asset.problem);
   return asset;

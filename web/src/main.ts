@@ -4,7 +4,7 @@ import "./debug.ts";
 import { h } from "./dom.ts";
 import { protocolName } from "./format.ts";
 import { LibraryView } from "./library.ts";
-import { ABOUT_HREF, JOBS_HREF, LIBRARY_HREF, LIVE_HREF, parseRoute, type Route } from "./route.ts";
+import { ABOUT_HREF, JOBS_HREF, LIBRARY_HREF, LIVE_HREF, parseRoute, type Route, UPLOAD_HREF } from "./route.ts";
 import type { View } from "./view.ts";
 
 const main = document.getElementById("main") as HTMLElement;
@@ -34,6 +34,10 @@ async function open(route: Route): Promise<View> {
     case "stream": {
       const { StreamView } = await import("./stream.ts");
       return new StreamView(route.id);
+    }
+    case "upload": {
+      const { UploadView } = await import("./upload.ts");
+      return new UploadView();
     }
   }
 }
@@ -67,6 +71,7 @@ const PLACES: Record<Route["page"], string> = {
   watch: LIBRARY_HREF,
   live: LIVE_HREF,
   stream: LIVE_HREF,
+  upload: UPLOAD_HREF,
   jobs: JOBS_HREF,
   about: ABOUT_HREF,
 };
@@ -95,7 +100,8 @@ async function describeServer(): Promise<void> {
   const line = document.getElementById("server");
   if (!line) return;
   try {
-    const { name, version, protocols, over } = await serverInfo();
+    const { name, version, protocols, over, uploads } = await serverInfo();
+    for (const link of document.querySelectorAll<HTMLElement>(".places a[hidden]")) link.hidden = !uploads;
     const speaks = `speaks ${protocols.map(protocolName).join(", ")}`;
     line.textContent = [`${name} ${version}`, speaks, over && `you are on ${protocolName(over)}`].filter(Boolean).join(" · ");
   } catch {

@@ -1,9 +1,10 @@
 /** The part of the address after "#": which page, of which video. */
 
-export type Route = { page: "library" | "live" | "jobs" | "about" } | { page: "watch" | "stream"; id: string };
+export type Route = { page: "library" | "live" | "upload" | "jobs" | "about" } | { page: "watch" | "stream"; id: string };
 
 export const LIBRARY_HREF = "#/";
 export const LIVE_HREF = "#/live";
+export const UPLOAD_HREF = "#/upload";
 export const JOBS_HREF = "#/jobs";
 export const ABOUT_HREF = "#/about";
 
@@ -25,8 +26,8 @@ export function embedPath(kind: "vod" | "live", id: string): string {
 export function parseRoute(hash: string): Route | undefined {
   const path = hash.replace(/^#/, "");
   if (path === "" || path === "/") return { page: "library" };
-  const [, plain] = /^\/(live|jobs|about)\/?$/.exec(path) ?? [];
-  if (plain !== undefined) return { page: plain as "live" | "jobs" | "about" };
+  const [, plain] = /^\/(live|upload|jobs|about)\/?$/.exec(path) ?? [];
+  if (plain !== undefined) return { page: plain as "live" | "upload" | "jobs" | "about" };
   const [, place, rest] = /^\/(watch|live)\/(.+)$/.exec(path) ?? [];
   if (rest === undefined) return undefined;
   const page = place === "live" ? "stream" : "watch";

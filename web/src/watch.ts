@@ -1,12 +1,13 @@
 import "./styles/watch.css";
 import { addresses } from "./addresses.ts";
-import { ApiError, isBroken, listAssets, type Track, type Video } from "./api.ts";
+import { ApiError, findAsset, isBroken, type Video } from "./api.ts";
 import { button, h } from "./dom.ts";
-import { codecName, formatBitrate, formatBytes, formatChannels, formatDuration, formatFrameRate, languageName } from "./format.ts";
+import { formatBytes, formatDuration } from "./format.ts";
 import { knownVideo } from "./library.ts";
 import { LIBRARY_HREF } from "./route.ts";
 import { share } from "./share.ts";
 import { Stage } from "./stage.ts";
+import { trackList } from "./tracks.ts";
 import type { View } from "./view.ts";
 
 /** One video: the player, how it plays, and what is in the file. */
@@ -32,7 +33,7 @@ export class WatchView implements View {
     const { signal } = this.leaving;
     this.showNotice("Loading…", "");
     try {
-      const asset = (await listAssets(signal)).find(({ id }) => id === this.id);
+      const asset = await findAsset(this.id, signal);
       if (!asset) this.showNotice("No such video", `There is no “${this.id}” on this server. It may have been moved or renamed.`);
       else if (isBroken(asset)) this.showNotice("This file cannot be played", asset.problem, { file: asset.file });
       else this.showVideo(asset);
@@ -75,26 +76,10 @@ function details(video: Video, shortcuts: HTMLElement): HTMLElement {
         .filter(Boolean)
         .map((fact) => h("span", {}, fact)),
     ),
-    h("ul", { class: "tracks" }, ...video.tracks.map(trackLine)),
+    trackList(video.tracks),
     h("h2", {}, "Use it elsewhere"),
     addresses(["HLS", video.hls], ["DASH", video.dash], ["The file as it is", video.file]),
     share("vod", video.id, picture && picture.width / picture.height),
     shortcuts,
-  );
-}
-
-function trackLine(track: Track): HTMLElement {
-  const facts = [languageName(track.language ?? ""), track.bitrate ? formatBitrate(track.bitrate) : undefined];
-  if (track.kind === "video") {
-    facts.unshift(`${track.width}×${track.height}`, track.frameRate && `${formatFrameRate(track.frameRate)} frames/s`);
-  } else if (track.kind === "audio") {
-    facts.unshift(formatChannels(track.channels), `${track.sampleRate / 1000} kHz`);
-  }
-  return h(
-    "li",
-    {},
-    h("span", { class: "track-id" }, track.id),
-    h("span", { class: "chip", title: track.codec }, codecName(track.codec)),
-    h("span", { class: "facts" }, ...facts.filter((fact) => fact !== undefined && fact !== "").map((fact) => h("span", {}, fact))),
   );
 }

@@ -14,7 +14,7 @@ test("live streams have pages of their own", () => {
 });
 
 test("places of the header", () => {
-  for (const page of ["jobs", "about"]) assert.deepEqual(parseRoute(`#/${page}`), { page });
+  for (const page of ["upload", "jobs", "about"]) assert.deepEqual(parseRoute(`#/${page}`), { page });
   assert.equal(parseRoute("#/jobs/x"), undefined);
   assert.equal(embedPath("vod", "films/a b.mp4"), "/embed/vod/films/a%20b.mp4");
 });

@@ -1,5 +1,6 @@
-//! The DASH manifest (ISO/IEC 23009-1): a static MPD with one period, and one that grows.
+//! The DASH manifest (ISO/IEC 23009-1): a static MPD with one period, the same while its segments come, and that of a live stream.
 
+mod growing;
 mod live;
 mod protection;
 mod representation;
@@ -12,6 +13,7 @@ use crate::{
     presentation::{Layout, Presentation, Rendition},
     time::{Seconds, Timescale, rescale_length},
 };
+pub use growing::growing_mpd;
 pub use live::{LiveMpd, LivePeriod};
 
 /// How segments are told.
@@ -41,6 +43,24 @@ fn start(presentation: &Presentation) -> String {
 /// The MPD of a complete `presentation`.
 pub fn mpd(presentation: &Presentation) -> String {
     let mut text = start(presentation);
+    let profile = match presentation.layout {
+        Layout::Segments => "isoff-live",
+        Layout::SingleFile => "isoff-on-demand",
+    };
+    let (longest, buffer) = lengths(presentation);
+    let _ = writeln!(
+        text,
+        " type=\"static\" profiles=\"urn:mpeg:dash:profile:{profile}:2011,urn:mpeg:dash:profile:cmaf:2019\" \
+         mediaPresentationDuration=\"{}\" maxSegmentDuration=\"{longest}\" minBufferTime=\"{buffer}\">\n  <Period id=\"1\" start=\"PT0S\">",
+        Duration(presentation.duration_millis()),
+    );
+    write_sets(&mut text, presentation, presentation);
+    text.push_str("</MPD>\n");
+    text
+}
+
+/// No segment lasts longer than the first (5.3.1.2); who gets media at its bit rate plays without a stop once this much is there (5.3.5.2).
+fn lengths(presentation: &Presentation) -> (Duration, Duration) {
     let longest = presentation.renditions.iter().flat_map(|rendition| {
         let scale = rendition.timeline.timescale;
         let segments = rendition.timeline.segments.iter().map(|segment| segment.duration);
@@ -48,26 +68,17 @@ pub fn mpd(presentation: &Presentation) -> String {
         let told = representation::told_duration(&rendition.timeline, presentation);
         segments.chain(told).map(move |duration| rescale_length(duration, scale, Timescale::MILLIS))
     });
-    // No segment may last longer than this says (5.3.1.2), rounding included.
-    let longest = longest.max().unwrap_or(0).saturating_add(1);
-    let profile = match presentation.layout {
-        Layout::Segments => "isoff-live",
-        Layout::SingleFile => "isoff-on-demand",
-    };
-    let _ = writeln!(
-        text,
-        " type=\"static\" profiles=\"urn:mpeg:dash:profile:{profile}:2011,urn:mpeg:dash:profile:cmaf:2019\" \
-         mediaPresentationDuration=\"{}\" maxSegmentDuration=\"{}\" minBufferTime=\"{}\">\n  <Period id=\"1\" start=\"PT0S\">",
-        Duration(presentation.duration_millis()),
-        Duration(longest),
-        Duration(presentation.buffer_millis().max(1))
-    );
+    // Rounding included.
+    (Duration(longest.max().unwrap_or(0).saturating_add(1)), Duration(presentation.buffer_millis().max(1)))
+}
+
+/// Writes all sets of `presentation`, whose segments are told by `tell`, and ends the one period.
+fn write_sets(text: &mut String, presentation: &Presentation, tell: &dyn Tell) {
     let sets = sets::adaptation_sets(presentation);
     for set in &sets {
-        sets::write(&mut text, presentation, &sets, set, presentation);
+        sets::write(text, presentation, &sets, set, tell);
     }
-    text.push_str("  </Period>\n</MPD>\n");
-    text
+    text.push_str("  </Period>\n");
 }
 
 /// A length in milliseconds as xs:duration.

@@ -134,6 +134,16 @@ fn write_file(text: &mut String, presentation: &Presentation, rendition: &Rendit
 }
 
 fn write_template(text: &mut String, presentation: &Presentation, timeline: &Timeline) {
+    match told_duration(timeline, presentation) {
+        Some(duration) => {
+            start_template(text, presentation, timeline);
+            let _ = writeln!(text, " duration=\"{duration}\"/>");
+        }
+        None => write_listed(text, presentation, timeline, timeline.segments.len()),
+    }
+}
+
+fn start_template(text: &mut String, presentation: &Presentation, timeline: &Timeline) {
     let _ = write!(
         text,
         "        <SegmentTemplate timescale=\"{}\"{} initialization=\"$RepresentationID$/init.mp4\" \
@@ -141,16 +151,14 @@ fn write_template(text: &mut String, presentation: &Presentation, timeline: &Tim
         timeline.timescale.get(),
         time_offset(presentation.start, timeline.timescale)
     );
-    match told_duration(timeline, presentation) {
-        Some(duration) => {
-            let _ = writeln!(text, " duration=\"{duration}\"/>");
-        }
-        None => {
-            text.push_str(">\n          <SegmentTimeline>\n");
-            write_timeline(text, timeline.segments.iter().map(|segment| (segment.start, segment.duration)));
-            text.push_str("          </SegmentTimeline>\n        </SegmentTemplate>\n");
-        }
-    }
+}
+
+/// The first `count` segments of `timeline`, each with its time.
+pub fn write_listed(text: &mut String, presentation: &Presentation, timeline: &Timeline, count: usize) {
+    start_template(text, presentation, timeline);
+    text.push_str(">\n          <SegmentTimeline>\n");
+    write_timeline(text, timeline.segments.iter().take(count).map(|segment| (segment.start, segment.duration)));
+    text.push_str("          </SegmentTimeline>\n        </SegmentTemplate>\n");
 }
 
 /// The one duration that is told for all segments, if one is.

@@ -50,6 +50,10 @@ fn playlist(presentation: &Presentation, rendition: &Rendition, events: &[Event]
     let kind = if arrived.is_some() { "EVENT" } else { "VOD" };
     let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:{kind}");
     text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
+    if arrived.is_some() {
+        // What has no end begins near its newest segment unless told otherwise (4.4.2.2).
+        text.push_str("#EXT-X-START:TIME-OFFSET=0\n");
+    }
     if !rendition.webvtt {
         write_map(&mut text, presentation, rendition);
     }
@@ -80,7 +84,11 @@ mod tests {
         let lists: [_; 4] = core::array::from_fn(|arrived| event_playlist(&presentation, &video, &[], u32::try_from(arrived).unwrap()));
         assert!(lists.windows(2).all(|pair| pair[1].starts_with(pair[0].as_str()) && pair[1].len() > pair[0].len()), "{lists:?}");
         let whole = media_playlist(&presentation, &video, &[]);
-        assert_eq!(format!("{}#EXT-X-ENDLIST\n", lists[3]), whole.replace("TYPE:VOD", "TYPE:EVENT"));
+        let start = "#EXT-X-INDEPENDENT-SEGMENTS\n";
+        assert_eq!(
+            format!("{}#EXT-X-ENDLIST\n", lists[3]),
+            whole.replace("TYPE:VOD", "TYPE:EVENT").replace(start, &format!("{start}#EXT-X-START:TIME-OFFSET=0\n"))
+        );
     }
 
     #[test]

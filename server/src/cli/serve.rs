@@ -120,7 +120,8 @@ impl Serve {
         let admin = self.admin.map(|address| Listeners::bind(None, Some(address), Settings::default())).transpose()?;
         let first = certificates.first();
         let sha256 = HEXLOWER.encode(&first.certificate_sha256());
-        let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.tls.makes_certificate().then(|| sha256.clone()));
+        let info =
+            ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.tls.makes_certificate().then(|| sha256.clone())).with_uploads(self.uploads);
         let config = Current::from(config);
         let streams = Arc::new(Streams::new(config.clone(), self.data.join("live")));
         streams.restore().await;

@@ -20,12 +20,19 @@ pub struct ServerInfo {
     version: &'static str,
     protocols: Vec<&'static str>,
     certificate_sha256: Option<String>,
+    uploads: bool,
 }
 
 impl ServerInfo {
     /// A server with these protocols, by their ALPN names, whose certificate, if it made one by itself, has this SHA-256 in hexadecimal.
     pub fn new(protocols: Vec<&'static str>, certificate_sha256: Option<String>) -> Self {
-        Self { name: "reelway", version: env!("CARGO_PKG_VERSION"), protocols, certificate_sha256 }
+        Self { name: "reelway", version: env!("CARGO_PKG_VERSION"), protocols, certificate_sha256, uploads: false }
+    }
+
+    /// The same, and it takes uploads.
+    #[must_use]
+    pub fn with_uploads(self, uploads: bool) -> Self {
+        Self { uploads, ..self }
     }
 
     pub(super) fn represent(&self, preferred: Coding) -> Representation {

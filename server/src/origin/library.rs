@@ -14,7 +14,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     Fault, api,
-    assets::{Asset, Assets, Known, MOST_FILES},
+    assets::{Assets, Known, MOST_FILES},
     title::is_title,
     watch::Watch,
 };
@@ -49,9 +49,10 @@ struct Entry {
     content: Contents,
 }
 
+/// What plays of an asset, or why nothing does.
 #[derive(Serialize)]
 #[serde(untagged, rename_all_fields = "camelCase")]
-enum Contents {
+pub(crate) enum Contents {
     Plays {
         duration_ms: u64,
         tracks: Vec<TrackEntry>,
@@ -69,7 +70,7 @@ enum Contents {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct TrackEntry {
+pub(crate) struct TrackEntry {
     id: String,
     kind: &'static str,
     codec: String,
@@ -214,7 +215,10 @@ fn entry(assets: &Assets, path: &AssetPath, is_file: bool) -> io::Result<Entry> 
     let (sources, known) = assets.asset(path)?;
     let modified = UNIX_EPOCH + std::time::Duration::from_secs(sources.latest_change());
     let content = match known.as_ref() {
-        Ok(asset) => plays(asset, path, IMAGES.map(|name| picture(assets, path, name).filter(|_| !is_file).map(|(path, _)| path))),
+        Ok(asset) => {
+            let pictures = IMAGES.map(|name| picture(assets, path, name).filter(|_| !is_file).map(|(path, _)| path));
+            plays(asset.vod().presentation(), &path.url(), pictures)
+        }
         Err(error) => Contents::Fails { problem: error.clone() },
     };
     Ok(Entry {
@@ -234,8 +238,8 @@ fn picture(assets: &Assets, folder: &AssetPath, name: &str) -> Option<(AssetPath
     Some((path, identity))
 }
 
-fn plays(asset: &Asset, path: &AssetPath, pictures: [Option<AssetPath>; 2]) -> Contents {
-    let presentation = asset.vod().presentation();
+/// What plays of a presentation, at `/vod/URL/`, and the pictures for it.
+pub(crate) fn plays(presentation: &Presentation, url: &str, pictures: [Option<AssetPath>; 2]) -> Contents {
     let tracks = presentation.renditions.iter().filter(|rendition| rendition.trick_mode.is_none()).map(|rendition| TrackEntry {
         id: rendition.name.clone(),
         kind: rendition.kind().name(),
@@ -249,7 +253,6 @@ fn plays(asset: &Asset, path: &AssetPath, pictures: [Option<AssetPath>; 2]) -> C
             Media::Text => MediaEntry::Text {},
         },
     });
-    let url = path.url();
     let [poster, storyboard] = pictures;
     Contents::Plays {
         duration_ms: presentation.duration_millis(),

@@ -27,6 +27,7 @@ pub use api::ServerInfo;
 use assets::{Assets, Known};
 use encryption::{AssetKeys, clear_key};
 use library::Library;
+pub(crate) use library::plays;
 
 /// Why there is no representation.
 #[derive(Debug)]
@@ -59,9 +60,9 @@ impl From<std::io::Error> for Fault {
 }
 
 /// What the web app may do (CSP 3): play what players put together (they begin a track of subtitles with an empty one in a `data:` address),
-/// with the workers that Video.js makes, and nothing that does not come from here.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob: data:; \
-                           worker-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'";
+/// compile the media core for what it uploads, with the workers that Video.js makes, and nothing that does not come from here.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; \
+                           media-src 'self' blob: data:; worker-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'";
 
 /// And that it stands in no frame of another page. The player alone may.
 const NO_FRAME: &str = "frame-ancestors 'none'";

@@ -12,7 +12,8 @@ const HLS: &str = "application/vnd.apple.mpegurl";
 /// A segment that has arrived never changes.
 const SEGMENT: &str = "public, max-age=31536000, immutable";
 
-/// A part of an upload. While it is not complete, playlists grow (RFC 8216bis 4.4.3.5) and tell of no I-frames; there is no MPD.
+/// A part of an upload. While it is not complete, playlists grow (RFC 8216bis 4.4.3.5) and tell of no I-frames, and the MPD is one that
+/// grows, which is there once something is to be told of every rendition.
 pub fn represent(upload: &Upload, part: &VodPart) -> Result<Representation> {
     let vod = &upload.vod;
     let complete = upload.is_complete();
@@ -27,11 +28,12 @@ pub fn represent(upload: &Upload, part: &VodPart) -> Result<Representation> {
         VodPart::MediaPlaylist(name) => text(vod.event_playlist(name, upload.arrived(name)).map_err(missing)?, HLS),
         VodPart::IFramePlaylist(name) if complete => text(vod.i_frame_playlist(name).map_err(missing)?, HLS),
         VodPart::Mpd if complete => text(vod.mpd(), "application/dash+xml"),
-        VodPart::IFramePlaylist(_) | VodPart::Mpd => {
-            return Err(Refusal(
-                http::StatusCode::NOT_FOUND,
-                "this is there once all of the upload is; until then play the HLS playlist".into(),
-            ));
+        VodPart::Mpd if vod.presentation().renditions.iter().all(|rendition| upload.has(&rendition.name, 1)) => {
+            text(vod.growing_mpd(&|rendition| upload.arrived(&rendition.name), upload.changed(), "/api/v1/time"), "application/dash+xml")
+        }
+        VodPart::Mpd => return Err(Refusal(http::StatusCode::NOT_FOUND, "the first segments are not there yet".into())),
+        VodPart::IFramePlaylist(_) => {
+            return Err(Refusal(http::StatusCode::NOT_FOUND, "this is there once all of the upload is".into()));
         }
         VodPart::Header(name) => (Content::from_bytes(vod.header(name).map_err(missing)?), media_type(name), SEGMENT),
         VodPart::Segment(name, number) => {

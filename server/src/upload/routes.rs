@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     http::{Handler, Request, RequestBody, Resource, Response, options, problem, respond},
-    origin::share,
+    origin::{plays, share},
 };
 
 /// Where uploads are announced.
@@ -44,7 +44,9 @@ enum Place<'a> {
 impl Uploads {
     /// Whether requests for this path are for uploads.
     pub fn takes(path: &str) -> bool {
-        path == ANNOUNCE || path.starts_with("/upload/") || path.strip_prefix("/vod/").is_some_and(|rest| rest.starts_with(PREFIX))
+        path.strip_prefix(ANNOUNCE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            || path.starts_with("/upload/")
+            || path.strip_prefix("/vod/").is_some_and(|rest| rest.starts_with(PREFIX))
     }
 
     async fn answer(self: &Arc<Self>, parts: &Parts, body: RequestBody) -> Result<Response> {
@@ -54,6 +56,13 @@ impl Uploads {
         }
         if path == ANNOUNCE {
             return self.announce(parts, body).await;
+        }
+        if let Some(id) = path.strip_prefix(ANNOUNCE).and_then(|rest| rest.strip_prefix('/')) {
+            let (uploads, id) = (Arc::clone(self), id.to_owned());
+            return match parts.method {
+                Method::GET | Method::HEAD => Ok(tell(StatusCode::OK, &blocking(move || Ok(describe(&*uploads.find(&id)?))).await?)),
+                _ => Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "this is for reading".into())),
+            };
         }
         if let Some(Resource::Vod(asset, part)) = Resource::parse(path) {
             let uploads = Arc::clone(self);
@@ -202,6 +211,17 @@ fn state(upload: &Upload) -> Value {
         "hls": format!("/vod/{id}/master.m3u8"),
         "dash": format!("/vod/{id}/manifest.mpd"),
     })
+}
+
+/// An upload as an asset, as the library tells of files. It needs no token: it can be played without one.
+fn describe(upload: &Upload) -> Value {
+    let mut told = serde_json::to_value(plays(upload.vod.presentation(), &upload.id, [None, None])).unwrap_or_default();
+    told["id"] = upload.id.as_str().into();
+    told["name"] = upload.record.name.as_str().into();
+    told["size"] = upload.source.identity().size.into();
+    told["modified"] = upload.changed().to_string().into();
+    told["complete"] = upload.is_complete().into();
+    told
 }
 
 fn tell(status: StatusCode, told: &Value) -> Response {

@@ -5,9 +5,10 @@ use std::{
     fs::File,
     os::unix::fs::FileExt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use reelway_core::Vod;
+use reelway_core::{Vod, time::Date};
 use ring::digest::{SHA256, digest};
 
 use super::{
@@ -34,13 +35,15 @@ pub struct Upload {
     there: Mutex<There>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct There {
     digests: HashMap<Id, [u8; 32]>,
     /// Those that are being written.
     coming: HashSet<Id>,
     /// How many of each rendition follow each other from the first on.
     arrived: BTreeMap<String, u32>,
+    /// When that last changed, as far as this process knows.
+    changed: Date,
 }
 
 /// What came of a segment.
@@ -55,7 +58,7 @@ pub enum Taken {
 impl Upload {
     /// An upload of which `received` is there, in the file that both handles are of.
     pub fn new(id: String, record: Record, vod: Vod, source: SourceFile, writer: File, received: Vec<Received>) -> Self {
-        let mut there = There { digests: received.into_iter().collect(), ..There::default() };
+        let mut there = There { digests: received.into_iter().collect(), coming: HashSet::new(), arrived: BTreeMap::new(), changed: now() };
         for rendition in &vod.presentation().renditions {
             there.advance(&rendition.name);
         }
@@ -147,6 +150,11 @@ impl Upload {
         self.there().arrived.get(rendition).copied().unwrap_or(0)
     }
 
+    /// When that last changed.
+    pub fn changed(&self) -> Date {
+        self.there().changed
+    }
+
     /// Whether all is there.
     pub fn is_complete(&self) -> bool {
         let there = self.there();
@@ -182,8 +190,14 @@ impl There {
         let arrived = self.arrived.entry(rendition.to_owned()).or_default();
         while self.digests.contains_key(&(rendition.to_owned(), arrived.saturating_add(1))) {
             *arrived += 1;
+            self.changed = now();
         }
     }
+}
+
+fn now() -> Date {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Date(i64::try_from(since.as_millis()).unwrap_or(0))
 }
 
 /// SHA-256.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 
 use crate::run::Step;
-use crate::{needs, place, sample, web};
+use crate::{needs, place, sample, wasm, web};
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq)]
@@ -51,15 +51,16 @@ pub fn run(options: &Options) -> Result<()> {
             sample::folder()
         }
     };
-    web::build()?;
+    web::build(&wasm::ensure_tools(&[needs::NODE])?)?;
     let build = ["build", "--release", "--package", "reelway", "--bin", "reelway"];
     Step::cargo("reelway, release build (some minutes the first time)").args(build).hidden()?;
-    println!("reelway serve --media {} (Ctrl-C ends it)", media.display());
+    println!("reelway serve --media {} --uploads (Ctrl-C ends it)", media.display());
     let reelway = place::target().join("release").join(format!("reelway{}", std::env::consts::EXE_SUFFIX));
     Step::new("reelway serve", reelway)
         .within(std::env::current_dir()?)
         .args(["serve", "--media"])
         .arg(media)
+        .arg("--uploads")
         .args(&options.serve)
         .become_it()
 }

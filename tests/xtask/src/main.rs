@@ -62,7 +62,7 @@ fn dispatch(command: &str, args: &[String]) -> Option<Result<()>> {
         ("test", []) => Some(test::all()),
         ("test", [filter]) if !filter.starts_with('-') => Some(test::matching(filter)),
         ("setup", []) => Some(test::set_up().map(drop)),
-        ("web", []) => Some(needs::ensure(&[needs::NODE]).and_then(|()| web::build())),
+        ("web", []) => Some(wasm::ensure_tools(&[needs::NODE]).and_then(|tools| web::build(&tools))),
         ("wasm", []) => Some(wasm_package()),
         ("bundlers", []) => Some(bundlers()),
         ("bench", [name, args @ ..]) if name == "live-players" => Some(test::bench_live_players(args)),
@@ -90,7 +90,7 @@ fn bundlers() -> Result<()> {
 
 /// Runs the benchmark program on the release build, with the arguments as they are.
 fn bench(args: &[String]) -> Result<()> {
-    needs::ensure(&[needs::NODE, needs::FFMPEG])?;
+    needs::ensure(&[needs::FFMPEG])?;
     build_release()?;
     let bench = ["run", "--quiet", "--release", "--package", "reelway-bench", "--"];
     run::Step::cargo("benchmarks").args(bench).args(args).shown()
@@ -98,6 +98,6 @@ fn bench(args: &[String]) -> Result<()> {
 
 /// The program as it is given to people, with the pages in it.
 fn build_release() -> Result<()> {
-    web::build()?;
+    web::build(&wasm::ensure_tools(&[needs::NODE])?)?;
     run::Step::cargo("reelway, release build").args(["build", "--release", "--package", "reelway"]).shown()
 }

@@ -27,8 +27,7 @@ pub fn all() -> Result<()> {
     let tools = set_up()?;
     cargo("format").args(["fmt", "--all", "--check"]).shown()?;
     let core_for_js = wasm::build(&tools)?;
-    wasm::build_package()?;
-    web::build()?;
+    web::build(&tools)?;
     cargo("lints").args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).shown()?;
     cargo("documentation").args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").shown()?;
     scripts("check", &[wasm::PACKAGE, web::WEB, BROWSER])?;
@@ -43,10 +42,12 @@ pub fn all() -> Result<()> {
     Ok(())
 }
 
-/// The Rust tests whose name contains `filter`.
+/// The Rust tests whose name contains `filter`. Of the web app they need no more than that it is there.
 pub fn matching(filter: &str) -> Result<()> {
     needs::ensure(&[NODE, FFMPEG, XMLLINT])?;
-    web::build()?;
+    if !web::is_built() {
+        web::build(&wasm::ensure_tools(&[NODE])?)?;
+    }
     rust_tests(&[filter])
 }
 
