@@ -272,7 +272,7 @@ async fn what_is_not_as_planned_is_refused_with_the_reason() -> Result<()> {
 
 #[tokio::test]
 async fn announcements_are_checked_and_bounded() -> Result<()> {
-    let limits = Limits { file: 1 << 20, announcement: 1 << 20, segment: 200_000, unfinished: 1, ..Limits::default() };
+    let limits = Limits { file: 1 << 20, announcement: 1 << 20, segment: 200_000, files: 1, ..Limits::default() };
     let site = Site::new(limits)?;
     for (body, status, why) in [
         ("{".to_owned(), 400, "the plan"),
@@ -289,6 +289,31 @@ async fn announcements_are_checked_and_bounded() -> Result<()> {
         ensure!(answer.status == status && answer.text().contains(why), "{} {}", answer.status, answer.text());
     }
     ensure!(fs::read_dir(site.data.path().join("uploads"))?.count() == 0, "nothing is left of what was refused");
+    Ok(())
+}
+
+/// RFC 4918 11.5: nothing of what has no room is kept, and all else goes on.
+#[tokio::test]
+async fn a_full_disk_takes_no_more_and_loses_nothing() -> Result<()> {
+    let mut site = Site::new(Limits::default())?;
+    let (film, other) = (Film::new(8)?, Film::new(9)?);
+    let upload = site.announce(&film).await?;
+    let first = film.segment("v1", 1)?;
+    ensure!(site.put(&upload, "v1/1", &first).await?.status == StatusCode::CREATED);
+    let before = site.state(&upload).await?;
+    site.limits.reserve = u64::MAX;
+    site.restart()?;
+    let announced = site.ask(Method::POST, "/api/v1/uploads", &[], other.announcement()).await?;
+    let sent = site.put(&upload, "v1/2", &film.segment("v1", 2)?).await?;
+    for answer in [announced, sent] {
+        ensure!(answer.status == StatusCode::INSUFFICIENT_STORAGE && answer.text().contains("disk is full"), "{}", answer.text());
+    }
+    ensure!(fs::read_dir(site.data.path().join("uploads"))?.count() == 1 && site.state(&upload).await? == before, "nothing half-made");
+    ensure!(site.get(&format!("/vod/{}/v1/1.m4s", upload.0)).await?.body == first, "what is there plays");
+    site.limits.reserve = 0;
+    site.restart()?;
+    ensure!(site.put(&upload, "v1/2", &film.segment("v1", 2)?).await?.status == StatusCode::CREATED);
+    ensure!(site.announce(&other).await?.0 != upload.0);
     Ok(())
 }
 

@@ -37,7 +37,11 @@ impl<E: Into<redb::Error>> From<E> for CatalogueError {
 
 impl From<CatalogueError> for io::Error {
     fn from(error: CatalogueError) -> Self {
-        Self::other(error)
+        match error {
+            // Its kind tells a full disk from a broken one.
+            CatalogueError::Use(redb::Error::Io(error)) => error,
+            error => Self::other(error),
+        }
     }
 }
 

@@ -34,8 +34,10 @@ pub struct Limits {
     pub segment: u64,
     /// Bytes of all segments that are in memory at once, of all clients.
     pub memory: u64,
-    /// Files whose segments are not all there.
-    pub unfinished: usize,
+    /// Files, be they whole or not.
+    pub files: usize,
+    /// Bytes that stay free on the disk: the catalogue and all else that the server writes need room when uploads have none.
+    pub reserve: u64,
     /// How long a file is kept of which nothing more comes.
     pub expiry: Duration,
 }
@@ -47,7 +49,8 @@ impl Default for Limits {
             announcement: 64 << 20,
             segment: 64 << 20,
             memory: 256 << 20,
-            unfinished: 1000,
+            files: 10_000,
+            reserve: 64 << 20,
             expiry: Duration::from_hours(7 * 24),
         }
     }

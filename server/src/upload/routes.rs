@@ -143,7 +143,10 @@ impl Uploads {
         let taken = blocking(move || {
             let _room = room;
             match number {
-                Some(number) => upload.take(uploads.catalogue(), &rendition, number, &bytes),
+                Some(number) => {
+                    uploads.room(bytes.len() as u64)?;
+                    upload.take(uploads.catalogue(), &rendition, number, &bytes)
+                }
                 None => upload.take_header(&rendition, &bytes),
             }
         })

@@ -80,8 +80,10 @@ impl Uploads {
         {
             return Ok((found, false));
         }
-        if fs::read_dir(&self.folder)?.count() >= self.limits.unfinished {
-            return Err(Refusal(http::StatusCode::SERVICE_UNAVAILABLE, "too many uploads are under way; try again later".into()));
+        self.room(planned.index.iter().map(|(_, bytes)| bytes.len() as u64).sum())?;
+        if fs::read_dir(&self.folder)?.count() >= self.limits.files {
+            let most = self.limits.files;
+            return Err(Refusal(http::StatusCode::SERVICE_UNAVAILABLE, format!("{most} uploads are kept, and no more are taken")));
         }
         let id = format!("{PREFIX}{}", random()?);
         let record = Record { key: planned.key.clone(), token: random()?, segment, name };
@@ -92,6 +94,16 @@ impl Uploads {
         let upload = Arc::new(made?);
         keep(&mut open, &upload);
         Ok((upload, true))
+    }
+
+    /// Whether the disk has room for so many bytes more. It is asked before they are taken: what fails in the middle of writing may fail
+    /// for all, the catalogue above all.
+    pub(super) fn room(&self, bytes: u64) -> Result<()> {
+        let disk = rustix::fs::statvfs(&self.folder).map_err(std::io::Error::from)?;
+        if disk.f_bavail.saturating_mul(disk.f_frsize) < bytes.saturating_add(self.limits.reserve) {
+            return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
+        }
+        Ok(())
     }
 
     fn make(&self, id: &str, record: &Record, size: u64, planned: Planned) -> Result<Upload> {
