@@ -70,7 +70,7 @@ pub struct Serve {
     admin: Option<Address>,
     #[command(flatten)]
     tls: CertificateArguments,
-    /// Take uploads from whoever can reach the server: segments that browsers cut, kept in the data folder
+    /// Take uploads from whoever can reach the server: segments that browsers cut, or whole files by tus, kept in the data folder
     #[arg(long)]
     uploads: bool,
     /// Time for running requests to end after SIGTERM

@@ -127,14 +127,19 @@ impl Drop for Record {
     }
 }
 
-/// A path as logs may show it: a signed token (`/t/TOKEN/...`) and the key of a publisher (`/ingest/NAME~KEY`) are left out. A
-/// query is never shown.
+/// A path as logs may show it: a signed token (`/t/TOKEN/...`), the key of a publisher (`/ingest/NAME~KEY`) and the name of a file that
+/// whoever knows it may write (`/upload/tus/NAME`) are left out. A query is never shown.
 pub fn without_secrets(path: &str) -> String {
     let mut parts: Vec<&str> = path.split('/').collect();
     if let [_, top, token, ..] = &mut parts[..]
         && percent_decode_str(top).eq(b"t".iter().copied())
     {
         *token = "-";
+    }
+    if let [_, "upload", "tus", name] = &mut parts[..]
+        && !name.is_empty()
+    {
+        *name = "-";
     }
     let parts: Vec<String> = parts.into_iter().map(without_key).collect();
     parts.join("/")
@@ -191,6 +196,8 @@ mod tests {
             ("/ingest/show~secret/v1/1.m4s", "/ingest/show~-/v1/1.m4s"),
             ("/ingest/show%7Esecret", "/ingest/show~-"),
             ("/ingest/show~sec%7eret~", "/ingest/show~-"),
+            ("/upload/tus/0123", "/upload/tus/-"),
+            ("/upload/tus/", "/upload/tus/"),
         ] {
             assert_eq!(without_secrets(path), shown, "{path}");
         }

@@ -9,15 +9,21 @@
 //! and every size, and a segment that is not as planned is refused. Heads are not kept, they are made again; payload goes to its place in
 //! a file as large as the original, which is the original once all has come, but for what no track uses.
 //!
+//! Who has no such client sends whole files ([`tus`]); they are planned once they are there.
+//!
 //! What is acknowledged is on the disk: first the payload, then the digest of the segment in the catalogue.
 
+mod disk;
 mod error;
 mod index;
 mod play;
 mod record;
 mod routes;
+mod row;
 mod store;
 mod transfer;
+mod turn;
+mod tus;
 
 use std::time::Duration;
 
@@ -38,6 +44,8 @@ pub struct Limits {
     pub files: usize,
     /// Bytes that stay free on the disk: the catalogue and all else that the server writes need room when uploads have none.
     pub reserve: u64,
+    /// How long a request for a whole file is waited for, of which nothing more comes.
+    pub idle: Duration,
     /// How long a file is kept of which nothing more comes.
     pub expiry: Duration,
 }
@@ -51,6 +59,7 @@ impl Default for Limits {
             memory: 256 << 20,
             files: 10_000,
             reserve: 64 << 20,
+            idle: Duration::from_secs(30),
             expiry: Duration::from_hours(7 * 24),
         }
     }

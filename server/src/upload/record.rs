@@ -23,6 +23,9 @@ pub struct Record {
     pub segment: u64,
     /// What people call the file.
     pub name: String,
+    /// It came as a whole, not by segments.
+    #[serde(default)]
+    pub whole: bool,
 }
 
 /// A segment that is there.

@@ -7,14 +7,15 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tokio::task::spawn_blocking;
 
 use super::{
+    disk::blocking,
     error::{Refusal, Result},
     index::Announcement,
     play,
     store::{PREFIX, Uploads},
     transfer::{Taken, Upload, sha256},
+    tus,
 };
 use crate::{
     http::{Handler, Request, RequestBody, Resource, Response, options, problem, respond},
@@ -51,7 +52,7 @@ impl Uploads {
 
     async fn answer(self: &Arc<Self>, parts: &Parts, body: RequestBody) -> Result<Response> {
         let path = parts.uri.path();
-        if parts.method == Method::OPTIONS {
+        if parts.method == Method::OPTIONS && tus::name(path).is_none() {
             return Ok(preflight(&parts.headers));
         }
         if path == ANNOUNCE {
@@ -63,6 +64,9 @@ impl Uploads {
                 Method::GET | Method::HEAD => Ok(tell(StatusCode::OK, &blocking(move || Ok(describe(&*uploads.find(&id)?))).await?)),
                 _ => Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "this is for reading".into())),
             };
+        }
+        if let Some(name) = tus::name(path) {
+            return tus::answer(self, parts, name, body).await;
         }
         if let Some(Resource::Vod(asset, part)) = Resource::parse(path) {
             let uploads = Arc::clone(self);
@@ -164,6 +168,9 @@ impl Handler for Arc<Uploads> {
         let answer = self.answer(&parts, body).await;
         let mut response = answer.unwrap_or_else(|Refusal(status, detail)| problem(status, &detail));
         share(response.headers_mut());
+        if tus::name(parts.uri.path()).is_some() {
+            tus::tell(response.headers_mut());
+        }
         response
     }
 }
@@ -276,11 +283,6 @@ async fn collect(mut body: RequestBody, most: usize) -> Result<Bytes> {
         bytes.extend_from_slice(&data);
     }
     Ok(bytes.freeze())
-}
-
-/// Does work that waits for a disk on a thread that may wait. It goes on to its end when the client goes away.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error).into()))
 }
 
 #[cfg(test)]

@@ -18,8 +18,10 @@ use super::{
     Limits,
     error::{Refusal, Result},
     index::{Announcement, Planned},
-    record::{self, Record},
+    record::{self, Received, Record},
+    row,
     transfer::Upload,
+    turn::Turns,
 };
 use crate::{
     catalogue::{Catalogue, CatalogueError},
@@ -39,6 +41,8 @@ pub struct Uploads {
     open: Mutex<HashMap<String, Arc<Upload>>>,
     /// KiB of segments that may be in memory.
     pub(super) memory: Arc<Semaphore>,
+    /// Who writes to the files that come as a whole.
+    pub(super) turns: Turns,
 }
 
 /// How many uploads are kept open.
@@ -50,8 +54,9 @@ impl Uploads {
         let folder = data.join("uploads");
         fs::create_dir_all(&folder)?;
         record::prepare(&catalogue)?;
+        row::prepare(&catalogue)?;
         let memory = usize::try_from(limits.memory >> 10).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
-        Ok(Self { folder, catalogue, limits, open: Mutex::default(), memory: Arc::new(Semaphore::new(memory)) })
+        Ok(Self { folder, catalogue, limits, open: Mutex::default(), memory: Arc::new(Semaphore::new(memory)), turns: Turns::default() })
     }
 
     /// The catalogue that knows of them.
@@ -80,13 +85,10 @@ impl Uploads {
         {
             return Ok((found, false));
         }
+        self.count()?;
         self.room(planned.index.iter().map(|(_, bytes)| bytes.len() as u64).sum())?;
-        if fs::read_dir(&self.folder)?.count() >= self.limits.files {
-            let most = self.limits.files;
-            return Err(Refusal(http::StatusCode::SERVICE_UNAVAILABLE, format!("{most} uploads are kept, and no more are taken")));
-        }
-        let id = format!("{PREFIX}{}", random()?);
-        let record = Record { key: planned.key.clone(), token: random()?, segment, name };
+        let id = new_id()?;
+        let record = Record { key: planned.key.clone(), token: random()?, segment, name, whole: false };
         let made = self.make(&id, &record, size, planned);
         if made.is_err() {
             fs::remove_file(self.path(&id)).ok();
@@ -106,6 +108,15 @@ impl Uploads {
         Ok(())
     }
 
+    /// Refuses one more file where there are as many as are kept.
+    pub(super) fn count(&self) -> Result<()> {
+        let most = self.limits.files;
+        if fs::read_dir(&self.folder)?.count() >= most {
+            return Err(Refusal(http::StatusCode::SERVICE_UNAVAILABLE, format!("{most} uploads are kept, and no more are taken")));
+        }
+        Ok(())
+    }
+
     fn make(&self, id: &str, record: &Record, size: u64, planned: Planned) -> Result<Upload> {
         let path = self.path(id);
         let writer = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
@@ -114,7 +125,7 @@ impl Uploads {
             writer.write_all_at(bytes, *at)?;
         }
         writer.sync_all()?;
-        File::open(&self.folder)?.sync_all()?;
+        self.sync_folder()?;
         let source = SourceFile::filling(writer.try_clone()?)?;
         record::insert(&self.catalogue, id, record)?;
         Ok(Upload::new(id.to_owned(), record.clone(), planned.vod, source, writer, Vec::new()))
@@ -133,13 +144,18 @@ impl Uploads {
         let plain = id.strip_prefix(PREFIX).is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let found = if plain { record::find(&self.catalogue, id)? } else { None };
         let (record, received) = found.ok_or_else(Refusal::not_found)?;
+        let upload = Arc::new(self.try_open(id, record, received)?);
+        keep(open, &upload);
+        Ok(upload)
+    }
+
+    /// Plans the file of an upload.
+    pub(super) fn try_open(&self, id: &str, record: Record, received: Vec<Received>) -> Result<Upload> {
         let writer = OpenOptions::new().read(true).write(true).open(self.path(id))?;
         let source = SourceFile::filling(writer.try_clone()?)?;
         let movie = source.read_movie()?.map_err(Refusal::content)?;
         let vod = Vod::new(vec![movie], &Options::segments_of(record.segment)).map_err(Refusal::content)?;
-        let upload = Arc::new(Upload::new(id.to_owned(), record, vod, source, writer, received));
-        keep(open, &upload);
-        Ok(upload)
+        Ok(Upload::new(id.to_owned(), record, vod, source, writer, received))
     }
 
     /// Gives an upload up, with all that is there of it.
@@ -169,11 +185,17 @@ impl Uploads {
                 fs::remove_file(entry.path()).ok();
             }
         }
-        Ok(())
+        row::retain(&self.catalogue, |asset| self.path(asset).exists())
     }
 
-    fn path(&self, id: &str) -> PathBuf {
+    /// The file of an upload.
+    pub(super) fn path(&self, id: &str) -> PathBuf {
         self.folder.join(id)
+    }
+
+    /// Once this is done, the files that were made are there after a loss of power.
+    pub(super) fn sync_folder(&self) -> Result<()> {
+        Ok(File::open(&self.folder)?.sync_all()?)
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<String, Arc<Upload>>> {
@@ -192,7 +214,13 @@ fn keep(open: &mut HashMap<String, Arc<Upload>>, upload: &Arc<Upload>) {
     open.insert(upload.id.clone(), Arc::clone(upload));
 }
 
-fn random() -> Result<String> {
+/// The identifier of a new upload.
+pub(super) fn new_id() -> Result<String> {
+    Ok(format!("{PREFIX}{}", random()?))
+}
+
+/// A name that nobody guesses.
+pub(super) fn random() -> Result<String> {
     let mut bytes = [0; 16];
     SystemRandom::new().fill(&mut bytes).map_err(|_| std::io::Error::other("the system has no random numbers"))?;
     Ok(HEXLOWER.encode(&bytes))

@@ -60,6 +60,11 @@ impl Upload {
     pub fn new(id: String, record: Record, vod: Vod, source: SourceFile, writer: File, received: Vec<Received>) -> Self {
         let mut there = There { digests: received.into_iter().collect(), coming: HashSet::new(), arrived: BTreeMap::new(), changed: now() };
         for rendition in &vod.presentation().renditions {
+            if record.whole {
+                let all = (1..).zip(&rendition.timeline.segments);
+                // Nobody sends a segment of it: there is nothing to compare.
+                there.digests.extend(all.map(|(number, _)| ((rendition.name.clone(), number), [0; 32])));
+            }
             there.advance(&rendition.name);
         }
         Self { id, record, vod, source: Arc::new(source), writer, there: Mutex::new(there) }
