@@ -53,6 +53,10 @@ mod tests {
     use super::*;
     use crate::{dash::mpd, presentation::test_presentation};
 
+    fn sets(text: &str) -> &str {
+        text.split_once("<Period ").unwrap().1.split_once("</Period>").unwrap().0
+    }
+
     #[test]
     fn it_lists_what_has_arrived_and_ends_as_it_was_planned() {
         let presentation = test_presentation();
@@ -69,9 +73,6 @@ mod tests {
         assert!(written(2).contains("<S t=\"0\" d=\"100\" r=\"1\"/>\n          </SegmentTimeline>"));
         let whole = mpd(&presentation);
         let all = written(9);
-        fn sets(text: &str) -> &str {
-            text.split_once("<Period ").unwrap().1.split_once("</Period>").unwrap().0
-        }
         assert!(all.ends_with("</Period>\n  <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"/time\"/>\n</MPD>\n"));
         assert_eq!(sets(&all), sets(&whole), "all that is planned, told as it is in the end");
     }

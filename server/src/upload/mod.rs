@@ -9,7 +9,7 @@
 //! and every size, and a segment that is not as planned is refused. Heads are not kept, they are made again; payload goes to its place in
 //! a file as large as the original, which is the original once all has come, but for what no track uses.
 //!
-//! Who has no such client sends whole files ([`tus`]); they are planned once they are there.
+//! Who has no such client sends whole files (tus); they are planned once they are there.
 //!
 //! What is acknowledged is on the disk: first the payload, then the digest of the segment in the catalogue.
 

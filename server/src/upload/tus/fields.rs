@@ -13,7 +13,6 @@ use crate::upload::{
 pub const CHECKSUMS: &str = "sha1,sha256";
 
 /// What the bytes of a request should be.
-
 pub struct Checksum {
     context: Context,
     expected: Vec<u8>,
