@@ -161,12 +161,9 @@ async fn a_second_encoder() {
     let open = async || {
         let mut socket = TcpStream::connect(studio.server.plain).await.unwrap();
         let head = "PUT /ingest/two HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-        socket.write_all(head.as_bytes()).await.unwrap();
-        for piece in [&header, &pieces[0]] {
-            socket.write_all(format!("{:x}\r\n", piece.len()).as_bytes()).await.unwrap();
-            socket.write_all(piece).await.unwrap();
-            socket.write_all(b"\r\n").await.unwrap();
-        }
+        let chunk = |piece: &[u8]| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
+        // All at once: whoever is refused is answered and closed before it has sent the rest.
+        socket.write_all(&[head.as_bytes(), &chunk(&header), &chunk(&pieces[0])].concat()).await.unwrap();
         socket
     };
     let mut first = open().await;
