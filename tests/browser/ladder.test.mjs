@@ -2,6 +2,7 @@
 
 import { strict as assert } from "node:assert";
 import { before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { PATIENCE, useSite } from "./browser.mjs";
 import { FRAME_RATE, LONG } from "./media.mjs";
 import { seek, shownFrame } from "./player.mjs";
@@ -49,6 +50,8 @@ describe("a ladder", () => {
         }, LONG);
         const { time } = await playOut(page);
         assert.ok(Math.abs(time - LONG) < 0.1, `ended at ${time}`);
+        // The last picture may come onto the screen a moment after the end has been told.
+        for (let tries = 0; tries < 50 && (await shownFrame(page)) !== FRAMES - 1; tries += 1) await sleep(100);
         assert.equal(await shownFrame(page), FRAMES - 1);
 
         const { gaps, frames, segments } = await page.evaluate(() => ({
