@@ -10,7 +10,7 @@ use std::time::Duration;
 ///
 /// | what | one connection | the whole server |
 /// |---|---|---|
-/// | an idle HTTP/3 connection; with TLS on TCP less | 40 KiB | 320 MiB at [`max_connections`](Self::max_connections) |
+/// | an idle HTTP/3 connection; with TLS on TCP less | 54 KiB | 432 MiB at [`max_connections`](Self::max_connections) |
 /// | written over QUIC and not yet acknowledged | 64 KiB, and up to [`send_window`](Self::send_window) as its path takes more | all beyond 64 KiB: [`send_total`](Self::send_total), 128 MiB |
 /// | written over HTTP/2 and not yet taken | 128 KiB a stream | with the piece of each response, below |
 /// | the piece that each response waits with | 128 KiB a request, where the handler made it | 128 KiB x [`max_requests`](Self::max_requests), reached only by so many requests for different files that all stall within [`write_timeout`](Self::write_timeout) |
