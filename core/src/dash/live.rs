@@ -44,8 +44,6 @@ pub struct LivePeriod {
     pub start: (u64, Timescale),
     /// The same by the clock.
     pub clock: Moment,
-    /// When it ends by the clock, if the next does not begin there: what is numbered behind that is not there.
-    pub end: Option<Moment>,
     /// Ticks of each of its segments, if all are told by their number alone.
     pub duration: Option<u64>,
     /// Its renditions, as they are described in it; without segments.
@@ -106,13 +104,10 @@ impl LiveMpd<'_> {
             );
         }
         for (period, length) in &periods {
+            // While the stream lasts, a period ends where the next begins (5.3.2.1): dash.js takes what lies apart for the end of all.
             let _ = write!(text, "  <Period id=\"{}\" start=\"{}\"", period.number, Duration(millis(begin, period.clock)));
             if self.ended {
                 let _ = write!(text, " duration=\"{}\"", Duration(u64::try_from(*length).unwrap_or(0).div_ceil(1000)));
-            } else if let Some(end) = period.end {
-                // Rounded down, since a moment more would tell of another segment.
-                let end = u64::try_from(end.since(begin)).unwrap_or(0) / 1000;
-                let _ = write!(text, " duration=\"{}\"", Duration(end.saturating_sub(millis(begin, period.clock))));
             }
             text.push_str(">\n");
             let by_number = period.duration.filter(|_| !self.ended);

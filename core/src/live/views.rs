@@ -2,17 +2,13 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::{
-    Epoch, Live, RenditionId, Source,
-    cuts::{Period, Time},
-    rendition::Rendition,
-};
+use super::{Epoch, Live, RenditionId, Source, cuts::Time, rendition::Rendition};
 use crate::{
     codec::Kind,
     dash::{LiveMpd, LivePeriod},
     hls::{self, Decision, Directives, Edge, LivePlaylist, Report},
     presentation::{self, Bandwidth, Presentation},
-    time::{FrameRate, Moment, Timescale, rescale, rescale_length},
+    time::{FrameRate, Timescale, rescale},
     timeline::Timeline,
     track::Track,
     window::{Promise, Segment, Window},
@@ -179,7 +175,6 @@ impl Live {
             first: period.first,
             start: (u64::try_from(period.start.ticks).unwrap_or(0), period.start.scale),
             clock: period.clock,
-            end: self.end_of(period),
             duration: period.duration.filter(|_| !period.listed).and_then(|duration| u64::try_from(duration).ok()),
             presentation: self.presentation(Some(period.number)),
         });
@@ -199,18 +194,6 @@ impl Live {
             ended: self.is_ended(),
         };
         Some(mpd.write())
-    }
-
-    /// When a period ends, if it has and the next does not begin there.
-    fn end_of(&self, period: &Period) -> Option<Moment> {
-        let window = &self.renditions.get(self.leader?)?.window;
-        let last = window.segments.iter().rfind(|segment| segment.period == period.number && !segment.gap)?;
-        // Periods of gaps are not listed. While there is no next one, players would take the end of the last for that of the stream.
-        let next = window.segments.iter().chain(&window.open).find(|segment| segment.period > period.number && !segment.gap)?;
-        let length = rescale_length(last.duration, window.timescale, Timescale::MICROS);
-        let end = last.clock.after(i64::try_from(length).unwrap_or(i64::MAX));
-        // By the millisecond, as an MPD tells them.
-        Some(end).filter(|end| next.clock.since(*end).saturating_abs() >= 1000)
     }
 
     /// The latency that players are to aim at, in milliseconds.
