@@ -6,13 +6,17 @@
 #[path = "live_support.rs"]
 mod support;
 
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use reelway_core::{
+    boxes::event::{EventMessage, EventTime},
+    time::Timescale,
+};
 use reelway_tests::ffmpeg::is_there;
 use support::{
-    FILM, Running, SHORT, Studio, ffmpeg, fragments, samples,
+    FILM, Running, SHORT, Studio, boxes, ffmpeg, fragments, samples,
     transport::{ALL, PATIENCE, soon},
 };
 use tokio::{
@@ -162,8 +166,11 @@ async fn a_second_encoder() {
         let mut socket = TcpStream::connect(studio.server.plain).await.unwrap();
         let head = "PUT /ingest/two HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
         let chunk = |piece: &[u8]| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
-        // All at once: whoever is refused is answered and closed before it has sent the rest.
-        socket.write_all(&[head.as_bytes(), &chunk(&header), &chunk(&pieces[0])].concat()).await.unwrap();
+        // Whoever is refused is answered and closed while it still sends, and reads the answer all the same (RFC 9112 9.5, 9.6).
+        let sent = socket.write_all(&[head.as_bytes(), &chunk(&header), &chunk(&pieces[0])].concat()).await;
+        if let Err(error) = sent {
+            assert!(matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error}");
+        }
         socket
     };
     let mut first = open().await;
@@ -176,6 +183,46 @@ async fn a_second_encoder() {
     let _third = open().await;
     soon(first.read_exact(&mut status)).await.unwrap();
     assert_eq!(&status, b"HTTP/1.1 409", "it was silent, and another took its place");
+}
+
+/// ISO/IEC 23009-1 5.10.3.3; DASH-IF Live Media Ingest 6.6: what the encoder says between fragments reaches players, in front of the pictures
+/// that it stood before.
+#[tokio::test(flavor = "multi_thread")]
+async fn event_messages_are_passed_on() {
+    let studio = Studio::new(SHORT);
+    let (header, pieces) = fragments(&FILM.1);
+    let time = EventTime::InSegment(0);
+    let event = EventMessage {
+        scheme: "urn:scte:scte35:2013:bin",
+        value: "9",
+        timescale: Timescale::MILLIS,
+        time,
+        duration: 100,
+        id: 3,
+        data: b"cue",
+    };
+    let mut body = header.to_vec();
+    for (number, piece) in pieces.iter().enumerate() {
+        if number == 7 {
+            body.extend_from_slice(&event.to_bytes());
+        }
+        body.extend_from_slice(piece);
+    }
+    assert_eq!(studio.put("/ingest/events", body).await.status, StatusCode::OK);
+    let mpd = studio.until("/live/events/manifest.mpd", |answer| answer.status == StatusCode::OK).await.text();
+    assert!(mpd.contains("<InbandEventStream schemeIdUri=\"urn:scte:scte35:2013:bin\" value=\"9\"/>"), "{mpd}");
+    studio.ended("/live/events/v1/media.m3u8").await;
+    // The eighth fragment of a fifth of a second is in the second segment of a second.
+    let mut found = Vec::new();
+    for segment in 1..=3 {
+        let bytes = studio.get(&format!("/live/events/v1/{segment}.m4s")).await.body;
+        let names: Vec<[u8; 4]> = boxes(&bytes).into_iter().map(|(_, name)| name).collect();
+        let at = names.iter().position(|name| name == b"emsg");
+        assert!(at.is_none_or(|at| names.get(at + 1) == Some(b"moof")), "segment {segment}");
+        found.push(at.is_some());
+    }
+    assert_eq!(found, [false, true, false]);
+    is_whole(&studio, "events").await;
 }
 
 /// Polling what is not there costs nothing that stays.

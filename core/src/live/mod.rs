@@ -14,6 +14,7 @@ mod cuts;
 mod event;
 mod follow;
 mod lead;
+mod messages;
 mod rendition;
 mod restore;
 #[cfg(test)]
@@ -21,6 +22,8 @@ mod tests;
 mod views;
 
 use alloc::{collections::VecDeque, format, vec::Vec};
+
+use bytes::Bytes;
 
 use crate::{
     codec::Kind,
@@ -216,6 +219,19 @@ impl Live {
         }
     }
 
+    /// Takes the box of an event message (`emsg`) that stands before the next sample of a rendition. It is published with that sample.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or there are too many. What follows is not touched by that.
+    pub fn message(&mut self, id: RenditionId, message: Bytes) -> Result<()> {
+        let messages = &mut self.renditions.get_mut(id.0).ok_or_else(no_rendition)?.messages;
+        let known = messages.kinds.len();
+        messages.take(message)?;
+        self.changed.1 += u64::from(messages.kinds.len() > known);
+        Ok(())
+    }
+
     /// Takes the next sample of a rendition, in decoding order. One that has been there already is dropped.
     ///
     /// # Errors
@@ -325,7 +341,11 @@ impl Live {
             let begun = self.cuts.last().is_some();
             let Some(rendition) = self.renditions.get_mut(index) else { continue };
             let shift = rendition.track.shift;
-            let Some(time) = self.clock.place(&mut rendition.place, &sample, shift, end, lead, now) else { continue };
+            let Some(time) = self.clock.place(&mut rendition.place, &sample, shift, end, lead, now) else {
+                rendition.messages.drop_waiting();
+                continue;
+            };
+            rendition.messages.place(&sample, shift, time, rendition.track.timescale);
             if !begun && rendition.waiting.len() >= MOST_EARLY {
                 rendition.unwait();
             }

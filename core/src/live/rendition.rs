@@ -10,6 +10,7 @@ use super::{
     clock::{Clock, Place},
     cuts::{Cut, Time},
     event::{Event, RenditionId},
+    messages::Messages,
 };
 use crate::{
     codec::Kind,
@@ -84,6 +85,8 @@ pub struct Rendition {
     /// Samples that begin together and do not say how long they last: the next one tells.
     held: Vec<LiveSample>,
     pub waiting: VecDeque<Placed>,
+    /// Event messages that go with its samples.
+    pub messages: Messages,
     waiting_bytes: u64,
     /// The segment that is next, if none is open.
     pub next: u32,
@@ -129,6 +132,7 @@ impl Rendition {
             free: false,
             held: Vec::new(),
             waiting: VecDeque::new(),
+            messages: Messages::default(),
             waiting_bytes: 0,
             next,
             part: Vec::new(),
@@ -355,8 +359,12 @@ impl Rendition {
         let table = table.finish();
         self.fragments = self.fragments.wrapping_add(1);
         let begins = open.parts.is_empty();
-        let before = if begins { reference_time(desk.clock, start, self.window.timescale) } else { Vec::new() };
-        let additions = Additions { before, ..Additions::default() };
+        let mut before = Writer::with_capacity(0);
+        if begins {
+            write_reference_time(&mut before, desk.clock, start, self.window.timescale);
+        }
+        self.messages.write_before(rescale(self.decoded, self.window.timescale, Timescale::MICROS), &mut before);
+        let additions = Additions { before: before.into_bytes(), ..Additions::default() };
         let head = Bytes::from(chunk::head_of(&table, &(0..table.len()), (0, self.fragments), begins, &additions));
         let part = Part { duration: table.duration(), bytes: offset.saturating_add(head.len() as u64), independent };
         let number = u32::try_from(open.parts.len()).unwrap_or(u32::MAX);
@@ -436,16 +444,14 @@ pub fn bits(bytes: u64, ticks: u64, scale: Timescale) -> u64 {
 }
 
 /// `prft` (ISO/IEC 14496-12 8.16.5): when the sample that is decoded at `time` was captured, as far as that is known.
-fn reference_time(clock: &Clock, time: u64, scale: Timescale) -> Vec<u8> {
+fn write_reference_time(w: &mut Writer, clock: &Clock, time: u64, scale: Timescale) {
     /// The times belong together in a way that is consistent, but arbitrary.
     const ARBITRARY: u32 = 8;
     let at = Time { ticks: i64::try_from(time).unwrap_or(i64::MAX), scale };
     let moment: Moment = clock.zero().after(at.micros());
-    let mut w = Writer::with_capacity(32);
     w.full_box(b"prft", 1, ARBITRARY, |w| {
         w.u32(TRACK_ID);
         w.u64(moment.ntp());
         w.u64(time);
     });
-    w.into_bytes()
 }

@@ -1,6 +1,7 @@
 //! The driver under a clock that the test sets: nothing here waits.
 
 mod derived;
+mod messages;
 
 use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use reelway_core::{
     ErrorKind, Result as CoreResult,
+    codec::Kind,
     demux::{
         LeftOut,
         stream::{Item, StreamDemuxer},
@@ -202,11 +203,24 @@ impl Source {
                         live.reference(*id, reference, now);
                     }
                 }
-                Item::Event(_) => {}
+                Item::Event(message) => self.hand_over_message(live, message, turn, now)?,
                 Item::End => return Ok(Progress::Over),
             }
         }
         Ok(Progress::GoesOn)
+    }
+
+    /// An event message is of the programme, not of a track: it goes with the pictures, if there are any.
+    fn hand_over_message(&mut self, live: &mut Live, message: Bytes, turn: u64, now: Moment) -> Result<(), Fault> {
+        if self.turn != Some(turn) && self.has_header() {
+            self.introduce(live, turn, now)?;
+        }
+        let ids = || self.renditions.iter().flatten().copied();
+        let Some(id) = ids().find(|id| live.kind(*id) == Some(Kind::Video)).or_else(|| ids().next()) else { return Ok(()) };
+        if let Err(error) = live.message(id, message) {
+            tracing::warn!(%error, stream = %self.stream.name, "an event message is left out");
+        }
+        Ok(())
     }
 
     /// Makes the tracks known to the stream, which may know them from before.
