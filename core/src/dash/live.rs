@@ -63,12 +63,11 @@ impl LiveMpd<'_> {
     pub fn write(&self) -> String {
         let (window, target, latency) = self.lengths;
         let mut text = self.periods.last().map_or_else(String::new, |last| start(&last.presentation));
-        // What rounds to the promise is no longer than half a second more.
-        let longest = u64::from(self.promise.target_duration).saturating_mul(1000).saturating_add(500);
         let buffer = self.promise.part_micros().div_ceil(1000).saturating_mul(3);
         // A stream that is over begins with what is listed of it.
         let periods: Vec<(LivePeriod, i64)> = self.periods.iter().filter_map(|period| self.listed(period)).collect();
         let first = periods.first().map_or(self.epoch, |(period, _)| period.clock);
+        let longest = self.longest(periods.iter().map(|(period, _)| period));
         let millis = |from: Moment, to: Moment| u64::try_from(to.since(from)).unwrap_or(0).div_ceil(1000);
         let begin = if self.ended { first } else { self.epoch };
         let kind = if self.ended { "static" } else { "dynamic" };
@@ -125,6 +124,18 @@ impl LiveMpd<'_> {
         }
         text.push_str("</MPD>\n");
         text
+    }
+
+    /// The longest segment, in milliseconds: as long as all are told by their number, no other is expected than those that have come, and
+    /// Shaka Player, which lies back by that much more, lies back no further than it must. Else what is promised: what rounds to it is no
+    /// longer than half a second more.
+    fn longest<'a>(&'a self, mut periods: impl Iterator<Item = &'a LivePeriod>) -> u64 {
+        let millis = |ticks: u64, scale: Timescale| rescale_length(ticks, scale, Timescale::MICROS).div_ceil(1000);
+        let promised = u64::from(self.promise.target_duration).saturating_mul(1000).saturating_add(500);
+        let told = periods.try_fold(0, |longest, period| Some(millis(period.duration?, period.start.1).max(longest)));
+        let media = |window: &'a Window| window.segments.iter().filter(|segment| !segment.gap);
+        let all = self.windows.iter().flat_map(|window| media(window).map(|segment| millis(segment.duration, window.timescale)));
+        told.filter(|told| *told > 0).map_or(promised, |told| all.fold(told, u64::max).min(promised))
     }
 
     /// A period as far as it is listed, with how many microseconds that lasts; `None`: nothing is.
