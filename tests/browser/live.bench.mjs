@@ -1,7 +1,7 @@
 /** How late live pictures are in each player, from the making of a frame to its being shown, and how often playing stands still.
  *
- * `cargo xtask bench live-players [--seconds N]`: each player is watched for N seconds (60), one after the other, by HTTP/3, with segments of 1 s
- * and parts of 200 ms. Encoder, server and browser share the machine and its clock. */
+ * `cargo xtask bench live-players [--seconds N] [--only TEXT]`: each player, or each that has TEXT in its name, is watched for N seconds (60), one
+ * after the other, by HTTP/3, with segments of 1 s and parts of 200 ms. Encoder, server and browser share the machine and its clock. */
 
 import { openSite, inPage } from "./browser.mjs";
 import { state } from "./player.mjs";
@@ -16,7 +16,7 @@ const NAME = "clock";
 /** Until it has found its distance, in seconds. */
 const SETTLING = 5;
 
-const seconds = secondsAsked(process.argv.slice(2));
+const { seconds, only } = asked(process.argv.slice(2));
 const site = await openSite("forced", [], CONFIG);
 const source = startSource(`${site.plain}ingest/${NAME}`);
 
@@ -38,23 +38,25 @@ const VIEWERS = {
   "the page, LL-HLS (hls.js)": ours("hls"),
   "the page, LL-DASH (dash.js)": ours("dash"),
   "the page, endless MP4": ours("file"),
+  "hls.js, LL-HLS": bare("hls.js"),
+  "dash.js, LL-DASH": bare("dash.js"),
   "Shaka Player, LL-HLS": bare("Shaka Player by HLS"),
   "Shaka Player, LL-DASH": bare("Shaka Player by DASH"),
 };
 
 try {
   console.log(`live, glass to glass, ${seconds} s each; milliseconds`);
-  console.log(["player".padEnd(30), "median", "95 %", "most", "stalls", "frames"].join("\t"));
-  for (const [name, open] of Object.entries(VIEWERS)) {
+  console.log(["player".padEnd(30), "median", "least", "95 %", "most", "stalls", "frames"].join("\t"));
+  for (const [name, open] of Object.entries(VIEWERS).filter(([name]) => name.includes(only))) {
     await inPage(site.context, async (page) => {
       await open(page);
       await watchOn(page, SETTLING);
       await look(page);
       await watchOn(page, seconds);
-      const { median, p95, most, stalls, frames } = await seen(page);
+      const { median, least, p95, most, stalls, frames } = await seen(page);
       const told = (await state(page).catch(() => undefined))?.latency;
       const said = told ? `the player says ${Math.round(told * 1000)}` : "";
-      console.log([name.padEnd(30), median, p95, most, stalls, frames, said].join("\t"));
+      console.log([name.padEnd(30), median, least, p95, most, stalls, frames, said].join("\t"));
     });
   }
 } finally {
@@ -63,9 +65,13 @@ try {
 }
 
 /** @param {string[]} args */
-function secondsAsked([option, value]) {
-  if (option === undefined) return 60;
-  const seconds = Number(value);
-  if (option !== "--seconds" || !(seconds > 0)) throw new Error("usage: live-players [--seconds N]");
-  return seconds;
+function asked(args) {
+  let [seconds, only] = [60, ""];
+  for (let at = 0; at < args.length; at += 2) {
+    const value = args[at + 1] ?? "";
+    if (args[at] === "--seconds" && Number(value) > 0) seconds = Number(value);
+    else if (args[at] === "--only" && value !== "") only = value;
+    else throw new Error("usage: live-players [--seconds N] [--only TEXT]");
+  }
+  return { seconds, only };
 }

@@ -34,7 +34,7 @@ export async function seen(page) {
   const { latencies, stalls } = await page.evaluate(() => window.seen);
   const sorted = [...latencies].sort((a, b) => a - b);
   const at = (/** @type {number} */ part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
-  return { frames: sorted.length, median: at(0.5), p95: at(0.95), most: at(1), stalls };
+  return { frames: sorted.length, median: at(0.5), least: at(0), p95: at(0.95), most: at(1), stalls };
 }
 
 /** Waits until a frame is shown that was made after a moment, by the clock of this machine.
