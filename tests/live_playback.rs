@@ -241,6 +241,57 @@ async fn parts_make_segments() {
     }
 }
 
+/// RFC 8216bis 4.4.4.9, 4.4.5.3, 6.2.6; RFC 8673 2.2; RFC 9110 14.2, 15.5.17.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_may_be_ranges_of_the_segment_that_grows() {
+    let studio = Studio::new(&format!("{SHORT}parts = \"ranges\"\n"));
+    let mut hand = Hand::new(&studio, "ranges").await;
+    hand.send(8).await;
+    let (playlist, segment) = ("/live/ranges/v1/media.m3u8", "/live/ranges/v1/2.m4s");
+    let listed = |text: &str| -> Vec<(u64, u64)> {
+        let ranges = text.split("URI=\"2.m4s\",BYTERANGE=\"").skip(1).filter_map(|rest| rest.split('"').next()?.split_once('@'));
+        ranges.map(|(length, start)| (length.parse().unwrap(), start.parse().unwrap())).collect()
+    };
+    let text = studio.until(playlist, |answer| listed(&answer.text()).len() == 2).await.text();
+    let parts = listed(&text);
+    let end: u64 = parts.iter().map(|(length, _)| length).sum();
+    assert!(text.contains(&format!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"2.m4s\",BYTERANGE-START={end}\n")), "{text}");
+    let ask = async |protocol, range: &str| studio.ask_by(protocol, Method::GET, segment, &[("range", range)], Bytes::new()).await;
+    for (length, start) in parts {
+        let last = start + length - 1;
+        let part = ask(Protocol::H1, &format!("bytes={start}-{last}")).await;
+        assert_eq!((part.status, part.field("content-range")), (StatusCode::PARTIAL_CONTENT, &*format!("bytes {start}-{last}/*")));
+        assert_eq!((part.field("content-length"), part.body.len()), (&*length.to_string(), usize::try_from(length).unwrap()));
+        assert_eq!(boxes(&part.body).last().unwrap().1, *b"mdat", "all of the part");
+    }
+    let beyond = ask(Protocol::H1, &format!("bytes={}-", end + 1)).await;
+    assert_eq!(beyond.status, StatusCode::RANGE_NOT_SATISFIABLE, "a part that begins elsewhere");
+    // The hinted part: nothing is sent before it is there, and then all that follows in the segment.
+    let (open, unbounded) = (format!("bytes={end}-"), format!("bytes={end}-9007199254740991"));
+    let held = || studio.streams.figures().held.load(std::sync::atomic::Ordering::Relaxed);
+    let send = async {
+        soon(async {
+            while held() < 4 {
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        hand.finish().await;
+    };
+    let waiting = ALL.map(|protocol| ask(protocol, &open)).into_iter().chain([ask(Protocol::H1, &unbounded)]);
+    let (answers, ()) = tokio::join!(futures_util::future::join_all(waiting), send);
+    studio.ended(playlist).await;
+    let whole = studio.get(segment).await.body;
+    for answer in answers {
+        let told = format!("bytes {end}-9007199254740991/*");
+        assert_eq!((answer.status, answer.field("content-range")), (StatusCode::PARTIAL_CONTENT, &*told));
+        assert!(!answer.fields.contains_key("content-length") && !answer.fields.contains_key("etag"));
+        assert!(answer.body == whole[usize::try_from(end).unwrap()..], "{} bytes from {end} on of {}", answer.body.len(), whole.len());
+    }
+    let (behind, told) = (ask(Protocol::H1, &format!("bytes={}-", whole.len())).await, format!("bytes */{}", whole.len()));
+    assert_eq!((behind.status, behind.field("content-range")), (StatusCode::RANGE_NOT_SATISFIABLE, &*told));
+}
+
 /// `stream.mp4` goes on as the stream does; what is saved of it is a file. It begins with the newest sync sample, or as far behind as asked for.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_file_without_end() {

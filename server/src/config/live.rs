@@ -28,6 +28,7 @@ pub(super) struct Fields {
     grace: Option<Duration>,
     #[serde(deserialize_with = "duration")]
     latency: Option<Duration>,
+    parts: Option<Parts>,
     #[serde(deserialize_with = "duration")]
     takeover: Option<Duration>,
     ladder: Option<Ladder>,
@@ -50,6 +51,17 @@ impl TryFrom<String> for Ladder {
     }
 }
 
+/// How players of HLS ask for the parts of segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Parts {
+    /// Each by a URL of its own.
+    #[default]
+    Files,
+    /// By ranges of its segment.
+    Ranges,
+}
+
 /// How one stream is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamConfig {
@@ -65,6 +77,8 @@ pub struct StreamConfig {
     pub grace: Duration,
     /// How far behind players of DASH are to be.
     pub latency: Option<Duration>,
+    /// How players of HLS ask for parts.
+    pub parts: Parts,
     /// Silence after which another publisher may take the place of one that has not gone.
     pub takeover: Duration,
     /// Smaller sizes that are made of its pictures.
@@ -91,6 +105,7 @@ impl Fields {
             memory: of(own.memory, all.memory, 60_000),
             grace: of(own.grace, all.grace, 15_000),
             latency: own.latency.or(all.latency),
+            parts: own.parts.or(all.parts).unwrap_or_default(),
             takeover: of(own.takeover, all.takeover, 5000),
             ladder: own.ladder.or_else(|| all.ladder.clone()).and_then(|ladder| ladder.0),
             record: own.record.or(all.record).unwrap_or(true),

@@ -32,6 +32,7 @@
 //! | `memory` | how much of that is kept in memory where the rest is recorded | 60s |
 //! | `grace` | how long a stream waits for its publisher to come back | 15s |
 //! | `latency` | how far behind players of DASH are to be | of the core |
+//! | `parts` | how players of HLS ask for parts: `files`, each by a URL of its own, or `ranges` of the segment, which one cache entry then holds | files |
 //! | `ladder` | smaller sizes that ffmpeg makes of its pictures, as `reelway ladder --rungs` takes them (`auto`, `720p,360p@600k`), or `none` | none |
 //! | `record` | whether it is recorded below `--data`, from where it goes on when the server is started again | true |
 //! | `key` | the key that publishers need, or a list of such keys: as it is, or its digest as `sha256:HEX` | none: `publish` decides |
@@ -96,7 +97,7 @@ use crate::{
 pub use asset::{AssetConfig, Play};
 pub use current::Current;
 pub use hooks::Hooks;
-pub use live::StreamConfig;
+pub use live::{Parts, StreamConfig};
 pub use tokens::{TokenKey, Tokens};
 
 /// The configuration of a server.

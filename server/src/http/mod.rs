@@ -29,6 +29,7 @@ pub use coding::{Coding, Text};
 pub use content::Content;
 pub use live_path::{IngestPath, LivePart, StreamName};
 pub use problem::problem;
+pub use range::of_growing as range_of_growing;
 pub use representation::{Representation, options, respond};
 pub use resource::{AssetPath, Resource, VodPart, steps};
 

@@ -2,6 +2,10 @@
 
 use std::ops::Range;
 
+use http::{HeaderMap, Method, header};
+
+use super::precondition::single;
+
 /// What a `Range` field comes to for a representation of a known length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selected {
@@ -47,6 +51,19 @@ pub fn select(field: &str, length: u64) -> Selected {
         [range] => Selected::Part(range.clone()),
         _ if ranges.len() > PARTS || (count > FEW && bytes.saturating_add(count * OVERHEAD) > length) => Selected::Whole,
         _ => Selected::Parts(ranges),
+    }
+}
+
+/// The first byte and, if it says so, the last that a request wants of what grows. `None`: all of it, because it asks for no range or for
+/// several, for one from the end, which nobody knows, or under a condition, for which there is no validator yet (13.1.5, 14.2).
+pub fn of_growing(method: &Method, fields: &HeaderMap) -> Option<(u64, Option<u64>)> {
+    if *method != Method::GET || fields.contains_key(header::IF_RANGE) {
+        return None;
+    }
+    let (unit, range) = single(fields, &header::RANGE)?.split_once('=')?;
+    match parse(range.trim())? {
+        Spec::From(first, last) if unit.eq_ignore_ascii_case("bytes") => Some((first, last)),
+        _ => None,
     }
 }
 
@@ -152,6 +169,27 @@ mod tests {
             ("0-1", 10_000, Whole),
         ] {
             assert_eq!(select(field, length), expected, "{field} of {length}");
+        }
+    }
+
+    /// 13.1.5, 14.2; RFC 8673 2.2.
+    #[test]
+    fn ranges_of_what_grows() {
+        for (field, expected) in [
+            ("bytes=7-", Some((7, None))),
+            ("Bytes= 0-9", Some((0, Some(9)))),
+            ("bytes=5-9007199254740991", Some((5, Some(9_007_199_254_740_991)))),
+            ("bytes=-5", None),
+            ("bytes=0-1,4-5", None),
+            ("bytes=9-3", None),
+            ("pages=0-1", None),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.insert(header::RANGE, http::HeaderValue::from_static(field));
+            assert_eq!(of_growing(&Method::GET, &fields), expected, "{field}");
+            assert_eq!(of_growing(&Method::HEAD, &fields), None, "HEAD, {field}");
+            fields.insert(header::IF_RANGE, http::HeaderValue::from_static("\"a\""));
+            assert_eq!(of_growing(&Method::GET, &fields), None, "If-Range, {field}");
         }
     }
 

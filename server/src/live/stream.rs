@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use reelway_core::{
     live::{Event, Live, RenditionId},
     time::{Moment, Timescale, rescale},
+    window::PartAddressing,
 };
 use tokio::{
     sync::{RwLock as AsyncRwLock, RwLockReadGuard, watch},
@@ -21,7 +22,11 @@ use tokio::{
 };
 
 use super::{Clock, Figures, Log, Part, log::Edge, recording::Recording, texts::Texts};
-use crate::{config::StreamConfig, http::StreamName, storage::Extent};
+use crate::{
+    config::{Parts, StreamConfig},
+    http::StreamName,
+    storage::Extent,
+};
 
 /// What is changed when something is published.
 struct Driver {
@@ -329,6 +334,10 @@ pub(super) fn core_config(config: &StreamConfig, first: u32) -> reelway_core::li
         window: millis(config.window),
         grace: millis(config.grace),
         latency: config.latency.map(millis),
+        part_addressing: match config.parts {
+            Parts::Files => PartAddressing::Files,
+            Parts::Ranges => PartAddressing::Ranges,
+        },
         first_number: first,
         utc_timing: Some("/api/v1/time".into()),
         ..defaults

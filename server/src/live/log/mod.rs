@@ -3,14 +3,17 @@
 //! It only grows at its end and is forgotten at its beginning. Whoever reads holds a [`Cursor`], which is a number; nothing is kept for
 //! readers, so a slow one holds up nobody, and finds itself out of the log at last.
 
+mod cursor;
+
 use std::{
     collections::{BTreeMap, VecDeque},
-    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
 use tokio::sync::watch;
+
+pub use cursor::Cursor;
 
 use crate::{http::Content, storage::Extent};
 
@@ -58,8 +61,8 @@ pub struct Part {
 pub enum Segment {
     /// All of it.
     Closed(Content),
-    /// What comes of it, from its beginning.
-    Growing(Cursor),
+    /// What is there of it, and all that comes of it, from its beginning.
+    Growing(Content, Cursor),
 }
 
 /// The end of a log.
@@ -186,15 +189,13 @@ impl Log {
     pub fn segment(self: &Arc<Self>, number: u32) -> Option<Segment> {
         let state = self.state();
         let segment = state.find(number)?;
-        if segment.closed {
-            return State::content(&segment.parts).map(Segment::Closed);
-        }
-        Some(Segment::Growing(self.cursor(number, 0)))
+        let content = State::content(&segment.parts)?;
+        Some(if segment.closed { Segment::Closed(content) } else { Segment::Growing(content, self.cursor(number, 0)) })
     }
 
     /// Reads from part `part` of `segment` on.
     pub fn cursor(self: &Arc<Self>, segment: u32, part: usize) -> Cursor {
-        Cursor { changes: self.changes(), log: Arc::clone(self), segment, part }
+        Cursor::new(self, segment, part)
     }
 
     /// Where play can begin at least `hold_back` microseconds behind the newest part: the segment, the index of the part and when it begins.
@@ -258,109 +259,10 @@ impl State {
     }
 }
 
-/// A place in a log: where somebody reads on.
-#[derive(Debug)]
-pub struct Cursor {
-    log: Arc<Log>,
-    changes: watch::Receiver<()>,
-    segment: u32,
-    part: usize,
-}
-
-/// What is at a place in a log.
-enum Look {
-    Part(Bytes),
-    SegmentEnd,
-    Nothing,
-    Ended,
-    Lost,
-}
-
-impl Cursor {
-    /// The next part of the segment; `None` at its end. Waits for what is not there yet.
-    ///
-    /// # Errors
-    /// The reader was too slow: what it would read next is no longer there.
-    pub async fn next_of_segment(&mut self) -> io::Result<Option<Bytes>> {
-        loop {
-            match self.look() {
-                Look::Part(bytes) => return Ok(Some(bytes)),
-                Look::SegmentEnd | Look::Ended => return Ok(None),
-                Look::Nothing => self.wait().await,
-                Look::Lost => return Err(too_slow()),
-            }
-        }
-    }
-
-    /// The next part, of whatever segment, if it is there; `Ok(None)` where it is not yet. [`is_over`](Self::is_over) tells whether it
-    /// ever will.
-    ///
-    /// # Errors
-    /// As [`next_of_segment`](Self::next_of_segment).
-    pub fn next_if_there(&mut self) -> io::Result<Option<Bytes>> {
-        loop {
-            match self.look() {
-                Look::Part(bytes) => return Ok(Some(bytes)),
-                Look::SegmentEnd => {
-                    self.segment += 1;
-                    self.part = 0;
-                }
-                Look::Nothing | Look::Ended => return Ok(None),
-                Look::Lost => return Err(too_slow()),
-            }
-        }
-    }
-
-    /// The segment in which it is.
-    pub fn segment(&self) -> u32 {
-        self.segment
-    }
-
-    /// Whether nothing comes behind it.
-    pub fn is_over(&self) -> bool {
-        let state = self.log.state();
-        state.ended && state.segments.back().is_none_or(|last| (self.segment, self.part) >= (last.number, last.parts.len()))
-    }
-
-    /// Waits until something has been published since it last looked.
-    pub async fn wait(&mut self) {
-        // The sender lives as long as the log, which is held here.
-        let _ = self.changes.changed().await;
-    }
-
-    fn look(&mut self) -> Look {
-        self.changes.mark_unchanged(); // before it looks, so that it misses nothing
-        let state = self.log.state();
-        let Some(segment) = state.find(self.segment) else {
-            let edge = state.edge();
-            return match state.segments.front() {
-                // A number that was left out, because nothing came.
-                Some(first) if first.number < self.segment && self.segment < edge.segment => Look::SegmentEnd,
-                Some(first) if self.segment < first.number => Look::Lost,
-                _ if edge.ended => Look::Ended,
-                _ => Look::Nothing,
-            };
-        };
-        match segment.parts.get(self.part) {
-            Some(part) => match &part.bytes {
-                Some(bytes) => {
-                    self.part += 1;
-                    Look::Part(bytes.clone())
-                }
-                None => Look::Lost,
-            },
-            None if segment.closed => Look::SegmentEnd,
-            None => Look::Nothing,
-        }
-    }
-}
-
-fn too_slow() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the viewer is too slow: what it would read next is no longer there")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     fn part(text: &'static str, start: i64, independent: bool) -> Part {
@@ -390,10 +292,10 @@ mod tests {
         }
         let length = |number| match log.segment(number) {
             Some(Segment::Closed(content)) => content.len(),
-            Some(Segment::Growing(_)) => 1000,
+            Some(Segment::Growing(so_far, _)) => 1000 + so_far.len(),
             None => 0,
         };
-        assert_eq!([length(1), length(2), length(3), length(4)], [0, 2, 1000, 0]);
+        assert_eq!([length(1), length(2), length(3), length(4)], [0, 2, 1001, 0]);
     }
 
     #[tokio::test]
@@ -409,6 +311,19 @@ mod tests {
         log.wake();
         let (next, end) = reader.await.map_err(io::Error::other)?;
         assert_eq!((next?.as_deref(), end?), (Some(&b"f"[..]), None));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_reader_may_begin_within_a_part() -> io::Result<()> {
+        let log = Arc::new(Log::new("v1".into()));
+        log.add_part(1, part("abc", 0, true));
+        log.add_part(1, part("de", 1, false));
+        for (offset, expected) in [(0, &b"abc"[..]), (2, b"c"), (3, b"de"), (4, b"e")] {
+            let mut cursor = log.cursor(1, 0);
+            cursor.skip(offset);
+            assert_eq!(cursor.next_of_segment().await?.as_deref(), Some(expected), "from byte {offset} on");
+        }
         Ok(())
     }
 

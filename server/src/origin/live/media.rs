@@ -3,15 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::stream::try_unfold;
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use reelway_core::live::Piece;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Refusal, etag, set};
+use super::{Refusal, etag, growing, set};
 use crate::{
-    http::{Body, Content, Representation, Response},
-    live::{self, Counted, Cursor, Log, Stream},
+    http::{Content, Representation, Response, range_of_growing},
+    live::{self, Counted, Log, Stream},
 };
 
 /// How long nobody should ask again for a part that is not there: it may come any moment.
@@ -43,8 +42,13 @@ pub(super) async fn part(stream: &Arc<Stream>, rendition: &str, segment: u32, pa
     Ok(represent(stream, &log, content, &format!("{rendition}-{segment}.{part}"), urgency(&log), cmsd(&log)))
 }
 
-/// `N.m4s`. One that is about to begin is waited for; one that grows is given as far as it is, and then as it comes.
-pub(super) async fn segment(stream: &Arc<Stream>, rendition: &str, number: u32) -> Result<Segment, Refusal> {
+/// `N.m4s`. One that is about to begin is waited for; one that grows is given as far as it is, and then as it comes. A range of it that
+/// begins where it ends now is the next part of it, and is waited for as that is (RFC 8216bis 6.2.6).
+pub(super) async fn segment(
+    stream: &Arc<Stream>,
+    (rendition, number): (&str, u32),
+    (method, fields): (&Method, &HeaderMap),
+) -> Result<Segment, Refusal> {
     let log = match wait(stream, rendition, number, None).await? {
         Found::Media(log) => log,
         Found::Filler(log) => {
@@ -52,32 +56,51 @@ pub(super) async fn segment(stream: &Arc<Stream>, rendition: &str, number: u32) 
             return Ok(Segment::Closed(represent(stream, &log, content, &format!("{rendition}-{number}g"), urgency(&log), cmsd(&log))));
         }
     };
-    Ok(match log.segment(number).ok_or(Refusal::Gone)? {
-        live::Segment::Closed(content) => {
-            Segment::Closed(represent(stream, &log, content, &format!("{rendition}-{number}"), urgency(&log), cmsd(&log)))
-        }
-        live::Segment::Growing(cursor) => {
-            let parts = try_unfold((cursor, Arc::clone(stream)), |(mut cursor, stream)| async move {
-                let bytes = next(&mut cursor, &stream).await?;
-                Ok(bytes.map(|bytes| (bytes, (cursor, stream))))
-            });
-            let mut response = Response::new(Body::growing(parts));
-            let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(&log)));
-            set(headers, header::CACHE_CONTROL, &keep(stream));
-            set(headers, header::HeaderName::from_static("cmsd-static"), &cmsd(&log));
-            set(headers, header::HeaderName::from_static("priority"), &format!("u={}, i", urgency(&log)));
-            Segment::Growing(response)
-        }
-    })
+    let wanted = range_of_growing(method, fields);
+    let mut held = None;
+    loop {
+        let (so_far, mut cursor) = match log.segment(number).ok_or(Refusal::Gone)? {
+            live::Segment::Closed(content) => {
+                let closed = represent(stream, &log, content, &format!("{rendition}-{number}"), urgency(&log), cmsd(&log));
+                return Ok(Segment::Closed(closed));
+            }
+            live::Segment::Growing(so_far, cursor) => (so_far, cursor),
+        };
+        let response = match wanted {
+            None => growing::whole(stream, cursor),
+            Some((first, last)) if first < so_far.len() => growing::range(stream, so_far, cursor, first, last),
+            Some((first, _)) if first > so_far.len() => return Err(Refusal::NoRange),
+            Some(_) => {
+                let target = stream.view().await.promise().target_duration;
+                let end = held.get_or_insert_with(|| Held::new(stream, Duration::from_secs(target.into()))).end;
+                timeout_at(end, cursor.wait()).await.map_err(|_| Refusal::NotFound(PART_AGAIN))?;
+                continue;
+            }
+        };
+        return Ok(Segment::Growing(described(response, stream, &log)));
+    }
 }
 
-async fn next(cursor: &mut Cursor, stream: &Stream) -> std::io::Result<Option<Bytes>> {
-    let read = cursor.next_of_segment().await;
-    if read.is_err() {
-        stream.figures.too_slow();
+/// A response with what is told of a segment that grows.
+fn described(mut response: Response, stream: &Stream, log: &Log) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(log)));
+    set(headers, header::CACHE_CONTROL, &keep(stream));
+    set(headers, header::HeaderName::from_static("cmsd-static"), &cmsd(log));
+    set(headers, header::HeaderName::from_static("priority"), &format!("u={}, i", urgency(log)));
+    response
+}
+
+/// A request that waits, but no longer than three target durations.
+struct Held {
+    end: Instant,
+    _counted: Counted,
+}
+
+impl Held {
+    fn new(stream: &Stream, target: Duration) -> Self {
+        Self { end: Instant::now() + 3 * target, _counted: Counted::new(Arc::clone(&stream.figures), |figures| &figures.held) }
     }
-    read
 }
 
 /// What is there under a name.
@@ -89,7 +112,7 @@ enum Found {
 
 /// The log of a rendition once there is a segment or part in it that is about to come.
 async fn wait(stream: &Arc<Stream>, rendition: &str, segment: u32, part: Option<u32>) -> Result<Found, Refusal> {
-    let mut held: Option<(Counted, Instant)> = None;
+    let mut held = None;
     let mut changes = None;
     loop {
         let end = {
@@ -106,8 +129,7 @@ async fn wait(stream: &Arc<Stream>, rendition: &str, segment: u32, part: Option<
                         changes = Some(stream.log(id).map_or_else(|| stream.changes(), |log| log.changes()));
                         continue; // what came before it listened is looked at again
                     }
-                    let end = || Instant::now() + 3 * target;
-                    held.get_or_insert_with(|| (Counted::new(Arc::clone(&stream.figures), |figures| &figures.held), end())).1
+                    held.get_or_insert_with(|| Held::new(stream, target)).end
                 }
             }
         };

@@ -4,6 +4,7 @@
 //! made: a name that nobody publishes costs no more than looking for it.
 
 mod endless;
+mod growing;
 mod manifest;
 mod media;
 
@@ -27,6 +28,8 @@ enum Refusal {
     Gone,
     /// It cannot be asked for so.
     BadRequest(String),
+    /// It does not go on where the request wants it to.
+    NoRange,
     /// It was waited for in vain.
     Unavailable,
 }
@@ -41,13 +44,13 @@ pub async fn answer(streams: &Streams, method: &Method, fields: &HeaderMap, name
         LivePart::MediaPlaylist(rendition) => manifest::media_playlist(&stream, rendition, query, fields).await,
         LivePart::Header(rendition, number) => media::header(&stream, rendition, *number).await,
         LivePart::Part(rendition, segment, part) => media::part(&stream, rendition, *segment, *part).await,
-        LivePart::Segment(rendition, number) => match media::segment(&stream, rendition, *number).await {
+        LivePart::Segment(rendition, number) => match media::segment(&stream, (rendition, *number), (method, fields)).await {
             Ok(media::Segment::Closed(representation)) => Ok(representation),
-            Ok(media::Segment::Growing(response)) => return growing(method, fields, response),
+            Ok(media::Segment::Growing(response)) => return streamed(method, fields, response),
             Err(refusal) => Err(refusal),
         },
         LivePart::Endless => match endless::endless(&stream, query).await {
-            Ok(response) => return growing(method, fields, response),
+            Ok(response) => return streamed(method, fields, response),
             Err(refusal) => Err(refusal),
         },
     };
@@ -57,8 +60,8 @@ pub async fn answer(streams: &Streams, method: &Method, fields: &HeaderMap, name
     }
 }
 
-/// A response whose length nobody knows: it has no ranges and no entity tag.
-fn growing(method: &Method, fields: &HeaderMap, mut response: Response) -> Response {
+/// A response whose end nobody knows: it has no entity tag.
+fn streamed(method: &Method, fields: &HeaderMap, mut response: Response) -> Response {
     if !matches!(*method, Method::GET | Method::HEAD) {
         let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "this can be read with GET and HEAD only");
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
@@ -78,6 +81,7 @@ impl Refusal {
             Self::NotFound(time) | Self::NotYet(time) => (StatusCode::NOT_FOUND, "there is nothing here", Some(*time)),
             Self::Gone => (StatusCode::GONE, "this is over", Some(Duration::from_mins(1))),
             Self::BadRequest(detail) => (StatusCode::BAD_REQUEST, detail.as_str(), None),
+            Self::NoRange => (StatusCode::RANGE_NOT_SATISFIABLE, "it has not come as far as this range", None),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "it did not come in time", None),
         };
         let mut response = problem(status, detail);
