@@ -204,3 +204,32 @@ fn text_of_films_is_published_at_its_time() -> Result<()> {
     }
     Ok(())
 }
+
+/// What `ffmpeg` is told of chapters, and when each begins in milliseconds.
+const CHAPTERS: &str = ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1500\ntitle=Opening\n\
+                        [CHAPTER]\nTIMEBASE=1/1000\nSTART=1500\nEND=2000\ntitle=Über <Wasser>\n";
+
+/// `chpl`, a track of text, and both (QuickTime File Format, Chapter Lists), as ffmpeg writes them; no list is a text to be shown.
+#[test]
+fn chapters_of_films_are_found() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let list = folder.path().join("chapters.txt");
+    fs::write(&list, CHAPTERS)?;
+    let list = list.to_string_lossy();
+    for (name, options) in [
+        ("both.mp4", &[][..]),
+        ("track.mp4", &["-movflags", "+disable_chpl"]),
+        ("track.mov", &[]),
+        ("late.mp4", &["-movflags", "+faststart"]),
+    ] {
+        let film = folder.path().join(name);
+        let pictures = ["-f", "lavfi", "-i", "color=size=64x64:rate=25:duration=2", "-i", &list, "-map", "0", "-map_chapters", "1"];
+        ffmpeg::run(pictures.into_iter().chain(["-c:v", "libx264", "-preset", "ultrafast"]).chain(options.iter().copied()), &film)?;
+        let source = SourceFile::new(File::open(&film)?)?;
+        let chapters: Vec<(u64, String)> = source.read_chapters()?.into_iter().map(|chapter| (chapter.start, chapter.title)).collect();
+        ensure!(chapters == [(0, "Opening".to_owned()), (1500, "Über <Wasser>".to_owned())], "{name}: {chapters:?}");
+        let movie = source.read_movie()??;
+        ensure!(movie.tracks.len() == 1 && movie.faults.is_empty(), "{name}: {:?} {:?}", movie.tracks.len(), movie.faults);
+    }
+    Ok(())
+}

@@ -88,6 +88,20 @@ impl SampleSizes<'_> {
         };
         u32::try_from(len).unwrap_or(u32::MAX) // the count was a u32
     }
+
+    /// Bytes of sample `index`, counted from 0.
+    pub fn get(&self, index: usize) -> Option<u32> {
+        match self {
+            Self::Constant { size, count } => usize::try_from(*count).is_ok_and(|count| index < count).then_some(*size),
+            Self::Each(table) => table.entries.get(index).map(|entry| u32::from_be_bytes(*entry)),
+            Self::Each16(table) => table.entries.get(index).map(|entry| u16::from_be_bytes(*entry).into()),
+            Self::Each8(table) => table.entries.get(index).map(|[entry]| u32::from(*entry)),
+            Self::Each4(table, count) => {
+                let [entry] = table.entries.get(index / 2).filter(|_| usize::try_from(*count).is_ok_and(|count| index < count))?;
+                Some(u32::from(if index.is_multiple_of(2) { entry >> 4 } else { entry & 15 }))
+            }
+        }
+    }
 }
 
 /// The offsets of the chunks (8.7.5).

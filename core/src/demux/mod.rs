@@ -2,6 +2,7 @@
 
 mod amf;
 mod builder;
+pub mod chapters;
 mod description;
 mod early;
 mod edits;

@@ -117,7 +117,7 @@ fn read_times(tables: &SampleTableBoxes<'_>, count: u32, builder: &mut SampleTab
 /// The chunks in order, from 0, by runs: which ones, samples in each, index of their description.
 ///
 /// A run lasts until the next one begins; the first begins at the first chunk, the last ends with the last, whatever they say.
-fn chunk_runs(tables: &SampleTableBoxes<'_>) -> impl Iterator<Item = (Range<u32>, u32, u32)> {
+pub fn chunk_runs(tables: &SampleTableBoxes<'_>) -> impl Iterator<Item = (Range<u32>, u32, u32)> {
     let chunks = u32::try_from(tables.chunk_offsets.len()).unwrap_or(u32::MAX);
     let entries = tables.sample_to_chunk;
     let ends = entries.iter().skip(1).map(move |entry| pair(entry).0.saturating_sub(1).min(chunks)).chain([chunks]);

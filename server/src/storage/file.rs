@@ -9,7 +9,10 @@ use std::{
 
 use reelway_core::{
     Demuxer, Movie,
-    demux::side_file::{self, SideFileName},
+    demux::{
+        chapters::{Chapter, ChapterReader},
+        side_file::{self, SideFileName},
+    },
     text::MAX_BYTES,
 };
 
@@ -134,6 +137,18 @@ impl SourceFile {
         self.file.read_exact_at(&mut bytes, 0)?;
         self.check()?;
         Ok(side_file::read(name, &bytes))
+    }
+
+    /// Reads the chapters; a file in which none can be read has none.
+    pub fn read_chapters(&self) -> io::Result<Vec<Chapter>> {
+        let mut reader = ChapterReader::new(self.identity.size);
+        while let Some(Range { start, end }) = reader.required() {
+            let mut bytes = vec![0; usize::try_from(end - start).map_err(io::Error::other)?];
+            self.file.read_exact_at(&mut bytes, start)?;
+            reader.handle(&bytes);
+        }
+        self.check()?;
+        Ok(reader.finish())
     }
 
     /// Reads the index: the boxes that describe the media, never the media.

@@ -3,7 +3,10 @@
 
 use std::ops::Range;
 
-use reelway_core::{Demuxer, Fragment, Movie, Options, Vod};
+use reelway_core::{
+    Demuxer, Fragment, Movie, Options, Vod,
+    demux::chapters::{ChapterReader, cues},
+};
 
 fn part(bytes: &[u8], range: Range<u64>) -> &[u8] {
     &bytes[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()]
@@ -24,8 +27,23 @@ fn open(bytes: &[u8]) -> Option<Movie> {
     demuxer.finish().ok()
 }
 
+/// Reads the chapters of a file, which are few, by few steps.
+fn chapters(bytes: &[u8]) {
+    let mut reader = ChapterReader::new(bytes.len() as u64);
+    let mut steps = 0;
+    while let Some(range) = reader.required() {
+        reader.handle(part(bytes, range));
+        steps += 1;
+        assert!(steps <= 8192, "it never ends");
+    }
+    let chapters = reader.finish();
+    assert!(chapters.len() <= 1000 && chapters.is_sorted_by(|a, b| a.start < b.start));
+    cues(&chapters, u64::MAX);
+}
+
 /// Makes everything that can be asked for of a file.
 pub fn movie(bytes: &[u8]) {
+    chapters(bytes);
     let size = bytes.len() as u64;
     let Some(movie) = open(bytes) else { return };
     assert!(movie.memory() as u64 <= 4 * size + (1 << 20), "{} bytes of index for {size}", movie.memory());
