@@ -7,7 +7,8 @@
 //!    |-> ingest -> auth, live -> storage, reelway-core: encoders push into a log of each rendition, from which origin serves
 //!    |-> upload -> catalogue, storage -> reelway-core
 //!    |-> live_ladder -> live, ladder: rungs of streams
-//!    '-> jobs -> catalogue, ladder (ffmpeg) -> storage
+//!    |-> upload_ladder -> upload, jobs: rungs of uploads
+//!    '-> jobs -> upload, catalogue, ladder (ffmpeg) -> storage
 //! ```
 
 pub mod acme;
@@ -32,4 +33,5 @@ pub mod package;
 pub mod report;
 pub mod storage;
 pub mod upload;
+pub mod upload_ladder;
 pub mod verify;

@@ -27,12 +27,13 @@ use crate::{
     duration::parse_duration,
     front::{Front, Readiness},
     ingest::{Ingest, Rtmp},
-    jobs::{Jobs, JobsApi, key},
+    jobs::{Jobs, JobsApi, Sources, key},
     live::Streams,
     live_ladder,
     net::{Address, Certificates, Listeners, Settings, listen},
     origin::{Origin, ServerInfo},
     upload::{Limits, Uploads},
+    upload_ladder,
 };
 
 /// How often uploads are looked at.
@@ -127,11 +128,11 @@ impl Serve {
         streams.restore().await;
         let secret = Secret::of(&self.data).context("cannot read the secret of the server")?;
         let origin = Origin::with_secret(self.media.as_deref(), info, Arc::clone(&streams), secret.clone());
-        let origin = origin.context("cannot open the media folder")?;
+        let origin = origin.context("cannot open the media folder")?.with_ladders(self.data.join("ladders"));
         let keys = token_keys(&config.get(), &secret).await?;
         let hooks = Arc::new(Hooks::new(config.clone()));
         let playback = Arc::new(Playback::new(config.clone(), keys).with_hooks(Arc::clone(&hooks)));
-        let reload = Reload { file: self.config.clone(), config, secret: secret.clone(), playback: Arc::clone(&playback) };
+        let reload = Reload { file: self.config.clone(), config: config.clone(), secret: secret.clone(), playback: Arc::clone(&playback) };
         tokio::spawn(live_ladder::run(Arc::clone(&streams)));
         let ingest = Ingest::new(streams, Gate::new(secret).with_hooks(hooks));
         let rtmp_addresses = addresses(&rtmp);
@@ -139,8 +140,8 @@ impl Serve {
         let publishing = tokio::spawn(rtmp.run());
         tokio::spawn(origin.warm());
         let catalogue = self.catalogue()?;
-        let jobs = self.jobs(catalogue.as_ref())?;
-        let uploads = self.uploads(catalogue)?;
+        let uploads = self.uploads(catalogue.clone())?;
+        let jobs = self.jobs(catalogue, uploads.clone())?;
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let watching = tokio::spawn(watch(certificates, reload, signal(SignalKind::hangup()).context("cannot listen for signals")?));
 
@@ -162,6 +163,9 @@ impl Serve {
             tokio::spawn(jobs.clone().run());
         }
         if let Some(uploads) = uploads {
+            if let Some((jobs, _)) = &jobs {
+                tokio::spawn(upload_ladder::run(Arc::clone(&uploads), jobs.clone(), config));
+            }
             front = front.with_uploads(uploads);
         }
         if let Some(acme) = acme {
@@ -206,9 +210,10 @@ impl Serve {
     }
 
     /// The jobs, and the key that orders come with; `None`: there are none, or nothing to make them of.
-    fn jobs(&self, catalogue: Option<&Catalogue>) -> anyhow::Result<Option<(Jobs, String)>> {
-        let Some((media, catalogue)) = self.media.as_deref().filter(|_| self.jobs > 0).zip(catalogue) else { return Ok(None) };
-        let jobs = Jobs::open(catalogue.clone(), Some(media), self.jobs).context("cannot read the jobs")?;
+    fn jobs(&self, catalogue: Option<Catalogue>, uploads: Option<Arc<Uploads>>) -> anyhow::Result<Option<(Jobs, String)>> {
+        let Some(catalogue) = catalogue.filter(|_| self.jobs > 0) else { return Ok(None) };
+        let sources = Sources::new(self.media.as_deref(), uploads).context("cannot open the media folder")?;
+        let jobs = Jobs::open(catalogue, sources, self.jobs).context("cannot read the jobs")?;
         Ok(Some((jobs, key::of(&self.data)?)))
     }
 

@@ -63,6 +63,14 @@
 //! | `timeout` | how long an answer is waited for, 100ms to 30s | 2s |
 //! | `cache` | how long an answer counts for the same credential and address, 1h at most; 0s: it is asked each time | 10s |
 //!
+//! `[uploads]`, for what is uploaded and whole:
+//!
+//! | field | says | default |
+//! |---|---|---|
+//! | `ladder` | the qualities that a job makes of each, as `reelway ladder --rungs` takes them, or `none`; `--jobs` are made at once | none |
+//! | `codec` | the codec of these: `h264`, `hevc` or `av1` | h264 |
+//! | `webhook` | the URL to which each job is posted when it has ended | none |
+//!
 //! `[admin]`:
 //!
 //! | field | says | default |
@@ -89,6 +97,7 @@ mod environment;
 mod hooks;
 mod live;
 mod tokens;
+mod uploads;
 
 use crate::{
     auth::{Access, PublishKey},
@@ -99,6 +108,7 @@ pub use current::Current;
 pub use hooks::Hooks;
 pub use live::{Parts, StreamConfig};
 pub use tokens::{TokenKey, Tokens};
+pub use uploads::Uploads;
 
 /// The configuration of a server.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -112,6 +122,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// Whom to ask who may publish and play.
     pub hooks: Hooks,
+    /// What becomes of uploads.
+    pub uploads: Uploads,
     /// What operators need.
     pub admin: Admin,
 }
@@ -260,6 +272,8 @@ mod tests {
             ("[live]\npublish = \"hook\"\n", "[hooks]: it has no on_publish"),
             ("[hooks]\non_play = \"hush\"\n", "line 2: this is no URL"),
             ("[hooks]\ntimeout = \"1m\"\n", "[hooks]: timeout is 60s"),
+            ("[uploads]\nladder = \"big\"\n", "line 2: 'big' is no size"),
+            ("[uploads]\nwebhook = \"hush\"\n", "line 2: this is no URL"),
             ("[media]\nencrypt = \"des\"\n", "line 2: unknown variant"),
             ("[media]\ncontent_key = \"hush\"\n", "line 2: a content key is written"),
             ("[tokens.key.a]\n", "line 1: a key has one of hmac"),

@@ -31,7 +31,7 @@ pub use live_path::{IngestPath, LivePart, StreamName};
 pub use problem::problem;
 pub use range::of_growing as range_of_growing;
 pub use representation::{Representation, options, respond};
-pub use resource::{AssetPath, Resource, VodPart, steps};
+pub use resource::{AssetPath, Resource, UPLOAD, VodPart, steps};
 
 /// What goes wrong while a request body is read.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;

@@ -58,6 +58,8 @@ pub enum VodPart {
     WebVttSegment(String, u32),
     /// `KID.key`: the key of this number, 32 hexadecimal digits.
     Key(String),
+    /// `chapters.vtt`: when each chapter begins, and what it is called.
+    Chapters,
     /// `clearkey`: where players get keys as W3C ClearKey.
     ClearKey,
 }
@@ -65,6 +67,9 @@ pub enum VodPart {
 /// A path below the media folder that can lead nowhere else: every step is a plain, visible name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AssetPath(Vec<String>);
+
+/// What the names of uploads begin with, so that they are told from files of the media folder.
+pub const UPLOAD: &str = "up-";
 
 /// The longest path, in steps: deeper folders are not served.
 const MAX_STEPS: usize = 32;
@@ -98,6 +103,7 @@ impl Resource {
         let (asset, part) = match steps {
             [asset @ .., "master.m3u8"] => (asset, VodPart::MultivariantPlaylist),
             [asset @ .., "manifest.mpd"] => (asset, VodPart::Mpd),
+            [asset @ .., "chapters.vtt"] => (asset, VodPart::Chapters),
             [asset @ .., "clearkey"] => (asset, VodPart::ClearKey),
             [asset @ .., file] if let Some(id) = key_id(file) => (asset, VodPart::Key(id)),
             [asset @ .., rendition, "media.m3u8"] => (asset, VodPart::MediaPlaylist(rendition_name(rendition)?)),
@@ -199,6 +205,11 @@ impl AssetPath {
     pub fn below(&self, first: &str) -> Option<Self> {
         let (folder, rest) = self.0.split_first()?;
         (folder == first && !rest.is_empty()).then(|| Self(rest.to_vec()))
+    }
+
+    /// Whether it is of an upload, or of what was made of one.
+    pub fn is_upload(&self) -> bool {
+        self.0.first().is_some_and(|name| name.starts_with(UPLOAD))
     }
 
     /// As a relative path of the file system.

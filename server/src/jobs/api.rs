@@ -89,7 +89,7 @@ impl JobsApi {
                 let status = match refusal {
                     Refusal::Order(_) => StatusCode::BAD_REQUEST,
                     Refusal::NoAsset => StatusCode::NOT_FOUND,
-                    Refusal::Occupied(_) => StatusCode::CONFLICT,
+                    Refusal::Occupied(_) | Refusal::Made(_) => StatusCode::CONFLICT,
                     Refusal::Full => StatusCode::SERVICE_UNAVAILABLE,
                     Refusal::Catalogue(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 };

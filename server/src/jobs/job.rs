@@ -8,7 +8,7 @@ use crate::ladder::{Codec, Settings, Wanted};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Order {
-    /// The path of a file below the media folder.
+    /// The path of a file below the media folder, or the name of an upload.
     pub asset: String,
     /// Which rungs, as `reelway ladder --rungs` takes them.
     #[serde(default = "auto")]
@@ -45,7 +45,14 @@ fn segment() -> u64 {
 }
 
 impl Order {
-    /// How the ladder is made; an error names what is wrong with the order. Each rung is there as soon as it is whole.
+    /// A ladder as it is made of `asset` where nothing else is said.
+    pub fn new(asset: String) -> Self {
+        let (rungs, segment_ms) = (auto(), segment());
+        let (codec, preset, loudness, per_title, priority, webhook) = (Codec::default(), None, None, false, 0, None);
+        Self { asset, rungs, codec, preset, segment_ms, loudness, per_title, priority, webhook }
+    }
+
+    /// How the ladder is made; an error names what is wrong with the order.
     pub fn settings(&self) -> Result<Settings, String> {
         let preset_fits = |name: &String| (1..=16).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if let Some(name) = self.preset.as_ref().filter(|name| !preset_fits(name)) {
@@ -103,7 +110,7 @@ pub struct Job {
     /// What was asked for.
     #[serde(flatten)]
     pub order: Order,
-    /// The path of the folder that is made, below the media folder.
+    /// The asset that it becomes: a folder below the media folder, or the upload.
     pub output: String,
     /// Where it is in its life.
     pub state: State,

@@ -10,13 +10,13 @@ mod api;
 mod job;
 pub mod key;
 mod queue;
+mod sources;
 mod store;
 mod webhook;
 
 use std::{
     collections::BTreeMap,
     io,
-    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -30,11 +30,11 @@ use tokio::{
 
 pub use api::JobsApi;
 pub use job::{Job, Order, Progress, State};
+pub use sources::Sources;
 
 use crate::{
     catalogue::{Catalogue, CatalogueError},
-    http::AssetPath,
-    ladder::{Cancel, Event, LadderError, Request, Tool, make},
+    ladder::{Cancel, Event, LadderError, Request, Settings, Tool, make},
 };
 use store::Store;
 
@@ -52,11 +52,14 @@ pub enum Refusal {
     #[error("{0}")]
     Order(String),
     /// There is no such file.
-    #[error("there is no file of that name in the media folder")]
+    #[error("there is no file of that name in the media folder, and no upload that is whole")]
     NoAsset,
     /// The folder for the ladder is something else.
     #[error("{0} is there and is no ladder: move it away")]
     Occupied(String),
+    /// The upload has its ladder.
+    #[error("{0} has its ladder")]
+    Made(String),
     /// Too many are waiting.
     #[error("too many jobs are waiting")]
     Full,
@@ -71,8 +74,7 @@ pub struct Jobs(Arc<Shared>);
 
 struct Shared {
     store: Store,
-    /// The media folder, from the root.
-    media: Option<PathBuf>,
+    sources: Sources,
     parallel: usize,
     table: Mutex<Table>,
     /// Counts the changes of the table, for those who look at it.
@@ -89,9 +91,9 @@ struct Table {
 }
 
 impl Jobs {
-    /// The jobs that the catalogue holds, over the files below `media`; `parallel` are done at once. Those that were being done when the
-    /// server ended wait again.
-    pub fn open(catalogue: Catalogue, media: Option<&Path>, parallel: usize) -> io::Result<Self> {
+    /// The jobs that the catalogue holds, of these sources; `parallel` are done at once. Those that were being done when the server ended
+    /// wait again.
+    pub fn open(catalogue: Catalogue, sources: Sources, parallel: usize) -> io::Result<Self> {
         let store = Store::new(catalogue);
         let mut table = Table::default();
         for mut job in store.all()? {
@@ -101,9 +103,8 @@ impl Jobs {
             }
             table.jobs.insert(job.id.clone(), job);
         }
-        let media = media.map(Path::canonicalize).transpose()?;
         let (version, work) = (watch::Sender::new(0), Notify::new());
-        Ok(Self(Arc::new(Shared { store, media, parallel, table: Mutex::new(table), version, work })))
+        Ok(Self(Arc::new(Shared { store, sources, parallel, table: Mutex::new(table), version, work })))
     }
 
     /// Does jobs, until the server ends. Dropping it cancels nothing: see [`end`](Self::end).
@@ -150,18 +151,8 @@ impl Jobs {
         if let Some(webhook) = &order.webhook {
             webhook::check(webhook).map_err(Refusal::Order)?;
         }
-        let asset = AssetPath::from_relative(Path::new(&order.asset)).ok_or(Refusal::NoAsset)?;
-        let media = self.0.media.as_ref().ok_or(Refusal::NoAsset)?;
-        let source = media.join(asset.to_path()).canonicalize().map_err(|_| Refusal::NoAsset)?;
-        if !source.starts_with(media) || !source.is_file() {
-            return Err(Refusal::NoAsset);
-        }
-        let output = output_of(&asset);
-        let folder = media.join(&output);
-        let is_ladder = || folder.join(".ladder").is_dir() || folder.read_dir().is_ok_and(|mut entries| entries.next().is_none());
-        if folder.exists() && !is_ladder() {
-            return Err(Refusal::Occupied(output));
-        }
+        let place = self.0.sources.place(&order.asset)?;
+        place.check()?;
         let mut table = self.table();
         let waiting = || table.jobs.values().filter(|job| !job.state.is_over());
         if let Some(same) = waiting().find(|job| Order { priority: order.priority, ..job.order.clone() } == order) {
@@ -173,7 +164,7 @@ impl Jobs {
         let job = Job {
             id: new_id(),
             order,
-            output,
+            output: place.output,
             state: State::Queued,
             attempts: 0,
             created: now(),
@@ -245,9 +236,11 @@ impl Jobs {
 
     /// Makes the ladder of a job.
     fn work(&self, job: &Job, cancel: &Cancel) -> Result<(), LadderError> {
-        let media = self.0.media.as_ref().ok_or_else(|| LadderError::Source("there is no media folder".into()))?;
+        let gone = |refusal: Refusal| LadderError::Source(refusal.to_string());
+        let place = self.0.sources.place(&job.order.asset).map_err(gone)?;
         let settings = job.order.settings().map_err(LadderError::Source)?;
-        let request = Request { input: media.join(&job.order.asset), output: media.join(&job.output), settings };
+        let settings = Settings { one_by_one: place.grows(), ..settings };
+        let request = Request { input: place.source.clone(), output: place.folder.clone(), settings };
         let tool = Tool::find(NICE)?;
         make(&request, &tool, cancel, &mut |event| {
             self.update(&job.id, |job| match event {
@@ -261,7 +254,8 @@ impl Jobs {
                 Event::Finished { product } => job.products.push(product),
                 Event::Complained { log } => job.notes.push(format!("ffmpeg went on in spite of this: {log}")),
             });
-        })
+        })?;
+        place.finish().map_err(|error| LadderError::Source(error.to_string()))
     }
 
     /// Notes what came of a job, and tells whoever wants to know.
@@ -279,7 +273,7 @@ impl Jobs {
                     (job.state, job.attempts) = (State::Queued, job.attempts.saturating_sub(1));
                 }
                 Ok(()) => (job.state, job.ended, job.problem) = (State::Done, Some(now()), None),
-                Err(error) => queue::failed(job, self.told(&error), error.is_passing(), now()),
+                Err(error) => queue::failed(job, self.0.sources.told(&error.to_string()), error.is_passing(), now()),
             }
             if let Err(error) = self.0.store.put(job) {
                 tracing::error!(%error, job = id, "what came of a job cannot be kept");
@@ -293,12 +287,6 @@ impl Jobs {
         {
             webhook::tell(&webhook, &job).await;
         }
-    }
-
-    /// An error as clients may read it: with paths below the media folder, as they know them.
-    fn told(&self, error: &LadderError) -> String {
-        let media = self.0.media.as_ref().map(|media| format!("{}/", media.display()));
-        media.map_or_else(|| error.to_string(), |media| error.to_string().replace(&media, ""))
     }
 
     fn update(&self, id: &str, change: impl FnOnce(&mut Job)) {
@@ -315,14 +303,6 @@ impl Jobs {
     fn table(&self) -> MutexGuard<'_, Table> {
         self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The folder of the ladder of a file: beside it, called as it is without its extension.
-fn output_of(asset: &AssetPath) -> String {
-    let name = asset.file_name();
-    let stem = name.rsplit_once('.').map_or("", |(stem, _)| stem);
-    let folder = if stem.is_empty() { format!("{name}-ladder") } else { stem.to_owned() };
-    asset.parent().map_or(folder.clone(), |parent| format!("{}/{folder}", parent.id()))
 }
 
 fn new_id() -> String {

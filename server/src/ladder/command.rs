@@ -172,7 +172,18 @@ impl Words {
             };
             self.add(&["-map", &map]);
         }
-        self.add(&["-map_metadata", "-1", "-map_chapters", "-1", "-fps_mode", "vfr", "-max_muxing_queue_size", "4096"]);
+        self.add(&[
+            "-map_metadata:g",
+            "-1",
+            "-map_metadata:s",
+            "-1",
+            "-map_chapters",
+            "0",
+            "-fps_mode",
+            "vfr",
+            "-max_muxing_queue_size",
+            "4096",
+        ]);
         self.pictures(&plan.pictures, rung);
         if let Some([primaries, transfer, matrix]) = source.video.colour.as_ref().filter(|_| !plan.pictures.tone_mapped) {
             self.add(&["-color_primaries", primaries, "-color_trc", transfer, "-colorspace", matrix]);

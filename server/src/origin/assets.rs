@@ -20,7 +20,7 @@ use cap_std::{
 };
 use data_encoding::HEXLOWER;
 use quick_cache::{Weighter, sync::Cache};
-use reelway_core::{Options, Vod, protection::Scheme};
+use reelway_core::{Options, Vod, demux::chapters::Chapter, protection::Scheme};
 use ring::digest::{SHA256, digest};
 
 use crate::{
@@ -90,6 +90,8 @@ pub struct Asset {
     key: Option<AssetKey>,
     /// `None` for what there is not, such as a playlist of the I-frames of sound.
     manifests: HashMap<VodPart, OnceLock<Option<Text>>>,
+    /// Read when somebody wants them.
+    chapters: OnceLock<Vec<Chapter>>,
 }
 
 impl Asset {
@@ -97,7 +99,7 @@ impl Asset {
         let names = vod.presentation().renditions.iter().map(|rendition| &rendition.name);
         let parts = names.flat_map(|name| [VodPart::MediaPlaylist(name.clone()), VodPart::IFramePlaylist(name.clone())]);
         let parts = parts.chain([VodPart::MultivariantPlaylist, VodPart::Mpd]);
-        Self { manifests: parts.map(|part| (part, OnceLock::new())).collect(), vod, key }
+        Self { manifests: parts.map(|part| (part, OnceLock::new())).collect(), vod, key, chapters: OnceLock::new() }
     }
 
     /// The presentation.
@@ -108,6 +110,12 @@ impl Asset {
     /// What it is encrypted with, if it is.
     pub fn key(&self) -> Option<&AssetKey> {
         self.key.as_ref()
+    }
+
+    /// Its chapters: those of the first of its files, `sources`, that has any.
+    pub fn chapters(&self, sources: &Sources) -> &[Chapter] {
+        let read = |source: &SourceFile| source.read_chapters().ok().filter(|chapters| !chapters.is_empty());
+        self.chapters.get_or_init(|| sources.0.iter().find_map(read).unwrap_or_default())
     }
 
     /// A playlist or the MPD; `None` for what there is not.
@@ -143,6 +151,8 @@ pub struct Assets {
     root: Option<(Dir, PathBuf)>,
     /// The folder of recordings, which are assets below `live`.
     recordings: Option<PathBuf>,
+    /// The folder of the ladders of uploads, each below the name of its upload.
+    pub ladders: Option<PathBuf>,
     indexes: Cache<Key, Arc<Known>, Memory>,
     texts: Texts,
     keys: AssetKeys,
@@ -159,6 +169,7 @@ impl Assets {
         Ok(Self {
             root,
             recordings: None,
+            ladders: None,
             indexes: Cache::with_weighter(1024, INDEX_MEMORY, Memory),
             texts: Texts::new(),
             keys: AssetKeys::default(),
@@ -204,15 +215,21 @@ impl Assets {
     /// The same if it can be had without waiting for a disk: `None` where the system must look there for a name, or where there is no such
     /// file, which [`file`](Self::file) then tells.
     pub fn file_at_hand(&self, path: &AssetPath) -> Option<SourceFile> {
-        if self.recordings.is_some() && path.below("live").is_some() {
+        if self.elsewhere(path).is_some() {
             return None;
         }
         SourceFile::new(open_at_hand(self.root()?.0, &path.to_path())?).ok()
     }
 
-    /// Does `work` in the folder that `path` is in: that of the recordings, if it is there, else that of the media.
+    /// The folder outside that of the media that `path` leads into, and the path within it.
+    fn elsewhere(&self, path: &AssetPath) -> Option<(&Path, AssetPath)> {
+        let recording = self.recordings.as_deref().zip(path.below("live"));
+        recording.or_else(|| self.ladders.as_deref().filter(|_| path.is_upload()).map(|folder| (folder, path.clone())))
+    }
+
+    /// Does `work` in the folder that `path` is in: that of recordings or ladders, if it is there, else that of the media.
     fn within<T>(&self, path: &AssetPath, work: impl Fn(&Dir, &Path) -> io::Result<T>) -> io::Result<T> {
-        if let Some((folder, rest)) = self.recordings.as_ref().zip(path.below("live"))
+        if let Some((folder, rest)) = self.elsewhere(path)
             && let Ok(dir) = Dir::open_ambient_dir(folder, ambient_authority())
         {
             match work(&dir, &rest.to_path()) {

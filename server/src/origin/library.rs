@@ -25,7 +25,7 @@ use crate::{
 use reelway_core::{Presentation, codec::Media, demux::side_file::is_beside};
 
 /// The poster and the storyboard of a ladder, in its folder.
-const IMAGES: [&str; 2] = ["images/poster.jpg", "images/storyboard.vtt"];
+pub(crate) const IMAGES: [&str; 2] = ["images/poster.jpg", "images/storyboard.vtt"];
 
 /// Folders deeper than this, and files more than that, are not listed.
 const DEPTH: usize = 16;
@@ -62,6 +62,8 @@ pub(crate) enum Contents {
         poster: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         storyboard: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        chapters: Option<String>,
     },
     Fails {
         problem: String,
@@ -217,7 +219,7 @@ fn entry(assets: &Assets, path: &AssetPath, is_file: bool) -> io::Result<Entry> 
     let content = match known.as_ref() {
         Ok(asset) => {
             let pictures = IMAGES.map(|name| picture(assets, path, name).filter(|_| !is_file).map(|(path, _)| path));
-            plays(asset.vod().presentation(), &path.url(), pictures)
+            plays(asset.vod().presentation(), &path.url(), pictures, !asset.chapters(&sources).is_empty())
         }
         Err(error) => Contents::Fails { problem: error.clone() },
     };
@@ -238,8 +240,8 @@ fn picture(assets: &Assets, folder: &AssetPath, name: &str) -> Option<(AssetPath
     Some((path, identity))
 }
 
-/// What plays of a presentation, at `/vod/URL/`, and the pictures for it.
-pub(crate) fn plays(presentation: &Presentation, url: &str, pictures: [Option<AssetPath>; 2]) -> Contents {
+/// What plays of a presentation, at `/vod/URL/`, the pictures for it, and whether it has chapters.
+pub(crate) fn plays(presentation: &Presentation, url: &str, pictures: [Option<AssetPath>; 2], has_chapters: bool) -> Contents {
     let tracks = presentation.renditions.iter().filter(|rendition| rendition.trick_mode.is_none()).map(|rendition| TrackEntry {
         id: rendition.name.clone(),
         kind: rendition.kind().name(),
@@ -261,5 +263,6 @@ pub(crate) fn plays(presentation: &Presentation, url: &str, pictures: [Option<As
         dash: format!("/vod/{url}/manifest.mpd"),
         poster: poster.map(|path| format!("/media/{}", path.url())),
         storyboard: storyboard.map(|path| format!("/media/{}", path.url())),
+        chapters: has_chapters.then(|| format!("/vod/{url}/chapters.vtt")),
     }
 }

@@ -13,7 +13,10 @@ mod title;
 mod vod;
 mod watch;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use tokio::{sync::Mutex, task::spawn_blocking};
@@ -27,7 +30,8 @@ pub use api::ServerInfo;
 use assets::{Assets, Known};
 use encryption::{AssetKeys, clear_key};
 use library::Library;
-pub(crate) use library::plays;
+pub(crate) use library::{IMAGES, plays};
+pub(crate) use vod::write_chapters;
 
 /// Why there is no representation.
 #[derive(Debug)]
@@ -106,6 +110,15 @@ impl Origin {
     pub fn with_secret(media: Option<&Path>, server: ServerInfo, streams: Arc<Streams>, secret: Secret) -> std::io::Result<Self> {
         let keys = AssetKeys::new(streams.config().clone(), secret);
         Self::with_keys(media, server, streams, keys)
+    }
+
+    /// The same, with the ladders of uploads that are in `folder`, which need not exist yet.
+    #[must_use]
+    pub fn with_ladders(mut self, folder: PathBuf) -> Self {
+        if let Some(assets) = Arc::get_mut(&mut self.assets) {
+            assets.ladders = Some(folder);
+        }
+        self
     }
 
     /// The live streams.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use reelway_core::{
-    Fragment, Vod,
+    Fragment, Presentation, Vod,
+    demux::chapters::{Chapter, cues},
     protection::Scheme,
+    text::webvtt,
     time::{Timescale, rescale_length},
     timeline::Timeline,
 };
@@ -58,6 +60,10 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart, prefe
             let key = asset.key().filter(|key| key.scheme == Scheme::Aes128).and_then(|key| key.bytes(name));
             (Content::from_bytes(key.ok_or(Fault::NotFound)?), None, "application/octet-stream", "no-store")
         }
+        VodPart::Chapters => {
+            let text = write_chapters(asset.chapters(&sources), vod.presentation()).ok_or(Fault::NotFound)?;
+            (Content::from_bytes(text), None, WEBVTT, MANIFEST)
+        }
         VodPart::ClearKey => return Err(Fault::NotFound),
         VodPart::WebVttSegment(name, number) => {
             (Content::from_bytes(vod.webvtt_segment(name, *number).map_err(missing)?), None, WEBVTT, SEGMENT)
@@ -76,6 +82,12 @@ pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart, prefe
         urgency: Some(urgency(part)),
         cmsd: Some(cmsd(vod, part)),
     })
+}
+
+/// `chapters.vtt`: a cue for each chapter (WebVTT 1.5); `None`: there are none.
+pub fn write_chapters(chapters: &[Chapter], presentation: &Presentation) -> Option<String> {
+    let cues = cues(chapters, presentation.duration_millis());
+    (!chapters.is_empty()).then(|| webvtt::file(&cues, (0, Timescale::MILLIS)))
 }
 
 /// An encrypted segment: its payload is read whole, and encrypted in memory.
@@ -98,7 +110,7 @@ fn encrypted(vod: &Vod, name: &str, number: u32, fragments: &[Fragment], source:
 /// before pictures.
 fn urgency(part: &VodPart) -> u8 {
     match part {
-        VodPart::MultivariantPlaylist | VodPart::Mpd | VodPart::MediaPlaylist(_) | VodPart::IFramePlaylist(_) => 1,
+        VodPart::MultivariantPlaylist | VodPart::Mpd | VodPart::MediaPlaylist(_) | VodPart::IFramePlaylist(_) | VodPart::Chapters => 1,
         VodPart::Header(_) | VodPart::Key(_) | VodPart::ClearKey => 2,
         VodPart::Segment(name, _) if name.starts_with(['v', 'k']) => 4,
         VodPart::Segment(..) | VodPart::WebVttSegment(..) => 3,
@@ -113,6 +125,7 @@ fn cmsd(vod: &Vod, part: &VodPart) -> String {
         VodPart::MultivariantPlaylist | VodPart::MediaPlaylist(_) | VodPart::IFramePlaylist(_) => "ot=m,sf=h,st=v".into(),
         VodPart::Header(_) => "ot=i,st=v".into(),
         VodPart::Key(_) | VodPart::ClearKey => "ot=k,st=v".into(),
+        VodPart::Chapters => "ot=c,st=v".into(),
         VodPart::Segment(name, number) | VodPart::WebVttSegment(name, number) => {
             let object_type = match (part, name.as_bytes().first()) {
                 (VodPart::WebVttSegment(..), _) => "c",
@@ -140,6 +153,7 @@ fn place(part: &VodPart) -> String {
         VodPart::IFramePlaylist(name) => format!("{name}-f"),
         VodPart::Header(name) => format!("{name}-i"),
         VodPart::Key(_) | VodPart::ClearKey => "k".into(),
+        VodPart::Chapters => "c".into(),
         VodPart::Segment(name, number) => format!("{name}-{number}"),
         VodPart::WebVttSegment(name, number) => format!("{name}-{number}-w"),
     }

@@ -4,17 +4,43 @@ use reelway_core::hls;
 
 use super::{
     error::{Refusal, Result},
+    store::Uploads,
     transfer::Upload,
 };
-use crate::http::{Content, Representation, VodPart};
+use crate::{
+    http::{Content, Representation, VodPart},
+    origin::write_chapters,
+};
 
 const HLS: &str = "application/vnd.apple.mpegurl";
 /// A segment that has arrived never changes.
 const SEGMENT: &str = "public, max-age=31536000, immutable";
 
+/// What a player finds.
+pub enum Found {
+    /// This.
+    Here(Representation),
+    /// What it looks for is there, as seen from here.
+    There(&'static str),
+}
+
+/// Finds a part of the upload `id`. Once its ladder is whole, who begins to play is led there; who plays already goes on here.
+pub fn find(uploads: &Uploads, id: &str, part: &VodPart) -> Result<Found> {
+    let upload = uploads.find(id)?;
+    let place = match part {
+        VodPart::MultivariantPlaylist => Some("ladder/master.m3u8"),
+        VodPart::Mpd => Some("ladder/manifest.mpd"),
+        _ => None,
+    };
+    match place.filter(|_| uploads.ladder(id).is_dir()) {
+        Some(place) => Ok(Found::There(place)),
+        None => represent(&upload, part).map(Found::Here),
+    }
+}
+
 /// A part of an upload. While it is not complete, playlists grow (RFC 8216bis 4.4.3.5) and tell of no I-frames, and the MPD is one that
 /// grows, which is there once something is to be told of every rendition.
-pub fn represent(upload: &Upload, part: &VodPart) -> Result<Representation> {
+fn represent(upload: &Upload, part: &VodPart) -> Result<Representation> {
     let vod = &upload.vod;
     let complete = upload.is_complete();
     let missing = |_| Refusal::not_found();
@@ -40,6 +66,10 @@ pub fn represent(upload: &Upload, part: &VodPart) -> Result<Representation> {
             there(name, *number)?;
             let fragments = vod.segment(name, *number).map_err(missing)?;
             (Content::from_fragments(fragments, upload.source.clone()), media_type(name), SEGMENT)
+        }
+        VodPart::Chapters => {
+            let chapters = write_chapters(&upload.chapters(), vod.presentation()).ok_or_else(Refusal::not_found)?;
+            text(chapters, "text/vtt")
         }
         VodPart::Key(_) | VodPart::ClearKey => return Err(Refusal::not_found()),
         VodPart::WebVttSegment(name, number) => {

@@ -1,6 +1,6 @@
 //! Requests: where an upload is announced, where its segments go, and what of it is there.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::{Bytes, BytesMut};
@@ -12,14 +12,14 @@ use super::{
     disk::blocking,
     error::{Refusal, Result},
     index::Announcement,
-    play,
-    store::{PREFIX, Uploads},
+    play::{self, Found},
+    store::Uploads,
     transfer::{Taken, Upload, sha256},
     tus,
 };
 use crate::{
-    http::{Handler, Request, RequestBody, Resource, Response, options, problem, respond},
-    origin::{plays, share},
+    http::{AssetPath, Handler, Request, RequestBody, Resource, Response, UPLOAD, options, problem, respond},
+    origin::{IMAGES, plays, share},
 };
 
 /// Where uploads are announced.
@@ -43,11 +43,11 @@ enum Place<'a> {
 }
 
 impl Uploads {
-    /// Whether requests for this path are for uploads.
+    /// Whether requests for this path are for uploads. Their ladders are files as others are.
     pub fn takes(path: &str) -> bool {
         path.strip_prefix(ANNOUNCE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             || path.starts_with("/upload/")
-            || path.strip_prefix("/vod/").is_some_and(|rest| rest.starts_with(PREFIX))
+            || path.strip_prefix("/vod/").is_some_and(|rest| rest.starts_with(UPLOAD) && !rest.contains("/ladder/"))
     }
 
     async fn answer(self: &Arc<Self>, parts: &Parts, body: RequestBody) -> Result<Response> {
@@ -61,7 +61,9 @@ impl Uploads {
         if let Some(id) = path.strip_prefix(ANNOUNCE).and_then(|rest| rest.strip_prefix('/')) {
             let (uploads, id) = (Arc::clone(self), id.to_owned());
             return match parts.method {
-                Method::GET | Method::HEAD => Ok(tell(StatusCode::OK, &blocking(move || Ok(describe(&*uploads.find(&id)?))).await?)),
+                Method::GET | Method::HEAD => {
+                    Ok(tell(StatusCode::OK, &blocking(move || Ok(describe(&*uploads.find(&id)?, &uploads.ladder(&id)))).await?))
+                }
                 _ => Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "this is for reading".into())),
             };
         }
@@ -70,8 +72,11 @@ impl Uploads {
         }
         if let Some(Resource::Vod(asset, part)) = Resource::parse(path) {
             let uploads = Arc::clone(self);
-            let representation = blocking(move || play::represent(&*uploads.find(&asset.id())?, &part)).await?;
-            return Ok(respond(&parts.method, &parts.headers, representation));
+            let found = blocking(move || play::find(&uploads, &asset.id(), &part)).await?;
+            return Ok(match found {
+                Found::Here(representation) => respond(&parts.method, &parts.headers, representation),
+                Found::There(place) => redirect(place),
+            });
         }
         let (id, rest) =
             path.strip_prefix("/upload/").map(|path| path.split_once('/').unwrap_or((path, ""))).ok_or_else(Refusal::not_found)?;
@@ -149,7 +154,11 @@ impl Uploads {
             match number {
                 Some(number) => {
                     uploads.room(bytes.len() as u64)?;
-                    upload.take(uploads.catalogue(), &rendition, number, &bytes)
+                    let taken = upload.take(uploads.catalogue(), &rendition, number, &bytes)?;
+                    if taken == Taken::New && upload.is_complete() {
+                        uploads.complete(&upload.id);
+                    }
+                    Ok(taken)
                 }
                 None => upload.take_header(&rendition, &bytes),
             }
@@ -223,15 +232,31 @@ fn state(upload: &Upload) -> Value {
     })
 }
 
-/// An upload as an asset, as the library tells of files. It needs no token: it can be played without one.
-fn describe(upload: &Upload) -> Value {
-    let mut told = serde_json::to_value(plays(upload.vod.presentation(), &upload.id, [None, None])).unwrap_or_default();
+/// An upload as an asset, as the library tells of files, with the pictures of its ladder. It needs no token: it can be played without one.
+fn describe(upload: &Upload, ladder: &Path) -> Value {
+    let pictures = IMAGES.map(|name| {
+        let is_there = ladder.join(name).is_file();
+        AssetPath::from_relative(&Path::new(&upload.id).join("ladder").join(name)).filter(|_| is_there)
+    });
+    let mut told =
+        serde_json::to_value(plays(upload.vod.presentation(), &upload.id, pictures, !upload.chapters().is_empty())).unwrap_or_default();
     told["id"] = upload.id.as_str().into();
     told["name"] = upload.record.name.as_str().into();
     told["size"] = upload.source.identity().size.into();
     told["modified"] = upload.changed().to_string().into();
     told["complete"] = upload.is_complete().into();
     told
+}
+
+/// Leads to another place, from where this is; it may lead elsewhere tomorrow.
+fn redirect(place: &'static str) -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, HeaderValue::from_static(place));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::CONTENT_LENGTH, 0.into());
+    response
 }
 
 fn tell(status: StatusCode, told: &Value) -> Response {

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions},
+    io::ErrorKind,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,7 +13,7 @@ use std::{
 use data_encoding::HEXLOWER;
 use reelway_core::{Options, Vod};
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast};
 
 use super::{
     Limits,
@@ -25,16 +26,16 @@ use super::{
 };
 use crate::{
     catalogue::{Catalogue, CatalogueError},
+    http::UPLOAD,
     storage::SourceFile,
 };
-
-/// Before the identifier of an upload, so that it is told from a file of the media folder.
-pub const PREFIX: &str = "up-";
 
 /// The uploads of a data folder.
 #[derive(Debug)]
 pub struct Uploads {
     folder: PathBuf,
+    /// The folder of the ladders that were made of them.
+    ladders: PathBuf,
     catalogue: Catalogue,
     pub(super) limits: Limits,
     /// Those that were asked for last.
@@ -43,7 +44,11 @@ pub struct Uploads {
     pub(super) memory: Arc<Semaphore>,
     /// Who writes to the files that come as a whole.
     pub(super) turns: Turns,
+    completed: broadcast::Sender<String>,
 }
+
+/// How many that have just become whole are told to whoever is slow.
+const TOLD: usize = 64;
 
 /// How many uploads are kept open.
 const OPEN: usize = 256;
@@ -56,7 +61,9 @@ impl Uploads {
         record::prepare(&catalogue)?;
         row::prepare(&catalogue)?;
         let memory = usize::try_from(limits.memory >> 10).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
-        Ok(Self { folder, catalogue, limits, open: Mutex::default(), memory: Arc::new(Semaphore::new(memory)), turns: Turns::default() })
+        let (memory, completed) = (Arc::new(Semaphore::new(memory)), broadcast::Sender::new(TOLD));
+        let ladders = data.join("ladders");
+        Ok(Self { folder, ladders, catalogue, limits, open: Mutex::default(), memory, turns: Turns::default(), completed })
     }
 
     /// The catalogue that knows of them.
@@ -103,7 +110,7 @@ impl Uploads {
     pub(super) fn room(&self, bytes: u64) -> Result<()> {
         let disk = rustix::fs::statvfs(&self.folder).map_err(std::io::Error::from)?;
         if disk.f_bavail.saturating_mul(disk.f_frsize) < bytes.saturating_add(self.limits.reserve) {
-            return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
+            return Err(std::io::Error::from(ErrorKind::StorageFull).into());
         }
         Ok(())
     }
@@ -141,12 +148,43 @@ impl Uploads {
             return Ok(Arc::clone(upload));
         }
         // It becomes the name of a file.
-        let plain = id.strip_prefix(PREFIX).is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let plain = id.strip_prefix(UPLOAD).is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let found = if plain { record::find(&self.catalogue, id)? } else { None };
         let (record, received) = found.ok_or_else(Refusal::not_found)?;
         let upload = Arc::new(self.try_open(id, record, received)?);
         keep(open, &upload);
         Ok(upload)
+    }
+
+    /// The names of uploads, as they become whole.
+    pub fn completed(&self) -> broadcast::Receiver<String> {
+        self.completed.subscribe()
+    }
+
+    /// Tells that an upload is whole.
+    pub(super) fn complete(&self, id: &str) {
+        // Where nobody wants to know it, nobody is told.
+        let _ = self.completed.send(id.to_owned());
+    }
+
+    /// The names of all that are whole.
+    pub fn all_whole(&self) -> Result<Vec<String>> {
+        Ok(record::all(&self.catalogue)?.into_iter().filter(|id| self.whole(id).is_some()).collect())
+    }
+
+    /// The file of an upload that is whole.
+    pub fn whole(&self, id: &str) -> Option<PathBuf> {
+        self.find(id).ok().filter(|upload| upload.is_complete()).map(|_| self.path(id))
+    }
+
+    /// The folder of the ladder of an upload: if it is there, it is whole.
+    pub fn ladder(&self, id: &str) -> PathBuf {
+        self.ladders.join(id).join("ladder")
+    }
+
+    /// The folders of the uploads and of their ladders.
+    pub fn folders(&self) -> [&Path; 2] {
+        [&self.folder, &self.ladders]
     }
 
     /// Plans the file of an upload.
@@ -163,7 +201,12 @@ impl Uploads {
         let mut open = self.held();
         open.remove(&upload.id);
         record::remove(&self.catalogue, &upload.id, &upload.record.key)?;
-        Ok(fs::remove_file(self.path(&upload.id))?)
+        // First the file: whoever makes a ladder of it sees then that nobody wants it.
+        fs::remove_file(self.path(&upload.id))?;
+        match fs::remove_dir_all(self.ladders.join(&upload.id)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Removes what is not complete and of which nothing came for long, and files that the catalogue does not know.
@@ -216,7 +259,7 @@ fn keep(open: &mut HashMap<String, Arc<Upload>>, upload: &Arc<Upload>) {
 
 /// The identifier of a new upload.
 pub(super) fn new_id() -> Result<String> {
-    Ok(format!("{PREFIX}{}", random()?))
+    Ok(format!("{UPLOAD}{}", random()?))
 }
 
 /// A name that nobody guesses.

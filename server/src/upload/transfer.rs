@@ -8,7 +8,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use reelway_core::{Vod, time::Date};
+use reelway_core::{Vod, demux::chapters::Chapter, time::Date};
 use ring::digest::{SHA256, digest};
 
 use super::{
@@ -168,6 +168,11 @@ impl Upload {
             .renditions
             .iter()
             .all(|rendition| there.arrived.get(&rendition.name).copied().unwrap_or(0) as usize >= rendition.timeline.segments.len())
+    }
+
+    /// Its chapters, as far as what is there of it tells them.
+    pub fn chapters(&self) -> Vec<Chapter> {
+        self.source.read_chapters().unwrap_or_default()
     }
 
     /// What is there, as the first and last numbers of stretches without a gap.

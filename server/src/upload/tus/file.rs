@@ -116,7 +116,9 @@ impl Partial {
                 self.remove(uploads).ok();
             }
         })?;
-        Ok(record::insert(uploads.catalogue(), &self.row.asset, &record)?)
+        record::insert(uploads.catalogue(), &self.row.asset, &record)?;
+        uploads.complete(&self.row.asset);
+        Ok(())
     }
 
     /// Makes one of others that are whole.
