@@ -3,7 +3,8 @@
 import { strict as assert } from "node:assert";
 import { describe, test } from "node:test";
 import { PATIENCE, shoot, useSite } from "./browser.mjs";
-import { LADDER, LINES } from "./media.mjs";
+import { accessible } from "./axe.mjs";
+import { CHAPTERS, LADDER, LINES } from "./media.mjs";
 import { choose, state, stats, watch } from "./player.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
@@ -29,7 +30,7 @@ function shownLines(page) {
 }
 
 describe("the controls", () => {
-  const site = useSite("forced", "spoken.mp4", ...LADDER);
+  const site = useSite("forced", "spoken.mp4", "chapters.mp4", ...LADDER);
 
   test("the keyboard", { timeout: PATIENCE }, async () => {
     await site.inPage(async (page) => {
@@ -64,6 +65,31 @@ describe("the controls", () => {
       await page.goto(site.secure());
       await page.getByRole("searchbox").fill("k m");
       assert.equal(await page.getByRole("searchbox").inputValue(), "k m");
+    });
+  });
+
+  test("chapters, by menu, by keyboard and under the pointer", { timeout: PATIENCE }, async () => {
+    await site.inPage(async (page) => {
+      const titles = CHAPTERS.map(([, title]) => title);
+      await watch(page, site.secure(), "chapters.mp4", "hls");
+      await page.keyboard.press("k");
+      await video(page, ({ paused }) => paused);
+      await page.getByRole("button", { name: "Chapters: Opening" }).click();
+      assert.deepEqual(await choices(page), titles);
+      await accessible(page);
+      await shoot(page, "chapters");
+      await page.getByRole("menuitemradio", { name: "The end" }).click();
+      await video(page, ({ currentTime }) => Math.abs(currentTime - 9) < 0.1);
+      await page.keyboard.press("b");
+      await video(page, ({ currentTime }) => Math.abs(currentTime - 5) < 0.1);
+      await page.keyboard.press("n");
+      await page.getByRole("button", { name: "Chapters: The end" }).waitFor();
+      assert.match((await page.getByRole("slider", { name: "Position" }).getAttribute("aria-valuetext")) ?? "", /^0:09 of 0:12, The end$/);
+      assert.equal(await page.locator(".marks span").count(), 2);
+      await page.locator(".frame").hover();
+      await page.getByRole("slider", { name: "Position" }).hover();
+      await page.locator(".preview-title", { hasText: titles[1] }).waitFor();
+      await shoot(page, "chapter-preview");
     });
   });
 

@@ -47,6 +47,8 @@ export const PITCHES = { eng: 400, deu: 1000 };
 /** What is shown from 1 s to 3 s, over the first cut at 4 s, and from 9 s to 11 s. */
 export const LINES = { eng: ["Good morning", "over a cut", "the end"], deu: ["Guten Morgen", "über einen Schnitt", "das Ende"] };
 export const LINE_TIMES = [[1, 3], [3.5, 5], [9, 11]];
+/** When each chapter of `chapters.mp4` begins, in seconds, and what it is called. */
+export const CHAPTERS = /** @type {const} */ ([[0, "Opening"], [5, "Over & <under>"], [9, "The end"]]);
 
 const VP9 = ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "400k", "-g", "50"];
 const AV1 = ["-c:v", "libsvtav1", "-preset", "12", "-b:v", "400k", "-g", "50", "-svtav1-params", "scd=0"];
@@ -69,6 +71,7 @@ const PARTS = {
 const CLIPS = {
   "counter.mp4": (part) => ["-i", part("source.mp4"), "-c", "copy"],
   "long.mp4": (part) => ["-i", part("long.mp4"), "-c", "copy"],
+  "chapters.mp4": (part) => ["-i", part("source.mp4"), "-i", part("chapters.txt"), "-map", "0", "-map_chapters", "1", "-c", "copy"],
   "late-audio.mp4": (part) => [
     ["-i", part("source.mp4"), "-itsoffset", String(LATE), "-i", part("source.mp4")],
     ["-map", "0:v", "-map", "1:a", "-c", "copy", "-t", String(SECONDS)],
@@ -124,7 +127,8 @@ export function makeMedia(...names) {
     const file = join(root, name);
     if (existsSync(file)) return file;
     const language = /^(.+)\.srt$/.exec(name)?.[1];
-    if (language !== undefined) writeFileSync(file, subtitles(LINES[/** @type {keyof typeof LINES} */ (language)]));
+    if (name === "chapters.txt") writeFileSync(file, chapters());
+    else if (language !== undefined) writeFileSync(file, subtitles(LINES[/** @type {keyof typeof LINES} */ (language)]));
     else ffmpeg([...(PARTS[name]?.(part) ?? []), file]);
     return file;
   };
@@ -146,6 +150,13 @@ function subtitles(lines) {
   const clock = (/** @type {number} */ seconds) => `00:00:${String(Math.floor(seconds)).padStart(2, "0")},${seconds % 1 === 0 ? "000" : "500"}`;
   const cues = lines.map((line, index) => [index + 1, LINE_TIMES[index]?.map(clock).join(" --> "), line].join("\n"));
   return `${cues.join("\n\n")}\n`;
+}
+
+/** As ffmpeg takes them. */
+function chapters() {
+  const ends = [...CHAPTERS.slice(1).map(([start]) => start), SECONDS];
+  const each = CHAPTERS.map(([start, title], index) => `[CHAPTER]\nTIMEBASE=1/1\nSTART=${start}\nEND=${ends[index]}\ntitle=${title}\n`);
+  return `;FFMETADATA1\n${each.join("")}`;
 }
 
 /** @param {string[]} args */

@@ -59,6 +59,8 @@ export interface Video extends AssetCommon {
   poster?: string;
   /** URL of a WebVTT file of small pictures of it, by time. */
   storyboard?: string;
+  /** URL of a WebVTT file of its chapters. */
+  chapters?: string;
 }
 
 export interface BrokenFile extends AssetCommon {

@@ -1,4 +1,5 @@
 import "../styles/controls.css";
+import { chapterAt, loadChapters } from "../chapters.ts";
 import { h } from "../dom.ts";
 import { codecName, formatBitrate, languageName } from "../format.ts";
 import type { Languages, Rendition } from "../player/engine.ts";
@@ -27,6 +28,7 @@ export class Controls {
   private readonly statsButton: HTMLButtonElement;
   private readonly subtitles = new Menu("Subtitles", "subtitles", (id) => this.player.selectSubtitles(id || undefined));
   private readonly sounds = new Menu("Sound", "sound", (id) => this.player.selectSound(id));
+  private readonly chapters = new Menu("Chapters", "chapters", (id) => this.scrubber.toChapter(Number(id)));
   private readonly qualities: Menu;
   private readonly rates = new Menu("Speed", undefined, (id) => this.player.setRate(Number(id)));
   private quality = "";
@@ -55,12 +57,14 @@ export class Controls {
       "div",
       { class: "bar", role: "group", "aria-label": "Controls" },
       this.scrubber.range,
+      this.scrubber.marks,
       this.scrubber.preview,
-      h("div", { class: "bar-row" }, this.playButton, this.muteButton, this.volume, this.scrubber.toLive, this.scrubber.time, h("span", { class: "spring" }), this.subtitles.root, this.sounds.root, this.qualities.root, this.rates.root, this.statsButton, this.insetButton, this.wholeButton),
+      h("div", { class: "bar-row" }, this.playButton, this.muteButton, this.volume, this.scrubber.toLive, this.scrubber.time, h("span", { class: "spring" }), this.chapters.root, this.subtitles.root, this.sounds.root, this.qualities.root, this.rates.root, this.statsButton, this.insetButton, this.wholeButton),
     );
     this.shortcuts = this.makeShortcuts();
     listen(this.shortcuts, this.ending.signal);
     this.linger();
+    if (player.chapters !== undefined) void this.showChapters(player.chapters);
     player.video.addEventListener("click", () => this.toggle());
     player.video.addEventListener("dblclick", () => void this.whole());
   }
@@ -87,7 +91,15 @@ export class Controls {
     this.showMenus();
   }
 
+  private async showChapters(url: string): Promise<void> {
+    this.scrubber.chapters = await loadChapters(url);
+    if (!this.ending.signal.aborted) this.show();
+  }
+
   private showMenus(): void {
+    const { chapters } = this.scrubber;
+    const chapter = chapterAt(chapters, this.player.video.currentTime);
+    this.chapters.show(chapters.map(({ title }, index) => ({ id: String(index), label: title })), String(chapter));
     const texts = this.player.subtitles();
     this.subtitles.show(texts.list.length > 0 ? [OFF, ...languageChoices(texts)] : [], texts.current ?? "");
     const sounds = this.player.sounds();
@@ -111,6 +123,7 @@ export class Controls {
       { keys: ["ArrowUp", "ArrowDown"], shown: "↑ ↓", does: "louder and quieter", run: (key) => this.setVolume(this.player.video.volume + (key === "ArrowUp" ? 0.1 : -0.1)) },
       { keys: ["m"], shown: "M", does: "sound off and on", run: () => this.mute() },
       { keys: ["c"], shown: "C", does: "subtitles on and off", run: () => this.toggleSubtitles() },
+      ...(this.player.chapters === undefined ? [] : [{ keys: ["b", "n"], shown: "B N", does: "a chapter back and on", run: (key: string) => scrubber.stepChapter(key === "b" ? -1 : 1) }]),
       ...(this.player.isLive ? [] : [{ keys: ["<", ">"], shown: "< >", does: "slower and faster", run: (key: string) => this.changeRate(key === "<" ? -1 : 1) }]),
       { keys: ["f"], shown: "F", does: "full screen", run: () => void this.whole() },
       { keys: ["p"], shown: "P", does: "picture in picture", run: () => void this.inset() },

@@ -1,3 +1,4 @@
+import { type Chapter, chapterAt } from "../chapters.ts";
 import { h } from "../dom.ts";
 import { formatDuration } from "../format.ts";
 import type { Player } from "../player/player.ts";
@@ -7,6 +8,8 @@ import { Storyboard } from "../storyboard.ts";
 const AT_EDGE = 2;
 /** The width of the picture over the pointer, in pixels. */
 const PREVIEW = 160;
+/** Seconds; who is no further in a chapter goes back to the one before it. */
+const JUST_BEGUN = 3;
 
 /** Where the video is, how far it is buffered, and the way to go elsewhere; of a live stream within the window that the server keeps. */
 export class Scrubber {
@@ -15,10 +18,14 @@ export class Scrubber {
   readonly toLive = h("button", { type: "button", class: "control to-live", hidden: true }, h("span", { class: "dot", "aria-hidden": "true" }), "Live");
   /** What is at the place that the pointer is over. */
   readonly preview = h("div", { class: "preview", hidden: true, "aria-hidden": "true" });
+  /** Where chapters begin. */
+  readonly marks = h("div", { class: "marks", "aria-hidden": "true" });
+  chapters: readonly Chapter[] = [];
+  private marked = "";
   private held = false;
 
   constructor(private readonly player: Player) {
-    if (player.storyboard !== undefined) this.showPreviews(player.storyboard);
+    if (player.storyboard !== undefined || player.chapters !== undefined) this.showPreviews(player.storyboard);
     this.range.addEventListener("input", () => {
       this.held = true;
       player.seek(this.range.valueAsNumber);
@@ -40,6 +47,19 @@ export class Scrubber {
     this.player.seek(start + (end - start) * fraction);
   }
 
+  toChapter(number: number): void {
+    const chapter = this.chapters[number];
+    if (chapter) this.player.seek(chapter.start);
+  }
+
+  /** To the chapter before or behind. */
+  stepChapter(step: 1 | -1): void {
+    const { currentTime } = this.player.video;
+    const here = chapterAt(this.chapters, currentTime);
+    const begun = currentTime - (this.chapters[here]?.start ?? 0) < JUST_BEGUN;
+    this.toChapter(step < 0 && !begun ? here : Math.max(0, here + step));
+  }
+
   show(): void {
     const { video } = this.player;
     const { start, end } = this.span();
@@ -54,25 +74,42 @@ export class Scrubber {
       this.range.style.setProperty("--played", part(this.held ? this.range.valueAsNumber : video.currentTime));
       this.range.style.setProperty("--buffered", part(bufferedTo(video)));
     }
+    this.mark(end);
     this.toLive.classList.toggle("at-edge", this.behind() < AT_EDGE);
     this.describe();
   }
 
-  private showPreviews(url: string): void {
-    const tile = h("div", { class: "tile" });
+  /** A mark for each chapter but one that begins with the video, once it is known how long that is. */
+  private mark(end: number): void {
+    const key = `${this.chapters.length} ${end}`;
+    if (key === this.marked) return;
+    this.marked = key;
+    const marks = this.chapters.filter(({ start }) => start > 0 && start < end).map(({ start }) => {
+      const mark = h("span");
+      mark.style.left = `${(start / end) * 100}%`;
+      return mark;
+    });
+    this.marks.replaceChildren(...marks);
+  }
+
+  /** The picture of a time, if there are any, and what chapter it is in. */
+  private showPreviews(url: string | undefined): void {
+    const tile = h("div", { class: "tile", hidden: url === undefined });
     const time = h("span", { class: "preview-time" });
-    this.preview.append(tile, time);
+    const title = h("span", { class: "preview-title" });
+    this.preview.append(tile, title, time);
     let board: Promise<Storyboard | undefined> | undefined;
     const show = async ({ clientX }: PointerEvent): Promise<void> => {
-      board ??= Storyboard.load(url);
+      if (url !== undefined) board ??= Storyboard.load(url);
       const found = await board;
-      if (!found || this.range.disabled || !this.range.matches(":hover")) return;
+      if ((!found && this.chapters.length === 0) || this.range.disabled || !this.range.matches(":hover")) return;
       const { left, width } = this.range.getBoundingClientRect();
       const at = Math.min(1, Math.max(0, (clientX - left) / width));
       const seconds = at * Number(this.range.max);
-      found.show(tile, found.at(seconds), PREVIEW);
+      found?.show(tile, found.at(seconds), PREVIEW);
       put(time, formatDuration(seconds * 1000));
-      this.preview.style.height = `${PREVIEW * found.ratio}px`;
+      put(title, this.chapters[chapterAt(this.chapters, seconds)]?.title ?? "");
+      this.preview.style.height = found ? `${PREVIEW * found.ratio}px` : "";
       this.preview.style.left = `${Math.min(Math.max(at * width, PREVIEW / 2), width - PREVIEW / 2)}px`;
       this.preview.hidden = false;
     };
@@ -101,7 +138,8 @@ export class Scrubber {
       this.range.setAttribute("aria-valuetext", late ? `${formatDuration(behind * 1000)} behind live` : "live");
     } else {
       put(this.time, `${formatDuration(at * 1000)} / ${formatDuration(end * 1000)}`);
-      this.range.setAttribute("aria-valuetext", `${formatDuration(at * 1000)} of ${formatDuration(end * 1000)}`);
+      const chapter = this.chapters[chapterAt(this.chapters, at)]?.title;
+      this.range.setAttribute("aria-valuetext", [`${formatDuration(at * 1000)} of ${formatDuration(end * 1000)}`, chapter].filter(Boolean).join(", "));
     }
   }
 }

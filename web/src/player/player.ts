@@ -11,6 +11,8 @@ export interface Source extends Partial<Record<Format, string>> {
   live?: boolean;
   /** URL of small pictures of it, by time. */
   storyboard?: string;
+  /** URL of its chapters. */
+  chapters?: string;
 }
 
 /** One opening of one source; everything it starts ends with it. */
@@ -181,6 +183,11 @@ export class Player {
 
   get storyboard(): string | undefined {
     return this.source.storyboard;
+  }
+
+  /** Where its chapters are told. */
+  get chapters(): string | undefined {
+    return this.source.chapters;
   }
 
   get isLive(): boolean {
