@@ -89,9 +89,10 @@ class Line {
     if (key === this.shown) return;
     this.shown = key;
     const { progress } = job;
-    if (this.name.textContent !== job.asset) {
-      this.name.textContent = job.asset;
-      this.bar.setAttribute("aria-label", `Progress of ${job.asset}`);
+    const name = nameOf(job);
+    if (this.name.textContent !== name) {
+      this.name.textContent = name;
+      this.bar.setAttribute("aria-label", `Progress of ${name}`);
     }
     this.state.textContent = capital(job.state);
     this.state.className = `badge-state ${job.state}`;
@@ -116,13 +117,19 @@ class Line {
   }
 }
 
+/** The file; of what was uploaded, whose name is long and random, as much as tells it from others. */
+function nameOf({ asset }: Job): string {
+  const upload = /^up-([0-9a-f]{8})[0-9a-f]{24}$/.exec(asset);
+  return upload ? `Upload ${upload[1]}` : asset;
+}
+
 function ordering(): HTMLElement {
   const order = `curl -X POST ${location.origin}/api/v1/jobs -H "Authorization: Bearer $(cat reelway-data/jobs.key)" \\\n     -H "Content-Type: application/json" -d '{"asset": "films/a.mkv"}'`;
   return h(
     "section",
     { class: "publish", "aria-labelledby": "order" },
     h("h2", { id: "order" }, "Order one"),
-    h("p", { class: "quiet" }, "A job makes a ladder beside a file: the same film in several qualities, with a poster and a storyboard. The file plays meanwhile."),
+    h("p", { class: "quiet" }, "A job makes a ladder of a file or an upload: the same film in several qualities, with a poster and a storyboard. The file plays meanwhile."),
     h("pre", { class: "recipe", tabindex: 0, role: "region", "aria-label": "What to enter" }, h("code", {}, order)),
   );
 }
