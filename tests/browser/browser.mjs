@@ -108,6 +108,10 @@ function use(open) {
     path: (/** @type {string} */ clip) => join(site.folder, clip),
     /** Where it is without. */
     plain: () => site.plain,
+    /** The data folder of the server. */
+    data: () => site.data,
+    /** Kills the server in the middle of what it does, and starts it again where it was. */
+    crash: () => site.crash(),
     /** The key of those who may order jobs. */
     jobsKey: () => site.jobsKey(),
     /** Makes a ladder of a clip, in a folder called `name`.

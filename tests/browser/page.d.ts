@@ -20,6 +20,20 @@ interface Window {
   segments: { number: number; rung: string }[];
   /** What a viewer of a live stream has seen: milliseconds each frame was late, and stalls. */
   seen: { latencies: number[]; stalls: number; newest: number };
+  /** Sends the chosen file by a client of others, see uploaders.mjs. */
+  send(how: { client: string; endpoint: string; stop?: number; chunk?: number }): Promise<void>;
+  /** How far it is, and how it is steered. */
+  sending: {
+    acknowledged: number;
+    url: string;
+    asset: string;
+    paused: boolean;
+    ended: boolean;
+    error: string;
+    pause(): unknown;
+    resume(): unknown;
+    abandon(): unknown;
+  };
   /** Every SourceBuffer that was made, oldest first. */
   sourceBuffers: { type: string; source: MediaSource; buffer: SourceBuffer }[];
 }

@@ -25,13 +25,51 @@ export function binary() {
 /** Serves a folder.
  * @param {string} media @param {string} [config] its configuration, in TOML @param {string[]} options */
 export async function startServer(media, config, ...options) {
-  const program = binary();
   const data = mkdtempSync(join(tmpdir(), "reelway-data-"));
-  const ports = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
   const file = join(data, "reelway.toml");
   if (config !== undefined) writeFileSync(file, config);
   const configured = config === undefined ? [] : ["--config", file];
-  const child = spawn(program, ["serve", "--media", media, "--data", data, ...ports, ...configured, ...options], { stdio: ["ignore", "pipe", "pipe"] });
+  const run = (/** @type {string} */ secure, /** @type {string} */ plain) =>
+    runServer(["serve", "--media", media, "--data", data, "--listen", secure, "--http", plain, ...configured, ...options]);
+  const leave = () => rmSync(data, { recursive: true, force: true });
+
+  try {
+    let running = await run("127.0.0.1:0", "127.0.0.1:0");
+    const { secure, plain, spki } = running;
+    return {
+      secure,
+      plain,
+      spki,
+      /** Its data folder. */
+      data,
+      /** The key of those who may order jobs. */
+      jobsKey: () => readFileSync(join(data, "jobs.key"), "utf8").trim(),
+      /** Kills it in the middle of what it does, and starts it again where it was. */
+      async crash() {
+        await running.kill();
+        const [first, second] = [secure, plain].map((url) => `127.0.0.1:${new URL(url).port}`);
+        running = await run(first ?? "", second ?? "");
+      },
+      /** Ends it as an operator does, and holds it to going in peace, having complained of nothing, or of what `expected` matches alone.
+       * @param {RegExp} [expected] */
+      async stop(expected) {
+        const { code, complaints } = await running.stop();
+        leave();
+        const others = complaints.split("\n").filter((line) => !expected?.test(line));
+        assert.equal(others.join("\n"), "", "what the server wrote to standard error");
+        assert.equal(code, 0, "the server's exit code");
+      },
+    };
+  } catch (error) {
+    leave();
+    throw error;
+  }
+}
+
+/** Runs the program until it says where it can be reached, and on.
+ * @param {string[]} args */
+async function runServer(args) {
+  const child = spawn(binary(), args, { stdio: ["ignore", "pipe", "pipe"] });
   // However the tests end, the server ends with them.
   const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);
@@ -57,29 +95,16 @@ export async function startServer(media, config, ...options) {
       else resolve({ secure, plain, spki });
     });
   });
-
+  const end = async (/** @type {NodeJS.Signals} */ signal) => {
+    child.kill(signal);
+    const [code] = await ended;
+    process.off("exit", kill);
+    return { code, complaints };
+  };
   try {
-    return {
-      ...(await told),
-      /** Its data folder. */
-      data,
-      /** The key of those who may order jobs. */
-      jobsKey: () => readFileSync(join(data, "jobs.key"), "utf8").trim(),
-      /** Ends it as an operator does, and holds it to going in peace, having complained of nothing, or of what `expected` matches alone.
-       * @param {RegExp} [expected] */
-      async stop(expected) {
-        child.kill("SIGTERM");
-        const [code] = await ended;
-        process.off("exit", kill);
-        rmSync(data, { recursive: true, force: true });
-        const others = complaints.split("\n").filter((line) => !expected?.test(line));
-        assert.equal(others.join("\n"), "", "what the server wrote to standard error");
-        assert.equal(code, 0, "the server's exit code");
-      },
-    };
+    return { ...(await told), kill: () => end("SIGKILL"), stop: () => end("SIGTERM") };
   } catch (error) {
     kill();
-    rmSync(data, { recursive: true, force: true });
     throw error;
   }
 }
