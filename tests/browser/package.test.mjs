@@ -43,8 +43,8 @@ function serve(media) {
 }
 
 /** Digests of all that the package makes of a clip, as `wasm/tests/support.mjs` has them; runs in the page.
- * @param {{ clip: string, entry: string, options?: object, own?: boolean }} how */
-async function madeInPage({ clip, entry, options, own }) {
+ * @param {{ clip: string, entry: string, options?: object, own?: boolean, target?: "bytes" | "blob" }} how */
+async function madeInPage({ clip, entry, options, own, target = "bytes" }) {
   const load = (/** @type {string} */ path) => /** @type {Promise<typeof import("../../wasm/dist/index.js")>} */ (import(path));
   const { open } = await load(new URL(`${entry}.js`, location.href).href);
   const blob = await (await fetch(`media/${clip}`)).blob();
@@ -58,7 +58,7 @@ async function madeInPage({ clip, entry, options, own }) {
   const files = [["manifest.mpd", await digest(await plan.dash())]];
   for (const [path, text] of Object.entries(await plan.hls())) files.push([path, await digest(text)]);
   for (const { id } of plan.tracks) files.push([`${id}/init.mp4`, await digest(/** @type {Uint8Array<ArrayBuffer>} */ (await plan.header(id)))]);
-  for await (const { track, number, bytes, blob } of plan.segments()) {
+  for await (const { track, number, bytes, blob } of plan.segments({ target, lend: true })) {
     files.push([`${track}/${number}.m4s`, await digest(bytes ?? (await blob.arrayBuffer()))]);
   }
   plan.close();
@@ -104,8 +104,10 @@ describe("the package in a page", () => {
   for (const clip of CLIPS) {
     test(`makes the bytes that the native program makes: ${clip}`, { timeout: PATIENCE }, async () => {
       const { files } = native(join(media.folder, clip));
-      const made = await inPage("free", (page) => page.evaluate(madeInPage, { clip, entry: "index" }));
-      assert.deepEqual(made, files);
+      for (const target of /** @type {const} */ (["bytes", "blob"])) {
+        const made = await inPage("free", (page) => page.evaluate(madeInPage, { clip, entry: "index", target }));
+        assert.deepEqual(made, files, target);
+      }
     });
   }
 

@@ -73,6 +73,7 @@ describe("what is opened", () => {
     const facts = plan.order();
     assert.deepEqual(facts.map(({ track, number }) => `${track}/${number}`).slice(0, 4), ["v1/1", "a1/1", "v1/2", "a1/2"]);
     assert.ok(facts.every(({ start }, index) => index === 0 || start >= (facts[index - 1]?.start ?? 0)));
+    /** @type {import("../dist/core.js").Segment[]} */
     const all = [];
     for await (const segment of plan.segments({ target: "bytes" })) all.push(segment);
     for (const segment of all.reverse()) {
@@ -80,6 +81,16 @@ describe("what is opened", () => {
       assert.deepEqual(new Uint8Array(await /** @type {Blob} */ (again.blob).arrayBuffer()), segment.bytes);
       assert.equal(again.independent, true);
     }
+    const memory = new Set();
+    for await (const segment of plan.segments({ target: "bytes", lend: true })) {
+      const same = all.find(({ track, number }) => track === segment.track && number === segment.number);
+      assert.deepEqual(new Uint8Array(segment.bytes ?? []), same?.bytes);
+      memory.add(segment.bytes?.buffer);
+    }
+    assert.ok(memory.size < all.length, "memory is used again");
+    const into = new ArrayBuffer(1 << 20);
+    const filled = await plan.segment("v1", 1, { target: "bytes", into });
+    assert.deepEqual([filled.bytes?.buffer, filled.bytes?.byteLength], [into, filled.size]);
     const sound = [];
     for await (const { track } of plan.segments({ tracks: ["a1"] })) sound.push(track);
     assert.deepEqual([...new Set(sound)], ["a1"]);

@@ -15,7 +15,7 @@ export type { Form, IndexRange, Problem, TrackFacts } from "./engine.js";
 export * from "./error.js";
 export type { Wasm } from "./module.js";
 export type { OpenOptions } from "./options.js";
-export { Plan, type Segment, type SegmentFacts, type SegmentsOptions, type Track } from "./plan.js";
+export { Plan, type Segment, type SegmentFacts, type SegmentOptions, type SegmentsOptions, type Track } from "./plan.js";
 export type { Input, Source } from "./source.js";
 
 /** Plans a file from its index alone.

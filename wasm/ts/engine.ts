@@ -84,8 +84,8 @@ export interface Engine {
   /** A manifest by its path, as `master.m3u8`, `v1/media.m3u8`, `manifest.mpd`, or a segment of WebVTT, as `t1/1.vtt`. */
   text(path: string): Promise<string>;
   header(track: string): Promise<Uint8Array>;
-  /** A segment; in no `form`, in the one that costs less. */
-  segment(track: string, number: number, form?: Form): Promise<Blob | Uint8Array>;
+  /** A segment; in no `form`, in the one that costs less. Bytes are put `into` a buffer where one is given that is large enough. */
+  segment(track: string, number: number, form?: Form, into?: ArrayBuffer): Promise<Blob | Uint8Array>;
   index(): Promise<IndexRange[]>;
   close(): void;
 }
@@ -102,6 +102,10 @@ export interface EngineOptions {
 
 /** At least this much is read at a time, as most boxes are small and reads are not cheap. */
 const LEAST = 1 << 16;
+/** Bytes between two samples that are read over: a request for the second costs more. */
+const GAP = 1 << 18;
+/** The most that is read at once. */
+const MOST = 16 << 20;
 /** The most ranges of a file in one `Blob`: each costs as much as a quarter of a megabyte copied. */
 const MOST_SLICES = 48;
 
@@ -160,14 +164,14 @@ class Local implements Engine {
     return this.ask(() => this.plan.header(track));
   }
 
-  async segment(track: string, number: number, form?: Form): Promise<Blob | Uint8Array> {
+  async segment(track: string, number: number, form?: Form, into?: ArrayBuffer): Promise<Blob | Uint8Array> {
     const pieces = this.pieces(track, number);
     const ranges = pieces.filter((piece): piece is Range => "start" in piece);
     if (this.file instanceof Blob && (form === "blob" || (form === undefined && ranges.length <= MOST_SLICES))) {
       const { file } = this;
       return new Blob(pieces.map((piece) => ("start" in piece ? file.slice(piece.start, piece.end) : (piece as Uint8Array<ArrayBuffer>))));
     }
-    const bytes = await this.gather(pieces, ranges);
+    const bytes = await this.gather(pieces, into);
     return form === "blob" ? new Blob([bytes]) : bytes;
   }
 
@@ -186,27 +190,30 @@ class Local implements Engine {
     return pieces;
   }
 
-  private async gather(pieces: (Range | Uint8Array)[], ranges: Range[]): Promise<Uint8Array<ArrayBuffer>> {
+  private async gather(pieces: (Range | Uint8Array)[], into?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer>> {
     const length = (piece: Range | Uint8Array) => ("start" in piece ? piece.end - piece.start : piece.byteLength);
-    const out = new Uint8Array(pieces.reduce((sum, piece) => sum + length(piece), 0));
-    const start = ranges.reduce((least, range) => Math.min(least, range.start), Infinity);
-    const end = ranges.reduce((most, range) => Math.max(most, range.end), 0);
-    // Samples that lie far from each other are read one by one, not with all that is between them.
-    const near = end - start <= 4 * out.byteLength + LEAST;
+    const size = pieces.reduce((sum, piece) => sum + length(piece), 0);
+    // Whoever gives buffers uses them again, for segments that may be somewhat larger.
+    const buffer = into && into.byteLength >= size ? into : new ArrayBuffer(into ? Math.ceil(size * 1.25) : size);
+    const out = new Uint8Array(buffer, 0, size);
     let at = 0;
-    const place = (bytes: Uint8Array) => {
-      out.set(bytes, at);
-      at += bytes.byteLength;
-    };
-    const fill = (window: Uint8Array) => {
-      for (const piece of pieces) place("start" in piece ? window.subarray(piece.start - start, piece.end - start) : piece);
-    };
-    if (near && ranges.length > 0) await this.window.with(start, end, fill);
-    else {
-      for (const piece of pieces) {
-        if ("start" in piece) await this.window.with(piece.start, piece.end, place);
-        else place(piece);
+    for (let first = 0, next = 0; first < pieces.length; first = next) {
+      // Samples that lie near each other are read at once, as each wait costs as much as some of them.
+      let [start, end] = [0, 0];
+      for (; next < pieces.length; next++) {
+        const piece = pieces[next] as Range | Uint8Array;
+        if (!("start" in piece)) continue;
+        if (end === 0) start = piece.start;
+        else if (piece.start < start || piece.start > end + GAP || piece.end > start + MOST) break;
+        end = Math.max(end, piece.end);
       }
+      await this.window.with(start, end, (window) => {
+        for (const piece of pieces.slice(first, next)) {
+          const bytes = "start" in piece ? window.subarray(piece.start - start, piece.end - start) : piece;
+          out.set(bytes, at);
+          at += bytes.byteLength;
+        }
+      });
     }
     return out;
   }

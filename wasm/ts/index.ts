@@ -15,7 +15,7 @@ import { type Input, resolve } from "./source.js";
 export * from "./error.js";
 export { WorkerError } from "./remote.js";
 export { type Preview, preview, thumbnails } from "./preview.js";
-export { Plan, type Segment, type SegmentFacts, type SegmentsOptions, type Track } from "./plan.js";
+export { Plan, type Segment, type SegmentFacts, type SegmentOptions, type SegmentsOptions, type Track } from "./plan.js";
 export type { KeptUpload } from "./kept.js";
 export { type Progress, type Upload, type UploadEvents, type UploadOptions, upload } from "./upload.js";
 export type { Form, IndexRange, Problem, TrackFacts, Input, Source, Wasm } from "./core.js";

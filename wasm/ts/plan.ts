@@ -26,10 +26,21 @@ export interface SegmentFacts {
 /** A segment with its bytes: in one of two forms. */
 export type Segment = SegmentFacts & ({ blob: Blob; bytes?: never } | { bytes: Uint8Array<ArrayBuffer>; blob?: never });
 
+/** How a segment is made. */
+export interface SegmentOptions {
+  /** `blob`: it refers to the file, nothing is read. `bytes`: read. Otherwise it is what costs less. */
+  target?: Form;
+  /** A buffer that is done with, such as that of an earlier segment: bytes are put into it if it is large enough. It is transferred: use
+   * `bytes` of the answer alone. */
+  into?: ArrayBuffer;
+}
+
 /** Which segments, and how. */
 export interface SegmentsOptions {
-  /** `blob`: they refer to the file, nothing is read. `bytes`: read. Otherwise each is what costs less. */
+  /** As of a segment. */
   target?: Form;
+  /** Bytes are only lent, until the next segment is asked for: their memory is then used again. */
+  lend?: boolean;
   /** Those of these tracks alone. */
   tracks?: string[];
   signal?: AbortSignal;
@@ -78,8 +89,8 @@ export class Plan {
   }
 
   /** A segment of a track, numbered from 1, in any order and as often as you like: the bytes are the same each time. */
-  async segment(track: string, number: number, { target }: { target?: Form } = {}): Promise<Segment> {
-    const media = await this.engine.segment(track, number, target);
+  async segment(track: string, number: number, { target, into }: SegmentOptions = {}): Promise<Segment> {
+    const media = await this.engine.segment(track, number, target, into);
     const facts = this.facts(track, number);
     return media instanceof Blob ? { ...facts, blob: media } : { ...facts, bytes: media as Uint8Array<ArrayBuffer> };
   }
@@ -89,11 +100,27 @@ export class Plan {
     return this.engine.text(`${track}/${number}.vtt`);
   }
 
-  /** All segments in the order in which a player needs them; one is made when the one before has been taken. */
-  async *segments({ target, tracks, signal }: SegmentsOptions = {}): AsyncGenerator<Segment, void, void> {
-    for (const { track, number } of this.order(tracks)) {
+  /** All segments in the order in which a player needs them. While one is looked at the next is made, and no more. */
+  async *segments({ target, tracks, lend = false, signal }: SegmentsOptions = {}): AsyncGenerator<Segment, void, void> {
+    /** Of each track, as its segments are about as large as each other. */
+    const returned = new Map<string, ArrayBuffer>();
+    const make = ({ track, number }: SegmentFacts) => {
+      const into = returned.get(track);
+      returned.delete(track);
+      const segment = this.segment(track, number, { ...(target && { target }), ...(into && { into }) });
+      // Whoever asks for no more is not told.
+      segment.catch(() => undefined);
+      return segment;
+    };
+    const order = this.order(tracks);
+    let facts = order.shift();
+    let coming = facts && make(facts);
+    while (coming) {
       signal?.throwIfAborted();
-      yield await this.segment(track, number, target === undefined ? {} : { target });
+      const segment = await coming;
+      coming = (facts = order.shift()) && make(facts);
+      yield segment;
+      if (lend && segment.bytes) returned.set(segment.track, segment.bytes.buffer);
     }
   }
 

@@ -9,7 +9,7 @@ export type Question =
   | { id: number; open: { file: Blob | { size: number }; target: number; wasm?: unknown; patience?: number | undefined } }
   | { id: number; text: string }
   | { id: number; header: string }
-  | { id: number; segment: [string, number, Form | undefined] }
+  | { id: number; segment: [string, number, Form | undefined, ArrayBuffer | undefined] }
   | { id: number; index: true }
   | { id: number; read: Uint8Array | undefined; fault?: ErrorFacts }
   | { id: number; close: true };
@@ -48,8 +48,8 @@ class Remote implements Engine {
   header(track: string): Promise<Uint8Array> {
     return this.line.ask({ header: track }) as Promise<Uint8Array>;
   }
-  segment(track: string, number: number, form?: Form): Promise<Blob | Uint8Array> {
-    return this.line.ask({ segment: [track, number, form] }) as Promise<Blob | Uint8Array>;
+  segment(track: string, number: number, form?: Form, into?: ArrayBuffer): Promise<Blob | Uint8Array> {
+    return this.line.ask({ segment: [track, number, form, into] }, into ? [into] : []) as Promise<Blob | Uint8Array>;
   }
   index(): Promise<IndexRange[]> {
     return this.line.ask({ index: true }) as Promise<IndexRange[]>;
@@ -80,12 +80,12 @@ class Line {
     worker.onerror = (event) => this.close(event.message ? new Error(event.message) : new WorkerError());
   }
 
-  ask(question: Without<Question>): Promise<unknown> {
+  ask(question: Without<Question>, given: Transferable[] = []): Promise<unknown> {
     if (this.closed) return Promise.reject(this.closed.reason);
     const id = (this.last += 1);
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
-      this.worker.postMessage({ id, ...question });
+      this.worker.postMessage({ id, ...question }, given);
     });
   }
 

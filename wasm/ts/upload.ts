@@ -171,10 +171,11 @@ class Sending {
     tellOnce();
     const missing = order.filter((segment) => !arrived.has(key(segment)));
     const worker = async () => {
+      let sent: ArrayBuffer | undefined;
       for (let segment; (segment = missing.shift()) !== undefined; ) {
         while (this.held) await this.held.promise;
         signal.throwIfAborted();
-        await this.put(state, segment, signal);
+        sent = await this.put(state, segment, signal, sent);
         arrived.add(key(segment));
         tellArrived(segment);
         this.tell("progress", { ...progress });
@@ -202,15 +203,17 @@ class Sending {
     return (await response.json()) as State;
   }
 
-  /** One URL for all segments, so that a browser asks once whether it may send to another origin. */
-  private async put({ id, token }: State, segment: SegmentFacts, signal: AbortSignal): Promise<void> {
+  /** One URL for all segments, so that a browser asks once whether it may send to another origin. What was sent before gives its memory. */
+  private async put({ id, token }: State, { track, number }: SegmentFacts, signal: AbortSignal, into?: ArrayBuffer): Promise<ArrayBuffer | undefined> {
     const digested = this.options.digest !== "none" && globalThis.crypto?.subtle !== undefined;
-    const { blob, bytes } = await this.plan.segment(segment.track, segment.number, digested ? { target: "bytes" } : {});
-    const headers: Record<string, string> = { authorization: `Bearer ${token}`, segment: key(segment) };
+    const { blob, bytes } = await this.plan.segment(track, number, { ...(digested && { target: "bytes" }), ...(into && { into }) });
+    const segment = key({ track, number });
+    const headers: Record<string, string> = { authorization: `Bearer ${token}`, segment };
     if (digested && bytes) headers["content-digest"] = `sha-256=:${base64(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)))}:`;
     const body = bytes ?? blob;
-    const response = await this.ask(key(segment), `/upload/${id}`, () => ({ method: "PUT", headers, body }), signal);
+    const response = await this.ask(segment, `/upload/${id}`, () => ({ method: "PUT", headers, body }), signal);
     await response.body?.cancel();
+    return bytes?.buffer;
   }
 
   /** Asks until there is an answer that is worth having. */

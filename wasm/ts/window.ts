@@ -3,15 +3,20 @@
 import { ReadError } from "./error.js";
 import { PATIENCE, type Source, within } from "./source.js";
 
-type ByobReader = ReadableStreamBYOBReader;
+type ByobReader = ReadableStreamBYOBReader & {
+  /** As the Streams Standard has it: answers once at least `min` bytes are there. Where that is not known, with fewer. */
+  read<T extends ArrayBufferView>(view: T, options: { min: number }): Promise<ReadableStreamReadResult<T>>;
+};
 
 /** Readers of blobs whose reads are pending. Chromium collects a stream that nothing but its own pending read refers to, and the read
  * then never ends. */
 const reading = new Set<ByobReader>();
 
-/** Bytes of one read of a stream. */
-const CHUNK = 1 << 20;
-/** What is kept before the stretch that was asked for last, as the next track may begin a little before it, and what is read over rather
+/** The least that a stream is asked for, as each read costs as much as some hundred kilobytes. */
+const LEAST = 1 << 20;
+/** The most that a read waits for: less than a slow disk gives while a read is not yet lost. */
+const STEP = 8 << 20;
+/** The most that is kept before the stretch that was asked for last, as the next track may begin before it, and what is read over rather
  * than to begin a new stream. */
 const NEAR = 4 << 20;
 /** What a window keeps; a longer stretch is read for itself. */
@@ -19,13 +24,12 @@ const MOST = 64 << 20;
 
 /** Reads stretches of a file, mostly forwards. One at a time: a call waits for those before it. */
 export class Window {
+  /** What a stream reads into, so that nothing is copied; what is there of the file stands at its front. */
   private bytes = new Uint8Array(0);
   private start = 0;
   private end = 0;
+  /** It goes on at `end`. */
   private stream: ByobReader | undefined;
-  /** Where the stream goes on. */
-  private next = 0;
-  private chunk = new ArrayBuffer(CHUNK);
   private turn: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -43,12 +47,11 @@ export class Window {
   /** Lets the file go. */
   close(): void {
     this.drop();
-    this.bytes = new Uint8Array(0);
-    this.start = this.end = 0;
+    this.forget(0);
   }
 
   private async take(start: number, end: number): Promise<Uint8Array> {
-    if (start >= this.start && end <= this.end) return this.bytes.subarray(start - this.start, end - this.start);
+    if (start === end || (start >= this.start && end <= this.end)) return this.bytes.subarray(start - this.start, end - this.start);
     if (!(this.file instanceof Blob)) return this.keep(start, await this.whole(this.file.read(start, end), start, end));
     if (!streams() || end - start > MOST) {
       const bytes = this.file.slice(start, end).arrayBuffer();
@@ -56,14 +59,15 @@ export class Window {
     }
     if (this.stream === undefined || start < this.start || start > this.end + NEAR) {
       this.drop();
-      this.start = this.end = this.next = start;
+      // What is there stays useful as what is read into.
+      this.start = this.end = start;
     }
-    this.makeRoom(start, end);
     for (let tries = 0; this.end < end; ) {
       try {
-        await this.fill(this.file, end);
+        await this.fill(this.file, start, end);
       } catch (error) {
         this.drop();
+        this.forget(start);
         // A read that is lost may be had by another stream; one that fails fails again.
         if (!(error instanceof Late) || (tries += 1) > 2) throw unreadable(start, end, error);
       }
@@ -71,37 +75,35 @@ export class Window {
     return this.bytes.subarray(start - this.start, end - this.start);
   }
 
-  /** Moves what is kept, from a little before `start` on, to the front of a buffer that reaches to `end`. */
+  /** Makes sure that what is there has room to grow to `end`. As much as is asked for is kept before it. */
   private makeRoom(start: number, end: number): void {
-    const from = Math.min(Math.max(this.start, start - NEAR), this.end);
+    if (end - this.start <= this.bytes.byteLength) return;
+    const from = Math.min(Math.max(this.start, start - Math.min(NEAR, end - start)), this.end);
     const kept = this.bytes.subarray(from - this.start, this.end - this.start);
-    if (this.bytes.byteLength < end - from + CHUNK) {
-      const larger = new Uint8Array(Math.ceil((end - from) * 1.25) + CHUNK);
+    if (end - from <= this.bytes.byteLength) this.bytes.set(kept);
+    else {
+      // More than is needed, so that not every stretch is moved.
+      const larger = new Uint8Array(Math.ceil(1.5 * (end - from)) + LEAST);
       larger.set(kept);
       this.bytes = larger;
-    } else {
-      this.bytes.copyWithin(0, from - this.start, this.end - this.start);
     }
     this.start = from;
   }
 
-  private async fill(file: Blob, end: number): Promise<void> {
-    if (this.stream === undefined || this.next !== this.end) {
-      this.drop();
-      this.stream = file.slice(this.end).stream().getReader({ mode: "byob" });
-      this.next = this.end;
+  private async fill(file: Blob, start: number, end: number): Promise<void> {
+    this.makeRoom(start, end);
+    if (this.stream === undefined) {
+      this.stream = file.slice(this.end).stream().getReader({ mode: "byob" }) as ByobReader;
       reading.add(this.stream);
     }
-    const room = Math.min(CHUNK, this.bytes.byteLength - (this.end - this.start), Math.max(end - this.end, CHUNK));
-    // A buffer that a lost read still has is not to be had back.
-    if (this.chunk.byteLength === 0) this.chunk = new ArrayBuffer(CHUNK);
-    const read = this.stream.read(new Uint8Array(this.chunk, 0, room));
-    const { done, value } = await within(read, this.patience, () => new Late());
+    const at = this.end - this.start;
+    const min = Math.min(end - this.end, STEP);
+    const view = new Uint8Array(this.bytes.buffer, at, Math.min(Math.max(min, LEAST), this.bytes.byteLength - at));
+    const { done, value } = await within(this.stream.read(view, { min }), this.patience, () => new Late());
     if (done || value === undefined) throw new Error("the file is shorter than it was");
-    this.bytes.set(value, this.end - this.start);
+    // The buffer has gone through the stream, and is another object now.
+    this.bytes = new Uint8Array(value.buffer as ArrayBuffer);
     this.end += value.byteLength;
-    this.next = this.end;
-    this.chunk = value.buffer as ArrayBuffer;
   }
 
   private drop(): void {
@@ -109,6 +111,12 @@ export class Window {
     reading.delete(this.stream);
     this.stream.cancel().catch(() => undefined);
     this.stream = undefined;
+  }
+
+  /** Nothing is there any more. A buffer that a lost read still has is not to be had back. */
+  private forget(at: number): void {
+    this.bytes = new Uint8Array(0);
+    this.start = this.end = at;
   }
 
   private async whole<T extends { byteLength: number }>(read: Promise<T>, start: number, end: number): Promise<T> {

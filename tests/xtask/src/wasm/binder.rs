@@ -14,6 +14,8 @@ use crate::run::{Step, answer};
 
 /// The release of npm's `binaryen` that wasm-opt is taken from.
 const BINARYEN: &str = "132.0.0";
+/// For size, again and again until nothing changes any more.
+const OPTIMISE: [&str; 2] = ["-Oz", "--converge"];
 /// The binder's program text.
 const PROGRAM: &str = include_str!("../../wasm/binder.rs");
 
@@ -30,13 +32,13 @@ pub fn ensure(cache: &Path) -> Result<Option<Binder>> {
     let lock = fs::read_to_string(place::root().join("Cargo.lock")).context("cannot read Cargo.lock")?;
     let Some(version) = locked_version(&lock, "wasm-bindgen") else { return Ok(None) };
     let versions = cache.join("versions");
-    fs::write(&versions, format!("wasm-bindgen {version}, binaryen {BINARYEN}\n"))
+    fs::write(&versions, format!("wasm-bindgen {version}, binaryen {BINARYEN} {}\n", OPTIMISE.join(" ")))
         .with_context(|| format!("cannot write {}", versions.display()))?;
     Ok(Some(Binder { wasm_bindgen: wasm_bindgen(cache, version)?, wasm_opt: wasm_opt(cache)?, versions }))
 }
 
 impl Binder {
-    /// A file whose text changes with the version of either program.
+    /// A file whose text changes with the version of either program, and with what is asked of it.
     pub fn version_file(&self) -> PathBuf {
         self.versions.clone()
     }
@@ -50,7 +52,7 @@ impl Binder {
         let name = module.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let bound = package.join(format!("{name}_bg.wasm"));
         let small = package.join(".optimised.wasm");
-        Step::new("wasm: optimise", &self.wasm_opt).arg("-Oz").arg(&bound).arg("-o").arg(&small).hidden()?;
+        Step::new("wasm: optimise", &self.wasm_opt).args(OPTIMISE).arg(&bound).arg("-o").arg(&small).hidden()?;
         // wasm-opt has been seen to end well without its work done.
         if !small.is_file() {
             bail!("wasm-opt wrote no {}", small.display());
