@@ -1,5 +1,7 @@
 //! The transports over time: handlers of clients that left, ports that are taken, connections that drain.
 
+#![allow(clippy::unwrap_used, reason = "these are tests, though not all marked as such")]
+
 #[path = "transport_support.rs"]
 mod support;
 
@@ -120,19 +122,18 @@ async fn draining_spares_a_client_that_hears_nothing_for_a_while() {
     server.ended().await;
 }
 
-#[tokio::test]
-async fn a_request_rejected_while_draining_may_be_repeated_elsewhere() {
-    let server = Server::start(Settings { drain_timeout: PATIENCE, ..Settings::default() });
-    let connection = server.quic().await;
-    // GET https://localhost/late by hand: this client does not listen to GOAWAY.
-    let head = [&[0x01, 0x14, 0, 0, 0xd1, 0xd7, 0x50, 9][..], b"localhost", &[0x51, 5], b"/late"].concat();
-    let head = [&[0x01, u8::try_from(head.len() - 2).unwrap()], &head[2..]].concat();
-    let (mut send, mut running) = connection.open_bi().await.unwrap();
-    send.write_all(&head).await.unwrap();
-    send.finish().unwrap();
-    server.alive(1).await;
-    server.drain();
-    // The last GOAWAY (RFC 9114 section 5.2) names the first stream that is not served: 4, after the request on stream 0.
+/// GET https://localhost/PATH by hand, by a client that does not listen to GOAWAY.
+async fn ask(connection: &quinn::Connection, path: &str) -> (u64, quinn::RecvStream) {
+    let section = [&[0, 0, 0xd1, 0xd7, 0x50, 9][..], b"localhost", &[0x51, u8::try_from(path.len()).unwrap()], path.as_bytes()].concat();
+    let (mut send, receive) = connection.open_bi().await.unwrap();
+    let _ = send.write_all(&[&[0x01, u8::try_from(section.len()).unwrap()], &section[..]].concat()).await;
+    let _ = send.finish();
+    (u64::from(send.id()), receive)
+}
+
+/// Waits on the control stream for a GOAWAY that names stream 4 as the first that is not served, after the request on stream 0 (RFC 9114
+/// section 5.2).
+async fn goaway(connection: &quinn::Connection) {
     let mut control = Vec::new();
     while control.first() != Some(&0) {
         let mut stream = soon(connection.accept_uni()).await.unwrap();
@@ -145,16 +146,40 @@ async fn a_request_rejected_while_draining_may_be_repeated_elsewhere() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_request_rejected_while_draining_may_be_repeated_elsewhere() {
+    let server = Server::start(Settings { drain_timeout: PATIENCE, ..Settings::default() });
+    let connection = server.quic().await;
+    let (_, mut running) = ask(&connection, "/late").await;
+    server.alive(1).await;
+    server.drain();
+    goaway(&connection).await;
     // That very stream must be rejected: h3 by itself would serve it, and a client that repeats it elsewhere had it served twice.
-    let (mut send, mut rejected) = connection.open_bi().await.unwrap();
-    assert_eq!(u64::from(send.id()), 4);
-    let _ = send.write_all(&head).await;
+    let (id, mut rejected) = ask(&connection, "/late").await;
+    assert_eq!(id, 4);
     match soon(rejected.read_to_end(1000)).await.unwrap_err() {
         quinn::ReadToEndError::Read(quinn::ReadError::Reset(code)) => assert_eq!(code.into_inner(), 0x10b, "H3_REQUEST_REJECTED"),
         other => panic!("{other}"),
     }
     server.lab.go.notify_waiters();
     assert!(soon(running.read_to_end(1000)).await.unwrap().ends_with(b"late"));
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn a_client_that_gave_no_credit_for_the_end_learns_of_it_when_it_gives_some() {
+    let server = Server::start(Settings { drain_timeout: PATIENCE, ..Settings::default() });
+    let connection = server.quic_with(server.secure, |config| config.receive_window(20_000u32.into())).await;
+    let (_, mut running) = ask(&connection, "/big").await;
+    server.alive(1).await;
+    server.drain();
+    soon(async { while TcpStream::connect(server.plain).await.is_ok() {} }).await;
+    // Both GOAWAY frames are due meanwhile.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let (read, ()) = tokio::join!(running.read_to_end(1 << 30), goaway(&connection));
+    assert!(read.unwrap().ends_with(&BIG[BIG.len() - 1000..]));
     server.ended().await;
 }
 

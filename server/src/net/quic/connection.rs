@@ -1,6 +1,10 @@
 //! One HTTP/3 connection, from its handshake to its GOAWAY.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::{pending, poll_fn},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use h3::error::Code;
@@ -15,6 +19,7 @@ use super::{
     exchange::{Outcome, exchange},
     fault::refuse,
     send_window::SendWindow,
+    streams::Outbox,
     transport::{Door, Transport},
 };
 use crate::net::{
@@ -36,7 +41,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Serves a connection until it is closed by the client, by a breach of the protocol, for idleness, or by draining.
 pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<Host<S>>, mut drain: Drain) {
     let settings = &host.settings;
-    let (transport, door) = Transport::new(connection.clone(), settings);
+    let outbox = Outbox::default();
+    let (transport, door) = Transport::new(connection.clone(), outbox.clone(), settings);
     let window = Arc::new(SendWindow::new(connection.clone(), settings.send_window, Arc::clone(&host.sending)));
     let mut builder = h3::server::builder();
     builder.max_field_section_size(settings.max_header_bytes.into()).send_grease(false);
@@ -73,6 +79,7 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
                 window.make_room();
                 phase = begin_to_end(&mut h3, &door, &connection, end).await;
             }
+            () = flush(&outbox) => {}
             () = sleep_until(idle_since + settings.idle_timeout), if phase == Phase::Serving && exchanges.is_empty() => {
                 phase = begin_to_end(&mut h3, &door, &connection, Instant::now() + FAREWELL).await;
             }
@@ -91,6 +98,7 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
     let _ = tokio::time::timeout_at(end, async {
         tokio::select! {
             () = async { while exchanges.join_next().await.is_some() {} } => {}
+            () = flush(&outbox) => {}
             _ = connection.closed() => {}
         }
     })
@@ -148,9 +156,16 @@ async fn name_the_last(h3: &mut H3, door: &Door, end: Instant) -> Phase {
     Phase::Ending { end }
 }
 
-/// An error is seen again by accept. A client that gives no credit for the control stream does not learn of the end, that is all.
+/// An error is seen again by accept. Where the client gives no credit for it at the moment, it waits in the outbox.
 async fn goaway(h3: &mut H3, more_requests: usize) {
-    let _ = timeout(GOAWAY_GRACE.1, h3.shutdown(more_requests)).await;
+    let _ = h3.shutdown(more_requests).await;
+}
+
+/// Writes what could not be written at once, for as long as this is polled. A client that never gives credit for it does not learn of the
+/// end, that is all.
+async fn flush(outbox: &Outbox) {
+    let _ = poll_fn(|cx| outbox.poll_flush(cx)).await;
+    pending::<()>().await;
 }
 
 /// Whether the client made us work for nothing. A panic is the handler's fault, not the client's.

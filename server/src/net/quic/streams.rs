@@ -2,13 +2,14 @@
 
 use std::{
     collections::VecDeque,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
 use h3::quic::{RecvStream, SendStream, StreamErrorIncoming, StreamId, WriteBuf};
-use quinn::VarInt;
+use quinn::{VarInt, WriteError};
 
 use super::{
     fault::{Fault, write_error},
@@ -117,47 +118,97 @@ impl RecvStream for RequestStream {
     }
 }
 
-/// A unidirectional stream of ours: control, and the two that QPACK wants opened.
-pub(super) struct UniWriter {
+/// What is written on the unidirectional streams of ours: control, and the two that QPACK wants opened. h3 writes SETTINGS and GOAWAY to
+/// them, small frames and few. It need not wait until they are taken, and does not ask again after it gave up waiting, so the connection
+/// keeps them going by [`poll_flush`](Self::poll_flush).
+#[derive(Clone, Default)]
+pub(super) struct Outbox(Arc<Mutex<Vec<Unsent>>>);
+
+/// Frames that wait on a stream, in order.
+struct Unsent {
     stream: quinn::SendStream,
-    /// Frames that wait, in order: what announced one may have given up, and the next must not fail for that. All of them are small.
-    writing: VecDeque<WriteBuf<Bytes>>,
+    frames: VecDeque<WriteBuf<Bytes>>,
+}
+
+impl Outbox {
+    /// Takes a stream in. What is written there goes before all responses.
+    pub fn open(&self, stream: quinn::SendStream) -> UniWriter {
+        let _ = stream.set_priority(i32::MAX);
+        let id = stream.id();
+        let mut streams = self.lock();
+        streams.push(Unsent { stream, frames: VecDeque::new() });
+        UniWriter { outbox: self.clone(), index: streams.len() - 1, id }
+    }
+
+    /// Writes what waits. The task is woken when more of it can go, as long as there is any.
+    pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        let mut streams = self.lock();
+        let mut flushed = Poll::Ready(Ok(()));
+        for stream in &mut *streams {
+            if stream.poll_flush(cx)?.is_pending() {
+                flushed = Poll::Pending;
+            }
+        }
+        flushed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Unsent>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Unsent {
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        while let Some(frame) = self.frames.front_mut() {
+            while frame.has_remaining() {
+                let written = ready!(Pin::new(&mut self.stream).poll_write(cx, frame.chunk()))?;
+                frame.advance(written);
+            }
+            self.frames.pop_front();
+        }
+        self.frames = VecDeque::new(); // most connections never write there again
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// One of them, for h3.
+pub(super) struct UniWriter {
+    outbox: Outbox,
+    index: usize,
+    id: quinn::StreamId,
 }
 
 impl UniWriter {
-    /// Writes to `stream`.
-    pub fn new(stream: quinn::SendStream) -> Self {
-        Self { stream, writing: VecDeque::new() }
+    fn with<T>(&self, work: impl FnOnce(&mut Unsent) -> T) -> Option<T> {
+        self.outbox.lock().get_mut(self.index).map(work)
     }
 }
 
 impl SendStream<Bytes> for UniWriter {
+    /// What cannot go yet is not waited for.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
-        while let Some(bytes) = self.writing.front_mut() {
-            while bytes.has_remaining() {
-                let written = ready!(std::pin::Pin::new(&mut self.stream).poll_write(cx, bytes.chunk())).map_err(write_error)?;
-                bytes.advance(written);
-            }
-            self.writing.pop_front();
+        match self.with(|unsent| unsent.poll_flush(cx)) {
+            Some(Poll::Ready(Err(error))) => Poll::Ready(Err(write_error(error))),
+            _ => Poll::Ready(Ok(())),
         }
-        Poll::Ready(Ok(()))
     }
 
     fn send_data<T: Into<WriteBuf<Bytes>>>(&mut self, data: T) -> Result<(), StreamErrorIncoming> {
-        self.writing.push_back(data.into());
+        self.with(|unsent| unsent.frames.push_back(data.into()));
         Ok(())
     }
 
     fn poll_finish(&mut self, _: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
-        Poll::Ready(self.stream.finish().map_err(|error| StreamErrorIncoming::Unknown(Box::new(error))))
+        let finished = self.with(|unsent| unsent.stream.finish()).transpose();
+        Poll::Ready(finished.map(drop).map_err(|error| StreamErrorIncoming::Unknown(Box::new(error))))
     }
 
     fn reset(&mut self, code: u64) {
-        let _ = self.stream.reset(VarInt::from_u64(code).unwrap_or(VarInt::MAX));
+        let _ = self.with(|unsent| unsent.stream.reset(VarInt::from_u64(code).unwrap_or(VarInt::MAX)));
     }
 
     fn send_id(&self) -> StreamId {
-        stream_id(self.stream.id())
+        stream_id(self.id)
     }
 }
 

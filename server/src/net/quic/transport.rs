@@ -19,7 +19,7 @@ use super::{
     priority::Priorities,
     request_reader::RequestReader,
     response_writer::ResponseWriter,
-    streams::{Halves, RequestStream, UniWriter},
+    streams::{Halves, Outbox, RequestStream, UniWriter},
     uni_frames::control_budget,
     uni_reader::UniReader,
 };
@@ -46,13 +46,14 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// A transport on `connection`, and the door through which its request streams go to their exchanges.
-    pub fn new(connection: quinn::Connection, settings: &Settings) -> (Self, Door) {
+    /// A transport on `connection` whose own streams write to `outbox`, and the door through which its request streams go to their
+    /// exchanges.
+    pub fn new(connection: quinn::Connection, outbox: Outbox, settings: &Settings) -> (Self, Door) {
         let door = Door::default();
         let transport = Self {
             accepting_bidi: accept_bidi(connection.clone()),
             accepting_uni: accept_uni(connection.clone()),
-            opener: Opener { connection: connection.clone(), opening: None },
+            opener: Opener::new(connection.clone(), outbox),
             door: door.clone(),
             largest_frame: settings.max_header_bytes,
             control: Arc::new(Mutex::new(control_budget())),
@@ -142,7 +143,7 @@ impl Connection<Bytes> for Transport {
     }
 
     fn opener(&self) -> Opener {
-        Opener { connection: self.connection.clone(), opening: None }
+        Opener::new(self.connection.clone(), self.opener.outbox.clone())
     }
 }
 
@@ -166,7 +167,14 @@ impl OpenStreams<Bytes> for Transport {
 /// Opens our own streams.
 pub(super) struct Opener {
     connection: quinn::Connection,
+    outbox: Outbox,
     opening: Option<Waiting<quinn::SendStream>>,
+}
+
+impl Opener {
+    fn new(connection: quinn::Connection, outbox: Outbox) -> Self {
+        Self { connection, outbox, opening: None }
+    }
 }
 
 impl OpenStreams<Bytes> for Opener {
@@ -185,7 +193,7 @@ impl OpenStreams<Bytes> for Opener {
         });
         let opened = ready!(opening.as_mut().poll(cx));
         self.opening = None;
-        Poll::Ready(opened.map(UniWriter::new).map_err(lost))
+        Poll::Ready(opened.map(|stream| self.outbox.open(stream)).map_err(lost))
     }
 
     fn close(&mut self, code: Code, reason: &[u8]) {
