@@ -253,24 +253,35 @@ impl Assets {
             }
         };
         let encrypted = self.keys.of(path, || sources.etag())?;
-        let with = encrypted.as_ref().map(|key| (key.scheme as u8, key.name()));
-        let key = (path.clone(), sources.identities(), with);
         self.asked.fetch_add(1, Relaxed);
-        let known = self.indexes.get_or_insert_with(&key, || {
+        let known = self.indexes.get_or_insert_with(&key(path, &sources, encrypted.as_ref()), || {
             self.read.fetch_add(1, Relaxed);
             read(&sources, names, path, encrypted).map(Arc::new)
         })?;
         Ok((sources, known))
     }
 
+    /// The same for a file that is not encrypted, can be had without waiting for a disk, and whose index is known.
+    pub fn asset_at_hand(&self, path: &AssetPath) -> Option<(Sources, Arc<Known>)> {
+        if self.keys.is_encrypted(path) {
+            return None;
+        }
+        let mut sources = vec![self.file_at_hand(path)?];
+        let names = self.texts.at_hand(self.root()?.0, path.parent().as_ref(), path.file_name())?;
+        for text in beside(path, &names) {
+            sources.push(self.file_at_hand(&text)?);
+        }
+        let sources = Sources(sources);
+        let known = self.indexes.get(&key(path, &sources, None))?;
+        self.asked.fetch_add(1, Relaxed);
+        Some((sources, known))
+    }
+
     /// The texts beside a file of media that are called like it.
     pub fn texts_beside(&self, path: &AssetPath) -> io::Result<Vec<AssetPath>> {
         let (root, _) = self.root().ok_or(NotFound)?;
         let names = self.texts.of(root, path.parent().as_ref(), path.file_name())?;
-        Ok(names
-            .iter()
-            .filter_map(|name| path.parent().map_or_else(|| AssetPath::from_relative(Path::new(name)), |folder| folder.join(name)))
-            .collect())
+        Ok(beside(path, &names).collect())
     }
 
     /// Opens the files of media and text that are directly in a folder, by name. Hidden ones and those of folders in it do not belong to the
@@ -311,6 +322,18 @@ impl Assets {
         }
         Ok(())
     }
+}
+
+fn key(path: &AssetPath, sources: &Sources, encrypted: Option<&AssetKey>) -> Key {
+    (path.clone(), sources.identities(), encrypted.map(|key| (key.scheme as u8, key.name())))
+}
+
+/// The paths of what is called `names` and stands beside `path`.
+fn beside(path: &AssetPath, names: &[String]) -> impl Iterator<Item = AssetPath> {
+    let folder = path.parent();
+    names
+        .iter()
+        .filter_map(move |name| folder.as_ref().map_or_else(|| AssetPath::from_relative(Path::new(name)), |folder| folder.join(name)))
 }
 
 /// Opens a file below `root` if all that its path names is in memory.

@@ -180,7 +180,10 @@ impl Origin {
                 Some(representation) => Ok(representation),
                 None => blocking(move || media::represent(&assets, &path)).await,
             },
-            Resource::Vod(path, part) => blocking(move || vod::represent(&assets, &path, &part, preferred)).await,
+            Resource::Vod(path, part) => match vod::represent_at_hand(&assets, &path, &part) {
+                Some(represented) => represented,
+                None => blocking(move || vod::represent(&assets, &path, &part, preferred)).await,
+            },
         }
     }
 

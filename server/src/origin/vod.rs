@@ -11,7 +11,10 @@ use reelway_core::{
     timeline::Timeline,
 };
 
-use super::{Fault, assets::Assets};
+use super::{
+    Fault,
+    assets::{Assets, Known, Sources},
+};
 use crate::{
     http::{AssetPath, Coding, Content, Representation, VodPart},
     storage::{SourceFile, read_payload},
@@ -30,7 +33,20 @@ const MOST_PAYLOAD: usize = 256 << 20;
 
 pub(super) fn represent(assets: &Assets, path: &AssetPath, part: &VodPart, preferred: Coding) -> Result<Representation, Fault> {
     let (sources, known) = assets.asset(path)?;
-    let asset = known.as_ref().as_ref().map_err(|error| Fault::Media(format!("{}: {error}", path.id())))?;
+    of(path, part, preferred, sources, &known)
+}
+
+/// The same of what players ask for most, without waiting for a disk or computing for long, if that can be.
+pub(super) fn represent_at_hand(assets: &Assets, path: &AssetPath, part: &VodPart) -> Option<Result<Representation, Fault>> {
+    if !matches!(part, VodPart::Segment(..) | VodPart::Header(_)) {
+        return None;
+    }
+    let (sources, known) = assets.asset_at_hand(path)?;
+    Some(of(path, part, Coding::Identity, sources, &known))
+}
+
+fn of(path: &AssetPath, part: &VodPart, preferred: Coding, sources: Sources, known: &Known) -> Result<Representation, Fault> {
+    let asset = known.as_ref().map_err(|error| Fault::Media(format!("{}: {error}", path.id())))?;
     let vod = asset.vod();
     let media_type =
         |name: &str| vod.renditions().find(|(found, _)| found.name == name).map_or(WEBVTT, |(found, _)| found.kind().media_type());
