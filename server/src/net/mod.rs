@@ -24,7 +24,7 @@
 //! | `answer`, `measured` | what holds for a request on every transport |
 //! | `gate`, `pace` | how many may come in; clients that do not keep up |
 //! | `activity`, `drain` | closing what is idle; stopping |
-//! | `tcp` | hyper |
+//! | `tcp`, `gathered` | hyper; TLS in few calls |
 //! | `quic` | HTTP/3, from frames up to one exchange |
 //! | `client` | the other side: requests over each of the three |
 
@@ -39,6 +39,7 @@ mod dev_certificate;
 mod drain;
 mod error;
 mod gate;
+mod gathered;
 mod listeners;
 mod measured;
 mod pace;

@@ -1,6 +1,14 @@
 //! HTTP/1.1 and HTTP/2 over TCP, with TLS and without.
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{HeaderValue, header};
 use hyper::{body::Incoming, rt::Executor, service::service_fn};
@@ -23,6 +31,7 @@ use super::{
     challenges::ACME_TLS,
     drain::Drain,
     gate::{Gate, Place},
+    gathered::{Gathered, Outflow},
     pace::{PACE, Pace},
 };
 use crate::metrics::Link;
@@ -146,7 +155,7 @@ impl<S: Service> Shared<S> {
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
             let _open = self.gate.metrics.connection(Link::Plain);
-            return self.http(&self.either, stream, Peer { address, secure: false }, drain).await;
+            return self.http(&self.either, stream, None, Peer { address, secure: false }, drain).await;
         };
         let Some(handshaking) = self.gate.handshake() else { return };
         let handshake = timeout(self.settings.handshake_timeout, tls.accept(stream));
@@ -172,10 +181,13 @@ impl<S: Service> Shared<S> {
         }
         let http2 = protocol == Some(b"h2");
         let _open = self.gate.metrics.connection(if http2 { Link::Http2 } else { Link::Http1 });
-        self.http(if http2 { &self.http2 } else { &self.http1 }, stream, Peer { address, secure: true }, drain).await;
+        let (stream, outflow) = Gathered::new(stream);
+        let builder = if http2 { &self.http2 } else { &self.http1 };
+        self.http(builder, stream, Some(outflow), Peer { address, secure: true }, drain).await;
     }
 
-    async fn http<I>(&self, builder: &Builder<Streams>, io: I, peer: Peer, mut drain: Drain)
+    /// Serves `io`, of which `outflow` is what has to be sent.
+    async fn http<I>(&self, builder: &Builder<Streams>, io: I, outflow: Option<Outflow>, peer: Peer, mut drain: Drain)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -198,8 +210,16 @@ impl<S: Service> Shared<S> {
         let mut ending: Option<(Instant, bool)> = None;
         loop {
             let cut = ending.map_or_else(Instant::now, |(end, _)| end);
+            let served = poll_fn(|cx| {
+                let polled = connection.as_mut().poll(cx);
+                if let Some(outflow) = &outflow {
+                    // An error is seen by hyper when it goes on to read or write.
+                    let _ = outflow.poll_flush(cx);
+                }
+                polled
+            });
             tokio::select! {
-                result = PACE.scope(pace.clone(), connection.as_mut()) => {
+                result = PACE.scope(pace.clone(), served) => {
                     if let Err(error) = result {
                         tracing::debug!(peer = %peer.address, error, "a TCP connection failed");
                     }
