@@ -15,10 +15,10 @@ use http_body::{Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Content, content::Part};
-use crate::storage::{Piece, gather, gather_cached};
+use crate::storage::{BLOCK, Piece, gather, gather_cached};
 
 /// Bytes read at a time: a viewer that has stopped reading holds this much, and larger windows save nothing that can be measured.
-const WINDOW: u64 = 128 << 10;
+const WINDOW: u64 = BLOCK;
 
 /// The body of a response.
 ///
@@ -104,7 +104,9 @@ impl http_body::Body for Body {
 impl Stored {
     fn poll_window(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         let Some(reading) = &mut self.reading else {
-            let window = self.rest.take(WINDOW);
+            // Of a file as it is, up to the end of a block, which others may have read.
+            let into_block = self.rest.as_range().map_or(0, |(_, range)| range.start % BLOCK);
+            let window = self.rest.take(WINDOW - into_block);
             match read(&window, |file, pieces| gather_cached(file, pieces)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read),
@@ -136,8 +138,15 @@ impl Stored {
     }
 }
 
-/// Reads `window` by way of `gather`.
+/// Reads `window` by way of `gather`, unless it is in memory.
 fn read(window: &Content, gather: fn(&File, Vec<Piece<'_>>) -> io::Result<()>) -> io::Result<Bytes> {
+    let range = window.as_range();
+    if let Some((source, range)) = range
+        && let Some(kept) = source.kept(range)
+    {
+        source.check()?;
+        return Ok(kept);
+    }
     let mut bytes = vec![0; usize::try_from(window.len()).map_err(io::Error::other)?];
     let mut free = bytes.as_mut_slice();
     let mut pieces = Vec::with_capacity(window.parts().len());
@@ -158,5 +167,9 @@ fn read(window: &Content, gather: fn(&File, Vec<Piece<'_>>) -> io::Result<()>) -
         gather(source.file(), pieces)?;
         source.check()?;
     }
-    Ok(bytes.into())
+    let bytes = Bytes::from(bytes);
+    if let Some((source, range)) = range {
+        source.keep(range, &bytes);
+    }
+    Ok(bytes)
 }

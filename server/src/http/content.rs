@@ -108,6 +108,14 @@ impl Content {
         self.parts.iter().all(|part| matches!(part, Part::Made(_)))
     }
 
+    /// The file and the range, if it is one range of a file.
+    pub fn as_range(&self) -> Option<(&SourceFile, &Range<u64>)> {
+        match self.parts.front() {
+            Some(Part::Extent(range)) if self.parts.len() == 1 => self.source().map(|source| (source, range)),
+            _ => None,
+        }
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> u64 {
         self.parts.iter().map(Part::len).sum()

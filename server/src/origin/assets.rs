@@ -25,7 +25,7 @@ use ring::digest::{SHA256, digest};
 
 use crate::{
     http::{AssetPath, Text, VodPart},
-    storage::{Identity, SourceFile, is_media, is_text},
+    storage::{Hot, Identity, SourceFile, is_media, is_text},
 };
 
 use super::{
@@ -154,6 +154,7 @@ pub struct Assets {
     /// The folder of the ladders of uploads, each below the name of its upload.
     pub ladders: Option<PathBuf>,
     indexes: Cache<Key, Arc<Known>, Memory>,
+    hot: Arc<Hot>,
     texts: Texts,
     keys: AssetKeys,
     /// How often an index was asked for, and how often it had to be read.
@@ -171,6 +172,7 @@ impl Assets {
             recordings: None,
             ladders: None,
             indexes: Cache::with_weighter(1024, INDEX_MEMORY, Memory),
+            hot: Arc::default(),
             texts: Texts::new(),
             keys: AssetKeys::default(),
             asked: AtomicU64::new(0),
@@ -209,7 +211,7 @@ impl Assets {
         let mut options = OpenOptions::new();
         // A pipe must not hold up who opens it; to a regular file the flag is nothing.
         options.read(true).custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0));
-        self.within(path, |dir, path| SourceFile::new(dir.open_with(path, &options)?.into_std()))
+        self.within(path, |dir, path| Ok(SourceFile::new(dir.open_with(path, &options)?.into_std())?.kept_in(&self.hot)))
     }
 
     /// The same if it can be had without waiting for a disk: `None` where the system must look there for a name, or where there is no such
@@ -218,7 +220,7 @@ impl Assets {
         if self.elsewhere(path).is_some() {
             return None;
         }
-        SourceFile::new(open_at_hand(self.root()?.0, &path.to_path())?).ok()
+        Some(SourceFile::new(open_at_hand(self.root()?.0, &path.to_path())?).ok()?.kept_in(&self.hot))
     }
 
     /// The folder outside that of the media that `path` leads into, and the path within it.

@@ -5,8 +5,10 @@ use std::{
     io,
     ops::Range,
     os::unix::fs::{FileExt, MetadataExt},
+    sync::Arc,
 };
 
+use bytes::Bytes;
 use reelway_core::{
     Demuxer, Movie,
     demux::{
@@ -15,6 +17,8 @@ use reelway_core::{
     },
     text::MAX_BYTES,
 };
+
+use super::Hot;
 
 /// What makes a file the same file: a change of its content changes one of these, unless whoever changes it takes care to hide it.
 ///
@@ -70,6 +74,8 @@ pub struct SourceFile {
     file: File,
     identity: Identity,
     changes: Changes,
+    /// Where what is read of it stays.
+    hot: Option<Arc<Hot>>,
 }
 
 /// How a file may become another without what was read of it being wrong.
@@ -89,7 +95,7 @@ impl SourceFile {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
         let identity = Identity::of(&file)?;
-        Ok(Self { file, identity, changes: Changes::Never })
+        Ok(Self { file, identity, changes: Changes::Never, hot: None })
     }
 
     /// The same for a file of full size whose gaps are being filled in: what was read of it stays as it was.
@@ -100,6 +106,24 @@ impl SourceFile {
     /// The same for a file that others append to: what is there stays as it was.
     pub fn appended(file: File) -> io::Result<Self> {
         Ok(Self { changes: Changes::Appended, ..Self::new(file)? })
+    }
+
+    /// The same, with what is read of it kept in `hot`.
+    #[must_use]
+    pub fn kept_in(self, hot: &Arc<Hot>) -> Self {
+        Self { hot: Some(Arc::clone(hot)), ..self }
+    }
+
+    /// What is kept of a range within one block; see [`check`](Self::check).
+    pub fn kept(&self, range: &Range<u64>) -> Option<Bytes> {
+        self.hot.as_ref()?.get(&self.identity, range)
+    }
+
+    /// Keeps what was read of a range, and checked, if that is a whole block.
+    pub fn keep(&self, range: &Range<u64>, bytes: &Bytes) {
+        if let Some(hot) = &self.hot {
+            hot.put(&self.identity, range, bytes);
+        }
     }
 
     /// What the file was when it was opened.

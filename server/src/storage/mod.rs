@@ -2,6 +2,7 @@
 
 mod file;
 mod gather;
+mod hot;
 mod kept;
 mod payload;
 mod recording;
@@ -9,6 +10,7 @@ mod replace;
 
 pub use file::{Identity, SourceFile, is_media, is_text};
 pub use gather::{Piece, gather, gather_cached};
+pub use hot::{BLOCK, Hot};
 pub use kept::{Kept, KeptPart, KeptRendition, KeptSegment};
 pub use payload::read_payload;
 pub use recording::{Entry, Extent, Form, Opening, Recorder};
