@@ -378,7 +378,7 @@ impl H3 {
         Self::new(soon(connecting).await.unwrap()).await
     }
 
-    async fn new(connection: quinn::Connection) -> Self {
+    pub async fn new(connection: quinn::Connection) -> Self {
         let (mut driver, sender) = soon(h3::client::new(h3_quinn::Connection::new(connection.clone()))).await.unwrap();
         tokio::spawn(async move { poll_fn(|cx| driver.poll_close(cx)).await });
         Self { connection, sender }

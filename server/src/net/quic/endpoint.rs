@@ -9,7 +9,7 @@ use quinn::{
 };
 use tokio::{
     sync::OwnedSemaphorePermit,
-    task::JoinSet,
+    task::{JoinSet, yield_now},
     time::{Instant, timeout, timeout_at},
 };
 
@@ -123,6 +123,8 @@ pub(in crate::net) async fn run<S: Service>(endpoint: Endpoint, host: Arc<Host<S
                     connect(incoming, handshake, host, drain).await;
                     drop(place);
                 });
+                // A handshake computes for long. Where many come at once, the socket is read between two of them, before it is full.
+                yield_now().await;
             }
         }
     };
