@@ -45,7 +45,8 @@ pub struct Settings {
     pub max_header_bytes: u32,
     /// Most fields of the header section of a request. Default 200.
     pub max_header_fields: usize,
-    /// Requests that one HTTP/2 or HTTP/3 connection may have open at once. Default 128.
+    /// Requests that one HTTP/2 or HTTP/3 connection may have open at once. Default 100, the least that RFC 9114
+    /// section 6.1 wants: quinn sets memory aside for each that may be.
     pub max_streams: u32,
     /// Connections at once, over TCP and QUIC together. Default 8192.
     pub max_connections: usize,
@@ -88,7 +89,7 @@ impl Default for Settings {
             drain_timeout: Duration::from_secs(10),
             max_header_bytes: 64 << 10,
             max_header_fields: 200,
-            max_streams: 128,
+            max_streams: 100,
             max_connections: 8192,
             max_connections_per_ip: 1024,
             max_handshakes: 1024,
