@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::ensure;
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinSet,
+};
 
 use super::{
     load::{begin, client_config, connect, endpoint, fetch},
@@ -19,6 +22,10 @@ const BATCH: usize = 50;
 
 /// Clients that vanish.
 const VANISHING: usize = 150;
+
+/// Clients that connect at once, and sockets that they share.
+const AT_ONCE: usize = 1000;
+const ENDPOINTS: usize = 20;
 
 /// Memory of an HTTP/3 connection that has asked once and is silent, and how long a GET takes meanwhile.
 pub fn idle(runtime: &Runtime, files: &Path, count: usize) -> anyhow::Result<()> {
@@ -54,7 +61,7 @@ pub fn idle(runtime: &Runtime, files: &Path, count: usize) -> anyhow::Result<()>
         let alive = connections.iter().filter(|connection| connection.close_reason().is_none()).count();
         let after = server.memory()?;
         println!(
-            "  {count} idle HTTP/3 connections, opened within {:.0} s, {alive} of them alive: {:.1} KB each",
+            "  {count} idle HTTP/3 connections, opened within {:.0} s, {alive} of them alive: {:.1} KB each (asked: 40 at most)",
             begun.elapsed().as_secs_f64(),
             per(after.saturating_sub(before), count)
         );
@@ -66,7 +73,7 @@ pub fn idle(runtime: &Runtime, files: &Path, count: usize) -> anyhow::Result<()>
             times.push(begun.elapsed().as_secs_f64() * 1000.0);
         }
         times.sort_by(f64::total_cmp);
-        println!("    64 KiB meanwhile: p50 {:.2} ms, p99 {:.2} ms", times[500], times[990]);
+        println!("    64 KiB meanwhile: p50 {:.2} ms, p99 {:.2} ms (asked: 50 at most)", times[500], times[990]);
         drop((first, connections));
         Ok(())
     })
@@ -102,7 +109,36 @@ pub fn vanished(files: &Path) -> anyhow::Result<()> {
     let before = server.memory()?;
     viewers(VANISHING)?;
     let after = server.memory()?;
-    println!("  {VANISHING} viewers that vanished in mid-download: {:.0} KB each", per(after.saturating_sub(before), VANISHING));
+    let each = per(after.saturating_sub(before), VANISHING);
+    println!("  {VANISHING} viewers that vanished in mid-download: {each:.0} KB each (asked: 256 at most)");
+    Ok(())
+}
+
+/// Handshakes that begin at the same moment: how many come to an answer, how long that takes, and the datagrams that the server lost to
+/// full buffers.
+pub fn handshakes(runtime: &Runtime, files: &Path) -> anyhow::Result<()> {
+    let server = Server::start(Kind::Reelway, files)?;
+    let tls = Arc::new(client_config(b"h3")?);
+    let begun = Instant::now();
+    let answered = runtime.block_on(async {
+        // One socket for all would lose datagrams itself.
+        let endpoints = (0..ENDPOINTS).map(|_| endpoint()).collect::<Result<Vec<_>, _>>()?;
+        let mut clients = JoinSet::new();
+        for endpoint in endpoints.iter().cycle().take(AT_ONCE) {
+            let (endpoint, tls, address) = (endpoint.clone(), Arc::clone(&tls), server.address);
+            clients.spawn(async move {
+                let connection = connect(&endpoint, &tls, address, quinn::TransportConfig::default()).await?;
+                fetch(&connection, "/healthz").await
+            });
+        }
+        let mut answered = 0;
+        while let Some(client) = clients.join_next().await {
+            answered += usize::from(client?.is_ok());
+        }
+        anyhow::Ok(answered)
+    })?;
+    let (lost, seconds) = (server.datagrams_lost()?, begun.elapsed().as_secs_f64());
+    println!("  {AT_ONCE} handshakes at once: {answered} answered within {seconds:.1} s, {lost} datagrams lost to full buffers (asked: 0)");
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 //! The transports: processor time of the server per byte and per request, beside those of other servers and of bare quinn, in the same
-//! run; and what a connection holds that is idle, or whose client has vanished.
+//! run; what a connection holds that is idle, or whose client has vanished; handshakes at once. Beside each figure stands what is asked.
 
 mod held;
 pub mod load;
@@ -9,7 +9,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::Context;
 
-use crate::{Options, input::folder, measure::median};
+use crate::{Options, input::folder, jit, measure::median};
 use load::{Load, Protocol};
 use servers::{Kind, Server};
 
@@ -19,11 +19,39 @@ pub use servers::{BARE_QUINN, bare_quinn};
 const LARGE: u64 = 256 << 20;
 
 /// The sizes of segments and how often each is asked for in a round.
-const SEGMENTS: [(&str, u64, usize); 2] = [("64k.mp4", 64 << 10, 3000), ("1m.mp4", 1 << 20, 300)];
+const SEGMENTS: [(&str, u64, usize); 2] = [("64k.mp4", 64 << 10, 10_000), ("1m.mp4", 1 << 20, 1000)];
 
 /// Connections of the loads with many streams, and requests at once on each.
 const CONNECTIONS: usize = 8;
 const STREAMS: usize = 16;
+
+/// A server to compare with, and how many times as much is asked of Reelway, in a second of processor time and in a second.
+#[derive(Clone, Copy)]
+struct Peer {
+    kind: Kind,
+    by_cpu: Option<f64>,
+    by_rate: Option<f64>,
+}
+
+/// Those that send a whole file.
+const OF_WHOLE: [Peer; 3] = [
+    Peer { kind: Kind::BareQuinn, by_cpu: None, by_rate: Some(0.95) },
+    Peer { kind: Kind::Gtlsserver, by_cpu: Some(1.0), by_rate: None },
+    Peer { kind: Kind::Caddy, by_cpu: Some(5.0), by_rate: None },
+];
+
+/// The one that sends segments.
+fn of_segments(protocol: Protocol) -> Peer {
+    match protocol {
+        Protocol::Http3 => Peer { kind: Kind::Caddy, by_cpu: Some(4.0), by_rate: Some(4.0) },
+        Protocol::Http1 | Protocol::Http2 => Peer { kind: Kind::Nginx, by_cpu: Some(1.3), by_rate: Some(1.3) },
+    }
+}
+
+/// What is asked, in brackets.
+fn asked(least: Option<f64>) -> String {
+    least.map_or_else(String::new, |least| format!(" (asked: {least:.2} at least)"))
+}
 
 /// Runs all parts.
 pub fn run(options: &Options) -> anyhow::Result<()> {
@@ -34,11 +62,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         make(&files.join(name), size)?;
     }
     println!("transport: {} rounds on loopback; processor time of the server alone; load average {}", options.rounds, load_average());
-    let others = |protocol| if protocol == Protocol::Http3 { &[Kind::Gtlsserver, Kind::Caddy][..] } else { &[Kind::Nginx] };
 
     if options.wants("whole") {
         let load = Load { protocol: Protocol::Http3, path: "/large.mp4", size: LARGE, requests: 1, connections: 1, streams: 1 };
-        compare(&runtime, &files, options.rounds, load, &[&[Kind::BareQuinn], others(Protocol::Http3)].concat())?;
+        compare(&runtime, &files, options.rounds, load, &OF_WHOLE)?;
     }
     if options.wants("segments") {
         for protocol in [Protocol::Http3, Protocol::Http2, Protocol::Http1] {
@@ -46,25 +73,31 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
                 let streams = if protocol == Protocol::Http1 { 1 } else { STREAMS };
                 let path = if name == "64k.mp4" { "/64k.mp4" } else { "/1m.mp4" };
                 let load = Load { protocol, path, size, requests, connections: CONNECTIONS, streams };
-                let against: Vec<Kind> = others(protocol).iter().copied().filter(|kind| *kind != Kind::Gtlsserver).collect();
-                compare(&runtime, &files, options.rounds, load, &against)?;
+                compare(&runtime, &files, options.rounds, load, &[of_segments(protocol)])?;
             }
         }
+    }
+    if options.wants("jit") {
+        jit::warm_rate(options)?;
     }
     if options.wants("held") {
         held::idle(&runtime, &files, options.connections)?;
         held::vanished(&files)?;
     }
+    if options.wants("handshakes") {
+        held::handshakes(&runtime, &files)?;
+    }
     Ok(())
 }
 
-/// Runs one load on Reelway and on `others` in turn, as often as there are rounds.
-fn compare(runtime: &tokio::runtime::Runtime, files: &Path, rounds: usize, load: Load, others: &[Kind]) -> anyhow::Result<()> {
+/// Runs one load on Reelway and on `peers` in turn, as often as there are rounds.
+fn compare(runtime: &tokio::runtime::Runtime, files: &Path, rounds: usize, load: Load, peers: &[Peer]) -> anyhow::Result<()> {
     println!("  {load}");
-    let kinds: Vec<Kind> = [Kind::Reelway].into_iter().chain(others.iter().copied().filter(|kind| kind.is_there())).collect();
-    let mut figures: Vec<Vec<(f64, f64)>> = vec![Vec::new(); kinds.len()];
+    let itself = Peer { kind: Kind::Reelway, by_cpu: None, by_rate: None };
+    let servers: Vec<Peer> = [itself].into_iter().chain(peers.iter().copied().filter(|peer| peer.kind.is_there())).collect();
+    let mut figures: Vec<Vec<(f64, f64)>> = vec![Vec::new(); servers.len()];
     for _ in 0..rounds {
-        for (kind, figures) in kinds.iter().zip(&mut figures) {
+        for (Peer { kind, .. }, figures) in servers.iter().zip(&mut figures) {
             let server = Server::start(*kind, files)?;
             let warm = Load { requests: load.requests.min(load.connections), ..load };
             runtime.block_on(warm.run(&server)).with_context(|| format!("{} cannot be asked", kind.label()))?;
@@ -76,7 +109,7 @@ fn compare(runtime: &tokio::runtime::Runtime, files: &Path, rounds: usize, load:
     let middle = |figures: &[(f64, f64)], which: fn(&(f64, f64)) -> f64| median(&mut figures.iter().map(which).collect::<Vec<_>>());
     let own = figures.first().map(|figures| (middle(figures, |figure| figure.0), middle(figures, |figure| figure.1))).unwrap_or_default();
     let count = f64::from(u32::try_from(load.requests)?);
-    for (kind, figures) in kinds.iter().zip(&figures) {
+    for (Peer { kind, by_cpu, by_rate }, figures) in servers.iter().zip(&figures) {
         let (cpu, wall) = (middle(figures, |figure| figure.0), middle(figures, |figure| figure.1));
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
         let bytes = count * load.size as f64;
@@ -85,7 +118,13 @@ fn compare(runtime: &tokio::runtime::Runtime, files: &Path, rounds: usize, load:
         if *kind == Kind::Reelway {
             println!();
         } else {
-            println!("   Reelway takes {:.2} x its processor time, at {:.2} x its rate", own.0 / cpu, wall / own.1);
+            let (by_cpu, by_rate) = (asked(*by_cpu), asked(*by_rate));
+            println!();
+            println!(
+                "      Reelway does {:.2} x as much in a second of processor time{by_cpu}, at {:.2} x the rate{by_rate}",
+                cpu / own.0,
+                wall / own.1
+            );
         }
     }
     Ok(())

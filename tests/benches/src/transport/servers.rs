@@ -188,6 +188,15 @@ impl Server {
         Ok(Duration::from_millis(ticks * 10)) // USER_HZ is 100
     }
 
+    /// Datagrams that came to its UDP port and found the buffer full.
+    pub fn datagrams_lost(&self) -> anyhow::Result<u64> {
+        let text = fs::read_to_string("/proc/net/udp")?;
+        let port = format!(":{:04X}", self.address.port());
+        let sockets = text.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let own = sockets.filter(|fields| fields.get(1).is_some_and(|local| local.ends_with(&port)));
+        Ok(own.filter_map(|fields| fields.last()?.parse::<u64>().ok()).sum())
+    }
+
     /// Memory that it holds, in bytes.
     pub fn memory(&self) -> anyhow::Result<u64> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
