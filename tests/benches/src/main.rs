@@ -2,7 +2,8 @@
 //!
 //! `cargo xtask bench package [--input FILE] [--rounds N] [--scratch DIR]` packages a file and compares with `cp`, ffmpeg and Shaka Packager.
 //! `cargo xtask bench encrypt [--input FILE] [--rounds N]` encrypts its segments and compares with the cipher alone.
-//! `cargo xtask bench ladder [--input FILE] [--rounds N]` makes three rungs and compares with one ffmpeg command that does the same.
+//! `cargo xtask bench ladder [--input FILE] [--rounds N] [--only files|live]` makes three rungs and compares with one ffmpeg command that does
+//! the same; and tells how much later the rungs of a live stream are there than itself.
 //! `cargo xtask bench jit [--input FILE] [--rounds N]` serves it and compares with serving plain bytes.
 //! `cargo xtask bench instructions [--rounds N]` counts what the core takes for the index of a long film, by valgrind.
 //! `cargo xtask bench transport [--rounds N] [--connections N] [--only whole|segments|jit|held|handshakes]` compares with bare quinn
@@ -16,6 +17,7 @@ mod instructions;
 mod jit;
 mod ladder;
 mod live;
+mod live_ladder;
 mod measure;
 mod package;
 mod transport;
