@@ -4,7 +4,7 @@
 //! cli -> front, operators -> origin -> http, storage -> reelway-core
 //!    |-> net (TCP, QUIC) -> metrics  '- what net hands requests to
 //!    |-> acme -> net: certificates from an authority
-//!    |-> ingest -> auth, live -> storage, reelway-core: encoders push into a log of each rendition, from which origin serves
+//!    |-> ingest -> auth, live, ladder (SRT) -> storage, reelway-core: encoders push into a log of each rendition, from which origin serves
 //!    |-> upload -> catalogue, storage -> reelway-core
 //!    |-> live_ladder -> live, ladder: rungs of streams
 //!    |-> upload_ladder -> upload, jobs: rungs of uploads

@@ -3,7 +3,7 @@
 use std::{
     future::pending,
     io::Write,
-    net::SocketAddr,
+    net::{SocketAddr, UdpSocket},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -135,6 +135,12 @@ impl Serve {
         let reload = Reload { file: self.config.clone(), config: config.clone(), secret: secret.clone(), playback: Arc::clone(&playback) };
         tokio::spawn(live_ladder::run(Arc::clone(&streams)));
         let ingest = Ingest::new(streams, Gate::new(secret).with_hooks(hooks));
+        for (name, srt) in config.get().srt() {
+            // Whoever has it is told of at once, and not when ffmpeg comes to it.
+            UdpSocket::bind(srt.address)
+                .with_context(|| format!("cannot listen for SRT at {}: choose another in [stream.{name}]", srt.address))?;
+            tokio::spawn(ingest.clone().keep_srt(name, srt));
+        }
         let rtmp_addresses = addresses(&rtmp);
         let rtmp = Rtmp::new(ingest.clone(), rtmp, &certificates, listeners.metrics())?;
         let publishing = tokio::spawn(rtmp.run());

@@ -1,11 +1,11 @@
 //! How live streams are to be: `[live]` for all of them, `[stream.NAME]` for one.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::ensure;
 use serde::{Deserialize, Deserializer};
 
-use super::Play;
+use super::{Passphrase, Play, Srt};
 use crate::{
     auth::{Access, PublishKey},
     duration::parse_duration,
@@ -36,6 +36,8 @@ pub(super) struct Fields {
     key: Option<PublishKey>,
     publish: Option<Access>,
     play: Option<Play>,
+    srt: Option<SocketAddr>,
+    srt_passphrase: Option<Passphrase>,
 }
 
 /// The ladder of a stream: `none`, `auto`, or a list of rungs.
@@ -91,6 +93,8 @@ pub struct StreamConfig {
     pub publish: Access,
     /// Who may watch it.
     pub play: Play,
+    /// Where it is taken by SRT.
+    pub srt: Option<Srt>,
 }
 
 impl Fields {
@@ -112,6 +116,7 @@ impl Fields {
             key: own.key.or_else(|| all.key.clone()),
             publish: own.publish.or(all.publish).unwrap_or_default(),
             play: own.play.or(all.play).unwrap_or_default(),
+            srt: own.srt.or(all.srt).map(|address| Srt { address, passphrase: own.srt_passphrase.or_else(|| all.srt_passphrase.clone()) }),
         }
     }
 }
@@ -130,6 +135,10 @@ impl StreamConfig {
         ensure!((millis(20)..=self.segment).contains(&self.part), "part is {:?}: it may be 20ms to the length of a segment", self.part);
         ensure!(self.window >= self.segment * 6, "window is {:?}: it must hold six segments at least", self.window);
         ensure!(self.window <= Duration::from_hours(48), "window is {:?}: it may be 48h at most", self.window);
+        if let Some(Srt { address, passphrase: None }) = self.srt {
+            let closed = address.ip().is_loopback() || self.publish == Access::Anyone;
+            ensure!(closed, "srt at {address} is for everybody: give it a srt_passphrase");
+        }
         ensure!(self.memory >= self.segment * 6, "memory is {:?}: it must hold six segments at least", self.memory);
         Ok(())
     }

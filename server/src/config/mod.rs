@@ -39,6 +39,8 @@
 //! | `publish` | who may publish without a key: `loopback`, `key` (nobody), `anyone`; or `hook`: whom `[hooks]` lets in | loopback |
 //! | `takeover` | silence after which another publisher may take the place of one that has not gone | 5s |
 //! | `play` | who may watch: `anyone`, who has a `token`, or whom a `hook` lets in | anyone |
+//! | `srt` | an address of its own, such as `0.0.0.0:9000`, at which a stream is taken by SRT, through ffmpeg; for `[stream.NAME]` alone, and read when the server starts | none |
+//! | `srt_passphrase` | what callers must know, 10 to 79 letters, digits and `-._~`; needed where others reach the address | none |
 //!
 //! `[media]` and `[asset."PATH"]`, where what is said of a longer path goes before:
 //!
@@ -86,7 +88,11 @@
 //! | `audience` | what `aud` of its tokens must say | anything |
 //! | `key.ID` | a key of ours, with one of `hmac` (32 bytes or more), `ed25519` (the public key), `ed25519_private` (PKCS #8), in base64url | none |
 
-use std::{collections::BTreeMap, env, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::Path,
+};
 
 use anyhow::{Context, anyhow, ensure};
 use serde::Deserialize;
@@ -96,6 +102,7 @@ mod current;
 mod environment;
 mod hooks;
 mod live;
+mod srt;
 mod tokens;
 mod uploads;
 
@@ -107,6 +114,7 @@ pub use asset::{AssetConfig, Play};
 pub use current::Current;
 pub use hooks::Hooks;
 pub use live::{Parts, StreamConfig};
+pub use srt::{Passphrase, Srt};
 pub use tokens::{TokenKey, Tokens};
 pub use uploads::Uploads;
 
@@ -189,6 +197,11 @@ impl Config {
             found.with_context(|| format!("[asset.\"{path}\"]: no path below the media folder is written so"))?;
         }
         config.default_stream().check().context("[live]")?;
+        ensure!(config.default_stream().srt.is_none(), "[live]: srt is an address of one stream: it belongs to [stream.NAME]");
+        let mut addresses = BTreeSet::new();
+        for (name, srt) in config.srt() {
+            ensure!(addresses.insert(srt.address), "[stream.{name}]: another stream has the srt address {}", srt.address);
+        }
         config.hooks.check().context("[hooks]")?;
         let streams = || config.stream.keys().filter_map(|name| StreamName::new(name)).map(|name| config.stream(&name));
         let streams = || streams().chain([config.default_stream()]);
@@ -204,6 +217,12 @@ impl Config {
     pub fn stream(&self, name: &StreamName) -> StreamConfig {
         let own = self.stream.get(name.as_str()).cloned().unwrap_or_default();
         own.resolve(&self.live)
+    }
+
+    /// The streams that are taken by SRT, and where.
+    pub fn srt(&self) -> Vec<(StreamName, Srt)> {
+        let names = self.stream.keys().filter_map(|name| StreamName::new(name));
+        names.filter_map(|name| Some((name.clone(), self.stream(&name).srt?))).collect()
     }
 
     /// How streams are to be of which nothing else is said.
@@ -262,6 +281,14 @@ mod tests {
             ("[live]\npart = \"5s\"\n", "[live]: part is 5s"),
             ("[live]\nladder = \"big\"\n", "line 2: 'big' is no size"),
             ("[live]\npublish = \"nobody\"\n", "line 2: unknown variant `nobody`"),
+            ("[live]\nsrt = \"127.0.0.1:9000\"\n", "[live]: srt is an address of one stream"),
+            ("[stream.a]\nsrt = \"9000\"\n", "line 2: "),
+            ("[stream.a]\nsrt = \"0.0.0.0:9000\"\n", "[stream.a]: srt at 0.0.0.0:9000 is for everybody"),
+            ("[stream.a]\nsrt = \"127.0.0.1:9000\"\nsrt_passphrase = \"hush\"\n", "line 3: a passphrase of SRT has 10"),
+            (
+                "[stream.a]\nsrt = \"127.0.0.1:9000\"\n[stream.b]\nsrt = \"127.0.0.1:9000\"\n",
+                "[stream.b]: another stream has the srt address",
+            ),
             ("[live]\nkey = hush\n", "line 2: "),
             ("[live]\nkey = \"sha256:hush\"\n", "line 2: a publish key is"),
             ("[live]\nkey = 7\n", "line 2: a publish key is"),

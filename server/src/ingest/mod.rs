@@ -1,4 +1,4 @@
-//! Ingest over HTTP: what encoders PUT and POST below `/ingest/NAME` becomes a live stream; and over RTMP, in [`Rtmp`].
+//! Ingest over HTTP: what encoders PUT and POST below `/ingest/NAME` becomes a live stream; and over RTMP, in [`Rtmp`], and SRT, through ffmpeg.
 //!
 //! ```text
 //! request or RTMP -> key -> session (who publishes) -> source (demuxer) -> live
@@ -15,6 +15,7 @@ mod naming;
 mod rtmp;
 mod session;
 mod source;
+mod srt;
 
 use std::{net::IpAddr, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 

@@ -3,6 +3,7 @@
 //! ```text
 //! source -> probe (core | ffprobe) -> rungs -> plan -> command -> process (ffmpeg) -> check (core) -> work: in place, whole
 //! camera, test pattern, ... -> capture -> pipe (ffmpeg) -> ingest of a server
+//! a caller of SRT -> listening -> pipe (ffmpeg) -> ingest
 //! pictures of a live stream -> rendering -> pipe (ffmpeg) -> further renditions of it
 //! ```
 //!
@@ -15,6 +16,7 @@ mod command;
 mod complexity;
 mod error;
 mod images;
+mod listening;
 mod loudness;
 mod pipe;
 mod plan;
@@ -37,6 +39,7 @@ use reelway_core::Movie;
 pub use capture::LiveSource;
 pub use codec::Codec;
 pub use error::LadderError;
+pub use listening::listen;
 pub use pipe::Pipe;
 pub use plan::Settings;
 pub use process::Cancel;
