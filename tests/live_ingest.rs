@@ -14,7 +14,11 @@ use reelway_core::{
     boxes::event::{EventMessage, EventTime},
     time::Timescale,
 };
-use reelway_tests::ffmpeg::is_there;
+use reelway_tests::{
+    ffmpeg::is_there,
+    movie::Movie,
+    stream::{self, Form},
+};
 use support::{
     FILM, Running, SHORT, Studio, boxes, ffmpeg, fragments, samples,
     transport::{ALL, PATIENCE, soon},
@@ -183,6 +187,34 @@ async fn a_second_encoder() {
     let _third = open().await;
     soon(first.read_exact(&mut status)).await.unwrap();
     assert_eq!(&status, b"HTTP/1.1 409", "it was silent, and another took its place");
+}
+
+/// DASH-IF Live Media Ingest 6.5: what the encoder says is one set is one adaptation set, and what it keeps apart is apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn switching_sets_are_those_of_the_encoder() {
+    let studio = Studio::new(SHORT);
+    for (name, folders, sets) in
+        [("together", ["Switching(a)", "Switching(a)"], 1), ("apart", ["Switching(a)", "Switching(b)"], 2), ("untold", ["x", "y"], 1)]
+    {
+        let url = |number: usize| format!("/ingest/{name}/{}/Streams({number}.cmfv)", folders[number]);
+        let movies = [1, 2].map(|times| {
+            let mut movie = Movie::rung(3, times, 25);
+            movie.tracks.truncate(1);
+            movie
+        });
+        for (number, movie) in movies.iter().enumerate() {
+            assert_eq!(studio.put(&url(number), stream::header(movie)).await.status, StatusCode::OK, "{}", url(number));
+        }
+        for (number, movie) in movies.iter().enumerate() {
+            let media = stream::fragments(movie, &Form::default()).concat();
+            assert_eq!(studio.put(&url(number), media).await.status, StatusCode::OK, "{}", url(number));
+        }
+        let mpd = studio.until(&format!("/live/{name}/manifest.mpd"), |answer| answer.text().contains("id=\"v2\"")).await.text();
+        let periods = mpd.matches("<Period ").count();
+        assert_eq!(mpd.matches("<AdaptationSet ").count(), sets * periods, "{name}:\n{mpd}");
+        assert_eq!(mpd.matches("<Representation ").count(), 2 * periods, "{name}:\n{mpd}");
+        assert!(sets == 1 || !mpd.contains("adaptation-set-switching"), "{mpd}");
+    }
 }
 
 /// ISO/IEC 23009-1 5.10.3.3; DASH-IF Live Media Ingest 6.6: what the encoder says between fragments reaches players, in front of the pictures

@@ -52,6 +52,8 @@ pub struct Rendition {
     pub protection: Option<Protection>,
     /// Set where it holds the key frames of another rendition.
     pub trick_mode: Option<TrickMode>,
+    /// What its source calls the switching set that it is in (CMAF, ISO/IEC 23000-19 7.3.4), if it says so.
+    pub switching_set: Option<String>,
 }
 
 /// What a rendition of key frames alone is to the video that they are of.
@@ -153,6 +155,7 @@ impl Rendition {
             webvtt: track.cues.is_some(),
             protection: None,
             trick_mode: None,
+            switching_set: None,
         }
     }
 

@@ -22,15 +22,18 @@ pub struct Set<'a> {
     pub renditions: Vec<&'a Rendition>,
 }
 
-/// Pictures of one codec, one language, one purpose and one range of brightness are a set (5.3.3.1). Every sound is one of its own: two in
-/// one language are two works, nothing in a file says otherwise.
+/// Pictures of one codec, one language, one purpose and one range of brightness are a set (5.3.3.1), unless their source says that they are
+/// not. Every sound is one of its own, unless its source says what it is in a set with: two in one language are two works, nothing in a
+/// file says otherwise.
 pub fn adaptation_sets(presentation: &Presentation) -> Vec<Set<'_>> {
     let mut sets: Vec<Set<'_>> = Vec::new();
     for rendition in &presentation.renditions {
         let fits = |set: &&mut Set<'_>| {
             set.renditions.first().is_some_and(|first| {
-                first.is_video()
-                    && rendition.is_video()
+                let told = first.switching_set.is_some();
+                (first.is_video() || told)
+                    && first.kind() == rendition.kind()
+                    && first.switching_set == rendition.switching_set
                     && first.trick_mode.is_some() == rendition.trick_mode.is_some()
                     && same_purpose(first, rendition)
                     && first.video_range() == rendition.video_range()
@@ -124,6 +127,7 @@ pub fn write(text: &mut String, presentation: &Presentation, sets: &[Set<'_>], s
 fn switches(a: &Set<'_>, b: &Set<'_>) -> bool {
     let (Some(first), Some(other)) = (a.renditions.first(), b.renditions.first()) else { return false };
     first.is_video()
+        && first.switching_set == other.switching_set
         && [first, other].iter().all(|rendition| rendition.trick_mode.is_none())
         && same_purpose(first, other)
         && first.video_range() == other.video_range()

@@ -212,6 +212,16 @@ impl Live {
         Ok(())
     }
 
+    /// The source says in which switching set a rendition is: players change between those of one, and not to others.
+    pub fn switching_set(&mut self, id: RenditionId, name: &str) -> Result<()> {
+        let rendition = self.renditions.get_mut(id.0).ok_or_else(no_rendition)?;
+        if rendition.switching_set.as_deref() != Some(name) {
+            rendition.switching_set = Some(name.into());
+            self.changed.1 += 1;
+        }
+        Ok(())
+    }
+
     /// Takes what the source tells of the time of day. What it tells before its first sample sets the clock of the stream.
     pub fn reference(&mut self, id: RenditionId, reference: ReferenceTime, now: Moment) {
         if let Some(rendition) = self.renditions.get(id.0) {

@@ -80,6 +80,8 @@ pub struct Rendition {
     /// As it was described before, by the numbers of headers that are still used.
     pub past: VecDeque<(u32, Track)>,
     pub place: Place,
+    /// What its source calls the switching set that it is in, if it says so.
+    pub switching_set: Option<String>,
     /// Whether its source was lost, so that another may go on with it.
     pub free: bool,
     /// Samples that begin together and do not say how long they last: the next one tells.
@@ -129,6 +131,7 @@ impl Rendition {
             header: (config.first_number, bytes),
             past: VecDeque::new(),
             place: Place::new(track.timescale),
+            switching_set: None,
             free: false,
             held: Vec::new(),
             waiting: VecDeque::new(),

@@ -236,6 +236,7 @@ fn describe(rendition: &Rendition, period: Option<u32>) -> presentation::Renditi
     let step = u32::try_from(rendition.step()).ok().filter(|_| track.kind() == Kind::Video);
     described.frame_rate = step.and_then(|step| FrameRate::new(scale, step));
     described.bandwidth = rendition.bandwidth();
+    described.switching_set.clone_from(&rendition.switching_set);
     described.event_streams.clone_from(&rendition.messages.kinds);
     described
 }

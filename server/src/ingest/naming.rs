@@ -38,6 +38,11 @@ impl FileKey {
         longest.filter(|header| !header.words.is_empty()).or(only)
     }
 
+    /// The name of the switching set that the URL tells, as `Switching(NAME)/...` (DASH-IF Live Media Ingest 6.5).
+    pub fn switching_set(&self) -> Option<&str> {
+        self.folder.iter().rev().find_map(|folder| folder.strip_prefix("Switching(")?.strip_suffix(')'))
+    }
+
     /// Without the number of a segment, which is its last.
     fn without_number(mut self) -> Self {
         if let Some(last) = self.words.pop() {
@@ -106,6 +111,18 @@ mod tests {
             let found = FileKey::of_header_for(&path(segment), &keys.iter());
             let found = found.and_then(|key| keys.iter().position(|other| other == key)).map(|index| headers[index]);
             assert_eq!(found, expected, "{segment} of {headers:?}");
+        }
+    }
+
+    #[test]
+    fn switching_sets_are_told() {
+        for (file, expected) in [
+            ("Switching(1)/Streams(a.cmfv)", Some("1")),
+            ("a/Switching(main)/video/init.mp4", Some("main")),
+            ("Streams(a.cmfv)", None),
+            ("Switching/init.mp4", None),
+        ] {
+            assert_eq!(FileKey::of(&path(file)).switching_set(), expected, "{file}");
         }
     }
 

@@ -164,8 +164,9 @@ impl Session {
         if !sources.contains_key(&key) && count >= MOST_SOURCES {
             return Err(Fault::NoMedia(format!("there are {MOST_SOURCES} renditions already")));
         }
-        let new = || Arc::new(AsyncMutex::new(Source::new(Arc::clone(&self.stream))));
-        Ok(Arc::clone(sources.entry(key).or_insert_with(new)))
+        let source = || Source::new(Arc::clone(&self.stream)).in_switching_set(key.switching_set());
+        let source = sources.get(&key).cloned().unwrap_or_else(|| Arc::new(AsyncMutex::new(source())));
+        Ok(Arc::clone(sources.entry(key).or_insert(source)))
     }
 
     /// The source of the segment at `file`.

@@ -96,6 +96,8 @@ pub struct Source {
     pub position: u64,
     /// How far the media runs before the clock: a file that is sent faster than it plays.
     pub ahead: Duration,
+    /// The switching set that its tracks are in, if the encoder says so.
+    switching_set: Option<String>,
 }
 
 /// What came of some bytes.
@@ -118,7 +120,14 @@ impl Source {
             turn: None,
             position: 0,
             ahead: Duration::ZERO,
+            switching_set: None,
         }
+    }
+
+    /// The same whose tracks are in the switching set of this name, if its URL tells one.
+    pub fn in_switching_set(mut self, name: Option<&str>) -> Self {
+        self.switching_set = name.map(str::to_owned);
+        self
     }
 
     /// Whether a header has come.
@@ -238,6 +247,11 @@ impl Source {
         self.renditions = self.tracks.iter().map(add).collect::<Result<_, _>>()?;
         if let Some(error) = refused.filter(|_| self.renditions.iter().all(Option::is_none)) {
             return Err(error.into());
+        }
+        if let Some(name) = &self.switching_set {
+            for id in self.renditions.iter().flatten() {
+                live.switching_set(*id, name)?;
+            }
         }
         self.turn = Some(turn);
         Ok(())
