@@ -6,7 +6,15 @@
 #[path = "live_support.rs"]
 mod support;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -14,11 +22,11 @@ use http_body_util::{BodyExt, Empty};
 use reelway_tests::ffmpeg::{self, is_there};
 use support::{
     FILM, SHORT, Studio, boxes, fragments, headers_and_segments,
-    transport::{ALL, Protocol, begin, soon},
+    transport::{ALL, H3, Protocol, begin, soon},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpStream, UdpSocket},
     task::JoinSet,
     time::sleep,
 };
@@ -91,7 +99,7 @@ async fn playlists_and_parts_are_waited_for_by_every_protocol() {
     let next = part.map_or((segment + 1, 0), |part| (segment, part + 1));
     let part_url = format!("/live/wait/v1/{}.{}.m4s", next.0, next.1);
     let list_url = format!("{playlist}?_HLS_msn={}&_HLS_part={}", next.0, next.1);
-    let held = || studio.streams.figures().held.load(std::sync::atomic::Ordering::Relaxed);
+    let held = || studio.streams.figures().held.load(Relaxed);
     let ask = async |url: String, protocol| {
         let answer = studio.ask_by(protocol, Method::GET, &url, &[("accept-encoding", "gzip")], Bytes::new()).await;
         (url, answer)
@@ -152,7 +160,7 @@ async fn who_leaves_waits_no_longer() {
     let playlist = "/live/leave/v1/media.m3u8";
     let text = studio.until(playlist, |answer| answer.text().contains("TYPE=PART") && newest(&answer.text()) == EIGHT).await.text();
     let url = format!("{playlist}?_HLS_msn={}", newest(&text).0 + 1);
-    let held = || studio.streams.figures().held.load(std::sync::atomic::Ordering::Relaxed);
+    let held = || studio.streams.figures().held.load(Relaxed);
     let until = async |count| {
         soon(async {
             while held() != count {
@@ -268,7 +276,7 @@ async fn parts_may_be_ranges_of_the_segment_that_grows() {
     assert_eq!(beyond.status, StatusCode::RANGE_NOT_SATISFIABLE, "a part that begins elsewhere");
     // The hinted part: nothing is sent before it is there, and then all that follows in the segment.
     let (open, unbounded) = (format!("bytes={end}-"), format!("bytes={end}-9007199254740991"));
-    let held = || studio.streams.figures().held.load(std::sync::atomic::Ordering::Relaxed);
+    let held = || studio.streams.figures().held.load(Relaxed);
     let send = async {
         soon(async {
             while held() < 4 {
@@ -331,6 +339,68 @@ async fn one_file_without_end() {
         lengths.insert(query, file.len());
     }
     assert!(lengths["?hold-back=1h"] > lengths[""], "{lengths:?}");
+}
+
+/// A network that loses every twentieth datagram of each direction and takes 50 ms for the others; where it takes them, and how many it lost.
+async fn bad_network(server: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let near = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    let far = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    far.connect(server).await.unwrap();
+    let (address, lost, client) = (near.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)), Arc::new(OnceLock::new()));
+    for (from, to, back) in [(Arc::clone(&near), Arc::clone(&far), false), (far, near, true)] {
+        let (lost, client) = (Arc::clone(&lost), Arc::clone(&client));
+        tokio::spawn(async move {
+            let mut datagram = [0; 2048];
+            for number in 1.. {
+                let Ok((length, peer)) = from.recv_from(&mut datagram).await else { continue };
+                let client: SocketAddr = *client.get_or_init(|| peer); // who sends first
+                if number % 20 == 0 {
+                    lost.fetch_add(1, Relaxed);
+                    continue;
+                }
+                let (to, datagram) = (Arc::clone(&to), datagram[..length].to_vec());
+                tokio::spawn(async move {
+                    sleep(Duration::from_millis(50)).await;
+                    let _ = if back { to.send_to(&datagram, client).await } else { to.send(&datagram).await };
+                });
+            }
+        });
+    }
+    (address, lost)
+}
+
+/// Over HTTP/3 a viewer misses nothing, whether it reads a segment while it grows or asks for each part.
+#[tokio::test(flavor = "multi_thread")]
+async fn viewers_behind_a_bad_network_miss_nothing() {
+    let studio = Studio::new(SHORT);
+    let mut hand = Hand::new(&studio, "far").await;
+    hand.send(7).await;
+    studio.until("/live/far/v1/media.m3u8", |answer| answer.text().contains("2.0.m4s")).await;
+    let mut viewers = JoinSet::new();
+    let mut losses = Vec::new();
+    for by_parts in [false, true].repeat(4) {
+        let (address, lost) = bad_network(studio.server.secure).await;
+        losses.push(lost);
+        let identity = studio.server.identity.clone();
+        viewers.spawn(async move {
+            let mut viewer = Box::pin(soon(H3::connect(address, &identity))).await;
+            let (mut seen, names) =
+                (Vec::new(), if by_parts { (0..5).map(|part| format!("2.{part}")).collect() } else { vec!["2".to_owned()] });
+            for name in names {
+                let request = Request::get(format!("https://localhost/live/far/v1/{name}.m4s")).body(Bytes::new()).unwrap();
+                let (head, body) = Box::pin(soon(viewer.fetch(request))).await.unwrap();
+                assert_eq!(head.status, StatusCode::OK, "{name}");
+                seen.extend_from_slice(&body);
+            }
+            seen
+        });
+    }
+    hand.finish().await;
+    while let Some(seen) = soon(viewers.join_next()).await {
+        let whole = studio.get("/live/far/v1/2.m4s").await.body;
+        assert!(seen.unwrap() == whole);
+    }
+    assert!(losses.iter().any(|lost| lost.load(Relaxed) > 0));
 }
 
 /// The end releases all who wait, and what was live is complete.

@@ -13,7 +13,7 @@ import { look, seeFrom, seen, watchOn } from "./viewer.mjs";
 
 /** Players of HLS lie back by three parts, 1.5 s, and those of DASH by three seconds, so that what else a machine does is not taken for a fault
  * of ours: `live.bench.mjs` measures how close to the source they can be. */
-const CONFIG = '[live]\nsegment = "1s"\npart = "500ms"\nlatency = "3s"\n';
+const CONFIG = '[live]\nsegment = "1s"\npart = "500ms"\nlatency = "3s"\n[stream.ranges]\nparts = "ranges"\n';
 /** How long each is watched, in seconds. */
 const WATCHED = 6;
 /** Until then it may wait, in seconds; Video.js begins as soon as it has one segment, and then loads those behind it. */
@@ -109,6 +109,33 @@ describe("live", () => {
       });
     });
   }
+
+  test("parts by ranges of their segment", { timeout: 3 * PATIENCE }, async () => {
+    const ranges = startSource(`${site.plain()}ingest/ranges`);
+    try {
+      await begun(`${site.plain()}live/ranges/v1/media.m3u8`);
+      for (const name of /** @type {const} */ (["hls.js", "Shaka Player by HLS"])) {
+        await site.inPage(async (page) => {
+          await openPlayer(page, site.secure(), name, "live/ranges", (player) => player.configure?.("streaming.lowLatencyMode", true));
+          await playPast(page, 0);
+          await watchOn(page, SETTLED);
+          await look(page);
+          await watchOn(page, WATCHED);
+          const { frames, most, stalls } = await seen(page);
+          assert.equal(stalls, 0, name);
+          assert.ok(frames > 0 && most < NOT_LIVE, `${frames} frames, at most ${most} ms late`);
+          const paths = await page.evaluate(() => performance.getEntriesByType("resource").map((entry) => new URL(entry.name).pathname));
+          assert.ok(!paths.some((path) => /\/\d+\.\d+\.m4s$/.test(path)), "no part has a URL of its own");
+          const segments = paths.filter((path) => /\/v1\/\d+\.m4s$/.test(path));
+          // Shaka Player reads all that comes of a segment by one request; hls.js asks for each part.
+          if (name === "hls.js") assert.ok(segments.length > new Set(segments).size, segments.join(" "));
+          assert.ok(segments.length > 0);
+        });
+      }
+    } finally {
+      await ranges.kill();
+    }
+  });
 
   test("an encoder that is killed and comes back", { timeout: 3 * PATIENCE }, async () => {
     const url = `${site.plain()}ingest/flaky`;
