@@ -16,20 +16,18 @@ use reelway_tests::{
     movie::{Movie, Sample},
     stream::{self, Form},
 };
-use rustls::pki_types::ServerName;
 use tokio::{
-    io::AsyncWriteExt,
-    net::TcpStream,
     task::JoinSet,
     time::{sleep, sleep_until, timeout},
 };
 
 use crate::{
     Options,
+    encoder::Encoder,
     input::folder,
     transport::{
         PATIENCE,
-        load::{Client, Protocol, client_config},
+        load::{Client, Protocol},
         load_average,
         servers::{Kind, Server},
     },
@@ -147,19 +145,12 @@ async fn publish(server: SocketAddr, row: Row, sent: Sent) -> anyhow::Result<()>
     let frame = |n: u32| Sample { size, duration: track.timescale / RATE, composition_offset: 0, sync: n.is_multiple_of(RATE) };
     track.samples = (0..60 * RATE).map(frame).collect();
     let form = Form { lengths: vec![usize::try_from(row.frames)?], ..Form::default() };
-    let socket = TcpStream::connect(server).await?;
-    socket.set_nodelay(true)?;
-    let tls = tokio_rustls::TlsConnector::from(Arc::new(client_config(b"http/1.1")?));
-    let mut socket = tls.connect(ServerName::try_from("localhost")?, socket).await?;
-    socket.write_all(b"PUT /ingest/bench HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n").await?;
-    let chunk = |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
-    socket.write_all(&chunk(&stream::header(&movie))).await?;
+    let mut encoder = Encoder::begin(server, "bench", &movie).await?;
     let (begun, per) = (Instant::now(), RATE / row.frames);
     for (number, piece) in (0..).zip(stream::fragments(&movie, &form)) {
         sleep_until((begun + Duration::from_secs(1) * row.frames * number / RATE).into()).await;
         sent.lock().unwrap_or_else(PoisonError::into_inner).insert((1 + number / per, number % per), Instant::now());
-        socket.write_all(&chunk(&piece)).await?;
-        socket.flush().await?;
+        encoder.send(&piece).await?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -161,24 +161,64 @@ impl Client {
 
     /// A GET; the bytes of its answer.
     pub async fn get(&mut self, path: &str) -> anyhow::Result<u64> {
-        let mut body = match self {
-            Self::Http3(connection) => return fetch(connection, path).await,
-            Self::Http1(sender, address) => {
-                let host = format!("localhost:{}", address.port());
-                let request = http::Request::get(path).header(http::header::HOST, host).body(Empty::new())?;
-                sender.send_request(request).await?.into_body()
-            }
-            Self::Http2(sender, address) => {
-                let request = http::Request::get(format!("https://localhost:{}{path}", address.port())).body(Empty::new())?;
-                sender.send_request(request).await?.into_body()
-            }
-        };
-        let mut bytes = 0;
+        if let Self::Http3(connection) = self {
+            return fetch(connection, path).await;
+        }
+        let (mut body, mut bytes) = (self.send(path).await?, 0);
         while let Some(frame) = body.frame().await {
             bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
         }
         Ok(bytes)
     }
+
+    /// A GET; the content of its answer, whatever its status.
+    pub async fn read(&mut self, path: &str) -> anyhow::Result<Vec<u8>> {
+        let Self::Http3(connection) = self else { return Ok(self.send(path).await?.collect().await?.to_bytes().into()) };
+        let mut receive = begin(connection, path).await?;
+        let mut frames = Vec::new();
+        while let Some(chunk) = receive.read_chunk(1 << 20, true).await? {
+            frames.extend_from_slice(&chunk.bytes);
+        }
+        data(&frames).context("no HTTP/3 frames")
+    }
+
+    /// A GET of HTTP/1.1 or HTTP/2.
+    async fn send(&mut self, path: &str) -> anyhow::Result<hyper::body::Incoming> {
+        let request = http::Request::get(path);
+        Ok(match self {
+            Self::Http1(sender, address) => {
+                let host = format!("localhost:{}", address.port());
+                sender.send_request(request.header(http::header::HOST, host).body(Empty::new())?).await?.into_body()
+            }
+            Self::Http2(sender, address) => {
+                let uri = format!("https://localhost:{}{path}", address.port());
+                sender.send_request(request.uri(uri).body(Empty::new())?).await?.into_body()
+            }
+            Self::Http3(_) => bail!("HTTP/3 has requests of its own"),
+        })
+    }
+}
+
+/// The content of DATA frames (RFC 9114 7.1, 7.2.1).
+fn data(mut frames: &[u8]) -> Option<Vec<u8>> {
+    let mut data = Vec::new();
+    while !frames.is_empty() {
+        let (kind, length) = (varint(&mut frames)?, varint(&mut frames)?);
+        let (payload, rest) = frames.split_at_checked(usize::try_from(length).ok()?)?;
+        frames = rest;
+        if kind == 0 {
+            data.extend_from_slice(payload);
+        }
+    }
+    Some(data)
+}
+
+/// A variable-length integer (RFC 9000 16).
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let (head, rest) = bytes.split_at_checked(1 << (bytes.first()? >> 6))?;
+    *bytes = rest;
+    let (first, others) = head.split_first()?;
+    Some(others.iter().fold(u64::from(first & 0x3f), |value, byte| value << 8 | u64::from(*byte)))
 }
 
 fn take(left: &AtomicUsize) -> bool {
