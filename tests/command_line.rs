@@ -336,13 +336,24 @@ fn tokens_are_made_and_explained() -> Result<()> {
 #[test]
 fn configurations_are_checked() -> Result<()> {
     let folder = folder_with(&[
-        ("good.toml", b"[live]\nsegment = \"1s\"\n"),
+        ("good.toml", b"[server]\nmax_requests = 7\nuploads = true\n[live]\nsegment = \"1s\"\n"),
+        ("server.toml", b"[server]\n\nmax_request = 7\n"),
+        ("value.toml", b"[server]\ndrain = \"soon\"\n"),
         ("bad.toml", b"[live]\nsegment = \"1s\"\nsegmen = 2\n"),
         ("key.toml", b"[tokens.key.a]\ned25519_private = \"aHVzaA\"\n"),
     ])?;
     let good = run(&["config", "check", "good.toml"], folder.path())?;
     ensure!(good.code == Some(0) && good.out == "good.toml: nothing is wrong with it\n", "{good:?}");
     one_line(&run(&["config", "check", "bad.toml"], folder.path())?, "bad.toml: line 3: unknown field `segmen`")?;
+    one_line(&run(&["config", "check", "server.toml"], folder.path())?, "server.toml: line 3: unknown field `max_request`")?;
+    one_line(&run(&["serve", "--config", "server.toml"], folder.path())?, "server.toml: line 3: unknown field `max_request`")?;
+    one_line(
+        &run(&["serve", "--config", "value.toml"], folder.path())?,
+        "value.toml: line 2: invalid value 'soon' for '--drain <DURATION>'",
+    )?;
+    let all = run(&["config", "reference"], folder.path())?;
+    let told = ["[server]\n", "\n# http = \"127.0.0.1:8080\"\n", "| `key_period` |"];
+    ensure!(all.code == Some(0) && told.iter().all(|told| all.out.contains(told)), "{all:?}");
     one_line(&run(&["config", "check", "key.toml"], folder.path())?, "[tokens.key.a]: ed25519_private is no key")?;
     one_line(&run(&["config", "check", "none.toml"], folder.path())?, "cannot read the configuration none.toml")
 }

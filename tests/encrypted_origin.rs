@@ -39,11 +39,38 @@ encrypt = "aes-128"
 [asset."own.mp4"]
 encrypt = "cbcs"
 content_key = "000102030405060708090a0b0c0d0e0f:a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"
+[asset."cpix.mp4"]
+encrypt = "cenc"
+keys = "KEYS"
+[live]
+play = "token"
+[stream.cenc]
+encrypt = "cenc"
+[stream.cbcs]
+encrypt = "cbcs"
+[stream.turns]
+encrypt = "cbcs"
+key_period = 2
+[stream.other]
+encrypt = "cenc"
+key_period = 1
 [asset.title]
 play = "token"
 [asset."title/a.mp4"]
 encrypt = "cenc"
 "#;
+
+/// One key for pictures, another for sound.
+const CPIX: &str = r#"<CPIX xmlns="urn:dashif:org:cpix" xmlns:pskc="urn:ietf:params:xml:ns:keyprov:pskc">
+<ContentKeyList>
+<ContentKey kid="00000000-0000-0000-0000-000000000001"><Data><pskc:Secret><pskc:PlainValue>AQEBAQEBAQEBAQEBAQEBAQ==</pskc:PlainValue></pskc:Secret></Data></ContentKey>
+<ContentKey kid="00000000-0000-0000-0000-000000000002"><Data><pskc:Secret><pskc:PlainValue>AgICAgICAgICAgICAgICAg==</pskc:PlainValue></pskc:Secret></Data></ContentKey>
+</ContentKeyList>
+<ContentKeyUsageRuleList>
+<ContentKeyUsageRule kid="00000000-0000-0000-0000-000000000001" intendedTrackType="AUDIO"/>
+<ContentKeyUsageRule kid="00000000-0000-0000-0000-000000000002" intendedTrackType="VIDEO"/>
+</ContentKeyUsageRuleList>
+</CPIX>"#;
 
 struct Site {
     front: Front,
@@ -80,14 +107,17 @@ impl Site {
         let pictures = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=9", "-f", "lavfi", "-i", "sine=duration=9"];
         let coded = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "50", "-c:a", "aac"];
         ffmpeg::run([&pictures[..], &coded].concat(), &clip).unwrap();
-        for name in ["cenc.mp4", "cbcs.mp4", "whole.mp4", "own.mp4", "clear.mp4", "title/a.mp4"] {
+        for name in ["cenc.mp4", "cbcs.mp4", "whole.mp4", "own.mp4", "cpix.mp4", "clear.mp4", "title/a.mp4"] {
             fs::copy(&clip, media.join(name)).unwrap();
         }
         let file = folder.path().join("reelway.toml");
-        fs::write(&file, CONFIG).unwrap();
+        let keys = folder.path().join("keys.xml");
+        fs::write(&keys, CPIX).unwrap();
+        fs::write(&file, CONFIG.replace("KEYS", keys.to_str().unwrap())).unwrap();
         let config = Arc::new(Config::read(&file).unwrap());
         let secret = Secret::of(folder.path()).unwrap();
-        let streams = Arc::new(Streams::new(Arc::clone(&config), folder.path().join("live")));
+        let streams = Streams::new(Arc::clone(&config), folder.path().join("live")).with_secret(secret.clone());
+        let streams = Arc::new(streams);
         let info = ServerInfo::new(vec!["h3"], None);
         let origin = Origin::with_secret(Some(&media), info, Arc::clone(&streams), secret.clone()).unwrap();
         let keys = KeyRing::new(Some(&secret), &config.tokens, None).unwrap();
@@ -98,9 +128,18 @@ impl Site {
 
     async fn ask(&self, method: Method, path: &str, body: &Value) -> Answer {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        self.send([192, 0, 2, 1], method, path, body).await
+    }
+
+    /// Publishes, from this machine.
+    async fn put(&self, path: &str, body: Vec<u8>) -> Answer {
+        self.send([127, 0, 0, 1], Method::PUT, path, body).await
+    }
+
+    async fn send(&self, from: [u8; 4], method: Method, path: &str, body: Vec<u8>) -> Answer {
         let body = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync();
         let mut request = http::Request::builder().method(method).uri(format!("http://localhost{path}")).body(body).unwrap();
-        request.extensions_mut().insert(Peer { address: ([192, 0, 2, 1], 9).into(), secure: false });
+        request.extensions_mut().insert(Peer { address: (from, 9).into(), secure: false });
         let (parts, body) = self.front.handle(request).await.into_parts();
         let etag = parts.headers.get(header::ETAG).map(|tag| tag.to_str().unwrap().to_owned()).unwrap_or_default();
         Answer { status: parts.status, body: body.collect().await.unwrap().to_bytes(), etag }
@@ -126,17 +165,23 @@ impl Site {
     /// The key of an asset, got as a player does that has read its MPD.
     async fn keys(&self, folder: &str) -> Keys {
         let mpd = self.get(&format!("{folder}/manifest.mpd")).await.text();
-        let kid = mpd.split("cenc:default_KID=\"").nth(1).unwrap().split('"').next().unwrap().replace('-', "");
-        let kid = u128::from_str_radix(&kid, 16).unwrap().to_be_bytes();
+        let kids = mpd.split("cenc:default_KID=\"").skip(1).map(|rest| rest.split('"').next().unwrap().replace('-', ""));
+        let kids: Vec<[u8; 16]> = kids.map(|kid| u128::from_str_radix(&kid, 16).unwrap().to_be_bytes()).collect();
         let url = mpd.split("<dashif:Laurl licenseType=\"EME-1.0\">").nth(1).unwrap().split('<').next().unwrap();
         let other = URL_SAFE_NO_PAD.encode([7; 16]);
-        let answer = self.ask(Method::POST, url, &json!({"kids": [other, URL_SAFE_NO_PAD.encode(kid)], "type": "temporary"})).await;
+        let asked: Vec<String> = kids.iter().map(|kid| URL_SAFE_NO_PAD.encode(kid)).chain([other]).collect();
+        let answer = self.ask(Method::POST, url, &json!({"kids": asked, "type": "temporary"})).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
         let licence = answer.json();
-        let [key] = &licence["keys"].as_array().unwrap()[..] else { panic!("{licence}") };
-        assert_eq!((&key["kty"], &licence["type"]), (&json!("oct"), &json!("temporary")));
-        let bytes = |name: &str| -> [u8; 16] { URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap().try_into().unwrap() };
-        Keys::from_iter([(bytes("kid"), bytes("k"))])
+        assert_eq!(licence["type"], json!("temporary"));
+        let keys = licence["keys"].as_array().unwrap().iter().map(|key| {
+            assert_eq!(key["kty"], json!("oct"));
+            let bytes = |name: &str| -> [u8; 16] { URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap().try_into().unwrap() };
+            (bytes("kid"), bytes("k"))
+        });
+        let keys: Keys = keys.collect();
+        assert!(!kids.is_empty() && kids.iter().all(|kid| keys.contains_key(kid)) && !keys.contains_key(&[7; 16]), "{licence}");
+        keys
     }
 
     /// The samples of a track of the source.
@@ -151,12 +196,16 @@ impl Site {
 async fn common_encryption_as_it_is_asked_for() {
     let Some(site) = Site::new() else { return };
     let mut seen = Vec::new();
-    for name in ["cenc.mp4", "cbcs.mp4", "own.mp4"] {
+    for name in ["cenc.mp4", "cbcs.mp4", "own.mp4", "cpix.mp4"] {
         let folder = format!("/vod/{name}");
         let keys = site.keys(&folder).await;
         for (track, rendition) in ["v1", "a1"].into_iter().enumerate() {
             let file = site.rendition(&folder, rendition).await.concat();
             let decrypted = decrypt(&file, &keys).unwrap();
+            let kid = decrypted.default.kid;
+            assert!(
+                name != "cpix.mp4" || (u128::from_be_bytes(kid), keys[&kid]) == (2 - track as u128, [2 - u8::try_from(track).unwrap(); 16])
+            );
             assert!(decrypted.samples == site.source(track), "{name} {rendition}: {} samples", decrypted.samples.len());
         }
         seen.extend(keys);
@@ -214,8 +263,8 @@ async fn whole_segments_as_they_are_asked_for() {
 async fn keys_are_for_who_may_play() {
     let Some(site) = Site::new() else { return };
     let ring = KeyRing::new(Some(&Secret::of(site.folder.path()).unwrap()), &Config::default().tokens, None).unwrap();
-    let sign =
-        |path: &str| ring.sign("server", &Claims { exp: u64::from(u32::MAX), nbf: None, paths: vec![path.into()], ip: None }).unwrap();
+    let until = |exp: u64, path: &str| ring.sign("server", &Claims { exp, nbf: None, paths: vec![path.into()], ip: None }).unwrap();
+    let (sign, expired) = (|path: &str| until(u64::from(u32::MAX), path), |path: &str| until(1, path));
     let kids = json!({"kids": ["AAAAAAAAAAAAAAAAAAAAAA"]});
     for (path, body, status, why) in [
         ("/vod/title/clearkey".to_owned(), &kids, 401, "a folder is as closed as what is said of it"),
@@ -225,6 +274,11 @@ async fn keys_are_for_who_may_play() {
         (format!("/t/{}/vod/title/clearkey", sign("/vod/other/")), &kids, 403, "wrong scope"),
         (format!("/t/{}x/vod/title/clearkey", sign("/vod/title/")), &kids, 401, "tampered"),
         ("/vod/cenc.mp4/clearkey".to_owned(), &kids, 200, "open"),
+        ("/live/cenc/clearkey".to_owned(), &kids, 401, "a stream"),
+        (format!("/t/{}/live/cenc/clearkey", sign("/live/other/")), &kids, 403, "of another stream"),
+        (format!("/t/{}x/live/cenc/clearkey", sign("/live/cenc/")), &kids, 401, "tampered"),
+        (format!("/t/{}/live/cenc/clearkey", expired("/live/cenc/")), &kids, 401, "expired"),
+        (format!("/t/{}/live/cenc/clearkey", sign("/live/cenc/")), &kids, 404, "allowed, but it is not on air"),
         ("/vod/cenc.mp4/clearkey".to_owned(), &json!({"kids": 7}), 400, "no request"),
         ("/vod/cenc.mp4/clearkey".to_owned(), &Value::Null, 400, "nothing"),
         ("/vod/cenc.mp4/clearkey".to_owned(), &json!({"kids": ["A".repeat(20 << 10)]}), 400, "too long"),
@@ -240,6 +294,18 @@ async fn keys_are_for_who_may_play() {
     }
     assert_eq!(site.get("/vod/cenc.mp4/clearkey").await.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(site.ask(Method::OPTIONS, "/vod/cenc.mp4/clearkey", &Value::Null).await.status, StatusCode::NO_CONTENT);
+    // What a viewer under a token is told of keys is under it too, in whatever form it asks for.
+    let folder = format!("/t/{}/vod/title", sign("/vod/title/"));
+    assert_eq!(site.keys(&folder).await.len(), 1);
+    for manifest in ["manifest.mpd", "master.m3u8", "v1/media.m3u8"] {
+        let text = site.get(&format!("{folder}/{manifest}")).await.text();
+        assert_eq!(
+            text.matches("/vod/title/clearkey").count(),
+            text.matches(&format!("\"{folder}/clearkey\"")).count() + text.matches(&format!(">{folder}/clearkey<")).count(),
+            "{text}"
+        );
+        assert!(text.contains(&format!("{folder}/clearkey")), "{manifest}");
+    }
     // The folder is encrypted, since the file in it is.
     let master = site.get(&format!("/t/{}/vod/title/master.m3u8", sign("/vod/title/"))).await.text();
     assert!(master.contains("SESSION-KEY"), "{master}");
@@ -248,4 +314,75 @@ async fn keys_are_for_who_may_play() {
         |id: &str| listed["assets"].as_array().unwrap().iter().find(|asset| asset["id"] == id).map(|asset| asset["file"].is_string());
     assert_eq!((file("clear.mp4"), file("cenc.mp4")), (Some(true), Some(false)), "{listed:#}");
     assert!(Path::new(&site.folder.path().join("secret.key")).is_file());
+}
+
+/// Streams of an encoder: decrypted, each sample is that of the source, and so is the recording; keys go to those who may watch.
+#[tokio::test]
+async fn live_streams_as_they_come() {
+    let Some(site) = Site::new() else { return };
+    let film = site.folder.path().join("film.mp4");
+    let fragments = ["-c", "copy", "-movflags", "+frag_keyframe+empty_moov+default_base_moof", "-frag_duration", "200000", "-f", "mp4"];
+    let clip = site.folder.path().join("clip.mp4");
+    ffmpeg::run([&["-t", "6", "-i", clip.to_str().unwrap()][..], &fragments].concat(), &film).unwrap();
+    let ring = KeyRing::new(Some(&Secret::of(site.folder.path()).unwrap()), &Config::default().tokens, None).unwrap();
+    let signed = |path: String| {
+        let claims = Claims { exp: u64::from(u32::MAX), nbf: None, paths: vec![format!("{path}/")], ip: None };
+        format!("/t/{}{path}", ring.sign("server", &claims).unwrap())
+    };
+    // The name and scheme of a stream, how many keys it has in three segments, and their tag of HLS.
+    for (name, scheme, turns, method) in [
+        ("cbcs", "cbcs", 1, "SAMPLE-AES"),
+        ("cenc", "cenc", 1, "SAMPLE-AES-CTR"),
+        ("turns", "cbcs", 2, "SAMPLE-AES"),
+        ("other", "cenc", 3, "SAMPLE-AES-CTR"),
+    ] {
+        let answer = site.put(&format!("/ingest/{name}"), fs::read(&film).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        let folder = signed(format!("/live/{name}"));
+        assert_eq!(site.ask(Method::POST, &format!("/live/{name}/clearkey"), &json!({"kids": []})).await.status, StatusCode::UNAUTHORIZED);
+        let nobody = json!({"kids": [URL_SAFE_NO_PAD.encode([7; 16])]});
+        assert_eq!(site.ask(Method::POST, &format!("{folder}/clearkey"), &nobody).await.json()["keys"], json!([]));
+        let mpd = site.get(&format!("{folder}/manifest.mpd")).await.text();
+        assert!(mpd.contains(&format!("value=\"{scheme}\" cenc:default_KID=")), "{mpd}");
+        let keys = site.keys(&folder).await;
+        assert_eq!(keys.len(), if turns == 1 { 1 } else { turns + 2 }, "all that are used, the next, and the one that the header names");
+        for (track, rendition) in ["v1", "a1"].into_iter().enumerate() {
+            let playlist = site.get(&format!("{folder}/{rendition}/media.m3u8")).await.text();
+            let tag = format!("#EXT-X-KEY:METHOD={method},");
+            assert_eq!((playlist.matches("#EXT-X-KEY:").count(), playlist.matches(&tag).count()), (turns, turns), "{playlist}");
+            let mut file = site.get(&format!("{folder}/{rendition}/init-1.mp4")).await.body.to_vec();
+            let mut parts = 0;
+            for segment in playlist.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+                let bytes = site.get(&format!("{folder}/{rendition}/{segment}")).await.body;
+                // Its parts are the same bytes.
+                let mut together = Vec::new();
+                for part in 0.. {
+                    let answer = site.get(&format!("{folder}/{rendition}/{}", segment.replace(".m4s", &format!(".{part}.m4s")))).await;
+                    if answer.status != StatusCode::OK {
+                        break;
+                    }
+                    together.extend_from_slice(&answer.body);
+                    parts += 1;
+                }
+                assert!(together == bytes, "{rendition} {segment}");
+                file.extend_from_slice(&bytes);
+            }
+            let decrypted = decrypt(&file, &keys).unwrap();
+            let source = site.source(track);
+            let first = source.iter().position(|sample| *sample == decrypted.samples[0]).unwrap();
+            assert!(decrypted.samples.len() > 90 && parts > 20, "{} samples in {parts} parts", decrypted.samples.len());
+            assert!(decrypted.samples[..] == source[first..first + decrypted.samples.len()], "{name} {rendition}");
+            let used: std::collections::HashSet<_> = decrypted.kids.iter().collect();
+            assert_eq!((used.len(), used.contains(&decrypted.default.kid)), (turns, turns == 1), "{name} {rendition}");
+            // What stays of it is encrypted as it is read, with another key.
+            let session = fs::read_dir(site.folder.path().join("live").join(name)).unwrap().next().unwrap().unwrap();
+            let recording = signed(format!("/vod/live/{name}/{}", session.file_name().to_str().unwrap()));
+            let others = site.keys(&recording).await;
+            assert!(others.keys().all(|kid| !keys.contains_key(kid)));
+            let recorded = decrypt(&site.rendition(&recording, rendition).await.concat(), &others).unwrap();
+            assert!(recorded.samples == decrypted.samples && recorded.scheme == scheme, "{name} {rendition}");
+            let kept = fs::read(session.path().join(format!("{rendition}.mp4"))).unwrap();
+            assert!(!kept.windows(4).any(|bytes| bytes == b"sinf"), "as the files of others are");
+        }
+    }
 }

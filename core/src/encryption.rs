@@ -49,6 +49,19 @@ pub struct ContentKey {
     pub info: KeyInfo,
 }
 
+impl ContentKey {
+    /// How samples with it are encrypted, as headers tell it; `pattern`: one block in ten, as video has it in `cbcs`.
+    pub(crate) fn samples(&self, scheme: Scheme, pattern: bool) -> SampleEncryption {
+        let (iv_size, constant_iv) = match scheme {
+            Scheme::Cenc => (8, None),
+            Scheme::Cenc16 => (16, None),
+            Scheme::Cbcs | Scheme::Aes128 => (0, self.info.iv),
+        };
+        let pattern = if pattern && scheme == Scheme::Cbcs { (1, 9) } else { (0, 0) };
+        SampleEncryption { pattern, iv_size, key_id: self.info.id, constant_iv }
+    }
+}
+
 /// Which keys a presentation is encrypted with, and how. Text stays clear.
 #[derive(Clone, Debug)]
 pub struct Encryption {
@@ -140,16 +153,5 @@ impl Encryption {
 
     fn of(&self, kind: Kind) -> &Keys {
         if kind == Kind::Video { &self.video } else { &self.audio }
-    }
-
-    /// How samples with `key` are encrypted, as headers tell it; `pattern`: one block in ten, as video has it in `cbcs`.
-    pub(crate) fn samples(&self, key: &ContentKey, pattern: bool) -> SampleEncryption {
-        let (iv_size, constant_iv) = match self.scheme {
-            Scheme::Cenc => (8, None),
-            Scheme::Cenc16 => (16, None),
-            Scheme::Cbcs | Scheme::Aes128 => (0, key.info.iv),
-        };
-        let pattern = if pattern && self.scheme == Scheme::Cbcs { (1, 9) } else { (0, 0) };
-        SampleEncryption { pattern, iv_size, key_id: key.info.id, constant_iv }
     }
 }

@@ -6,6 +6,7 @@
 //!    |-> acme -> net: certificates from an authority
 //!    |-> ingest -> auth, live, ladder (SRT) -> storage, reelway-core: encoders push into a log of each rendition, from which origin serves
 //!    |-> upload -> catalogue, storage -> reelway-core
+//!    |-> content_key -> auth, config -> reelway-core: what origin and live encrypt with
 //!    |-> live_ladder -> live, ladder: rungs of streams
 //!    |-> upload_ladder -> upload, jobs: rungs of uploads
 //!    '-> jobs -> upload, catalogue, ladder (ffmpeg) -> storage
@@ -16,6 +17,7 @@ pub mod auth;
 pub mod catalogue;
 pub mod cli;
 pub mod config;
+pub mod content_key;
 pub mod duration;
 pub mod front;
 pub mod http;

@@ -8,10 +8,13 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { PATIENCE, program } from "./browser.mjs";
+import { openPlayer, playPast } from "./players.mjs";
 import { binary, startServer } from "./server.mjs";
+import { WIDTH, startSource } from "./source.mjs";
 
 const SECONDS = 12;
 const KEYS = /** @type {const} */ ([
@@ -231,6 +234,60 @@ describe("encrypted presentations", () => {
       }
     } finally {
       await site.stop();
+    }
+  });
+
+  describe("live, for those who have a token", () => {
+    /** @type {Awaited<ReturnType<typeof startServer>>} */
+    let site;
+    /** @type {ReturnType<typeof startSource>[]} */
+    const sources = [];
+    // The keys of the second change every two seconds.
+    const streams = { one: 'encrypt = "cbcs"\n', turns: 'encrypt = "cenc"\nkey_period = 2\n' };
+    before(async () => {
+      const tables = Object.entries(streams).map(([name, settings]) => `[stream.${name}]\n${settings}`);
+      const live = '[live]\nsegment = "1s"\npart = "500ms"\nlatency = "3s"\nplay = "token"\n';
+      site = await startServer(folder, live + tables.join(""));
+      sources.push(...Object.keys(streams).map((name) => startSource(`${site.plain}ingest/${name}`)));
+    }, { timeout: PATIENCE });
+    after(async () => {
+      for (const source of sources) await source.kill();
+      await site?.stop();
+    });
+
+    for (const stream of /** @type {(keyof typeof streams)[]} */ (Object.keys(streams))) {
+      // hls.js, told of another key, waits for it for ever.
+      const players = /** @type {const} */ (["hls.js", "dash.js", "Shaka Player by DASH"]).filter((name) => stream === "one" || name !== "hls.js");
+      for (const name of players) {
+        test(`${stream}, ${name}`, { timeout: 2 * PATIENCE }, async () => {
+          const signed = execFileSync(binary(), ["token", "play", `/live/${stream}/manifest.mpd`, "--data", site.data], { encoding: "utf8" }).trim();
+          const folder = signed.replace(/\/manifest\.mpd$/, "");
+          const page = await browser.newPage();
+          page.setDefaultTimeout(PATIENCE);
+          let licences = 0;
+          // Players begin a few seconds back.
+          while (((await (await fetch(`${site.plain}${folder.slice(1)}/v1/media.m3u8`)).text()).match(/#EXTINF/g) ?? []).length < 5) await sleep(200);
+          page.on("response", (response) => (licences += Number(response.url().endsWith(`${folder}/clearkey`) && response.ok())));
+          try {
+            // hls.js alone is not told by the manifest where keys are.
+            await page.addInitScript((licence) => Object.assign(window, { licence }), `${folder}/clearkey`);
+            await openPlayer(page, site.plain, name, folder.slice(1), (player) => {
+              if (player.config) Object.assign(player.config, { emeEnabled: true, drmSystems: { "org.w3.clearkey": { licenseUrl: /** @type {any} */ (window).licence } } });
+              player.configure?.({ drm: { parseInbandPsshEnabled: true } });
+            });
+            const begun = await page.evaluate(() => window.bare.video.currentTime);
+            await playPast(page, begun + (stream === "turns" ? 6 : 3));
+            const told = await page.evaluate(() => {
+              const { video } = window.bare;
+              return { keys: video.mediaKeys !== null, width: video.videoWidth, frames: video.getVideoPlaybackQuality().totalVideoFrames };
+            });
+            assert.ok(told.keys && told.width === WIDTH && told.frames > 50, JSON.stringify(told));
+            assert.ok(licences > 0, `${licences} licences`);
+          } finally {
+            await page.close();
+          }
+        });
+      }
     }
   });
 });

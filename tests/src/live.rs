@@ -146,7 +146,7 @@ impl Broadcast {
         while let Some(event) = self.live.poll() {
             happened = true;
             match event {
-                Event::Header { rendition, number, bytes } => {
+                Event::Header { rendition, number, bytes, .. } => {
                     self.output.entry(rendition).or_default().headers.insert(number, bytes.to_vec());
                 }
                 Event::Part { rendition, segment, part, head, payload, duration, independent, .. } => {

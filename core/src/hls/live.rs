@@ -3,8 +3,9 @@
 use alloc::{collections::VecDeque, format, string::String};
 use core::fmt::Write;
 
-use super::Quoted;
+use super::{Quoted, key::write_keys};
 use crate::{
+    protection::Protection,
     time::{Seconds, Timescale},
     window::{PartAddressing, Promise, Segment, Window},
 };
@@ -62,6 +63,16 @@ pub struct LivePlaylist<'a> {
     pub next_part: (u32, u32),
     /// Whether nothing follows.
     pub ended: bool,
+    /// How it is encrypted, if it is: with the key of its first segment first.
+    pub protection: Option<&'a Protection>,
+}
+
+/// What stands in the playlist already, and holds until it is told otherwise.
+#[derive(Default)]
+struct Told {
+    header: Option<u32>,
+    /// Which of the keys.
+    key: Option<usize>,
 }
 
 impl LivePlaylist<'_> {
@@ -92,9 +103,9 @@ impl LivePlaylist<'_> {
         }
         // Parts are for players near the end (6.2.2).
         let far = window.before_end(3 * u64::from(target));
-        let mut header = None;
+        let mut told = Told::default();
         for (index, (segment, lines)) in window.segments.iter().zip(self.lines).enumerate().skip(skipped) {
-            Self::write_changes(&mut text, segment, &mut header);
+            self.write_changes(&mut text, segment, &mut told);
             if index >= far && !self.ended && !segment.parts.is_empty() {
                 text.push_str(lines.text.get(..lines.behind).unwrap_or_default());
                 self.write_parts(&mut text, segment);
@@ -108,7 +119,7 @@ impl LivePlaylist<'_> {
             return text;
         }
         if let Some(open) = window.open.as_ref().filter(|open| !open.parts.is_empty()) {
-            Self::write_changes(&mut text, open, &mut header);
+            self.write_changes(&mut text, open, &mut told);
             let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", open.clock.date());
             self.write_parts(&mut text, open);
         }
@@ -143,13 +154,17 @@ impl LivePlaylist<'_> {
     }
 
     /// What stands before the first part of a segment where it is new: all of it is written again behind what is left out.
-    fn write_changes(text: &mut String, segment: &Segment, header: &mut Option<u32>) {
+    fn write_changes(&self, text: &mut String, segment: &Segment, told: &mut Told) {
         if segment.discontinuity {
             text.push_str("#EXT-X-DISCONTINUITY\n");
         }
-        if *header != Some(segment.header) {
-            *header = Some(segment.header);
+        if told.header.replace(segment.header) != Some(segment.header) {
             let _ = writeln!(text, "#EXT-X-MAP:URI=\"init-{}.mp4\"", segment.header);
+        }
+        if let Some((protection, (turn, key))) = self.protection.and_then(|told| Some((told, told.key_of(segment.number)?)))
+            && told.key.replace(turn) != Some(turn)
+        {
+            write_keys(text, "EXT-X-KEY", protection, key);
         }
     }
 

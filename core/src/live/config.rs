@@ -2,6 +2,7 @@
 
 use alloc::{format, string::String};
 
+use super::LiveEncryption;
 use crate::{
     error::{Error, Result},
     window::PartAddressing,
@@ -33,6 +34,8 @@ pub struct Config {
     /// Number of the first segment and of the first header, not 0. A stream that begins anew under the names of one before must not use
     /// numbers of that again.
     pub first_number: u32,
+    /// How it is encrypted, if it is.
+    pub encryption: Option<LiveEncryption>,
 }
 
 impl Default for Config {
@@ -48,6 +51,7 @@ impl Default for Config {
             part_addressing: PartAddressing::default(),
             utc_timing: None,
             first_number: 1,
+            encryption: None,
         }
     }
 }

@@ -32,6 +32,8 @@ pub enum Event {
         number: u32,
         /// The CMAF header.
         bytes: Bytes,
+        /// Where the rendition is encrypted: its header as if it were not, for who keeps it so.
+        clear: Option<Bytes>,
     },
     /// A segment begins; its first part is told next.
     Opened {
@@ -52,6 +54,8 @@ pub enum Event {
         head: Bytes,
         /// The payload that follows, in the pieces in which it came.
         payload: Vec<Bytes>,
+        /// Where the rendition is encrypted: head and payload as if it were not.
+        clear: Option<(Bytes, Vec<Bytes>)>,
         /// Ticks of the time line at which its first sample is decoded.
         start: u64,
         /// Ticks that its samples last.

@@ -8,6 +8,11 @@
 //!
 //! It has no clock of its own: whoever calls says what time it is, and comes back when [`Live::timeout`] says so.
 
+#[cfg(feature = "encryption")]
+mod cipher;
+#[cfg(not(feature = "encryption"))]
+#[path = "clear.rs"]
+mod cipher;
 mod clock;
 mod config;
 mod cuts;
@@ -34,6 +39,7 @@ use crate::{
     track::Track,
     window::Promise,
 };
+pub use cipher::LiveEncryption;
 use clock::Clock;
 pub use config::Config;
 use cuts::{Cuts, Time};
@@ -190,8 +196,8 @@ impl Live {
             // Which renditions there are does not change within a period.
             self.clock.begin_generation();
         }
-        let rendition = Rendition::new(id, name, track, self.cuts.next_number(), &self.config);
-        self.events.push_back(Event::Header { rendition: id, number: rendition.header.0, bytes: rendition.header.1.clone() });
+        let rendition = Rendition::new(id, name, track, self.cuts.next_number(), &self.config)?;
+        self.events.push_back(rendition.header_event());
         self.renditions.push(rendition);
         self.note();
         Ok(id)
@@ -203,10 +209,10 @@ impl Live {
         if rendition.track.kind() != track.kind() {
             return Err(Error::unsupported(format!("{} becomes {}; a rendition stays of one kind", rendition.name, track.kind().name())));
         }
-        if rendition.change(track) {
+        if rendition.change(track)? {
             rendition.place.set_scale(track.timescale);
             rendition.place.generation = self.clock.begin_generation();
-            self.events.push_back(Event::Header { rendition: id, number: rendition.header.0, bytes: rendition.header.1.clone() });
+            self.events.push_back(rendition.header_event());
             self.note();
         }
         Ok(())

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::{
     Config,
+    cipher::PartCipher,
     clock::{Clock, Place},
     cuts::{Cut, Time},
     event::{Event, RenditionId},
@@ -77,6 +78,8 @@ pub struct Rendition {
     pub track: Track,
     /// Number and bytes of its header.
     pub header: (u32, Bytes),
+    /// What encrypts it, if anything does.
+    pub cipher: Option<PartCipher>,
     /// As it was described before, by the numbers of headers that are still used.
     pub past: VecDeque<(u32, Track)>,
     pub place: Place,
@@ -110,6 +113,17 @@ pub struct Rendition {
     pub rate: Rate,
 }
 
+/// The header of a track, which says nothing of its edits: they are in the time line.
+fn header(track: &Track, cipher: Option<&PartCipher>) -> Result<Bytes> {
+    let plain = Track { shift: 0, ..track.clone() };
+    cipher.map_or_else(|| Ok(cmaf_header(&plain)), |cipher| cipher.header(&plain)).map(Bytes::from)
+}
+
+/// The payload of samples, in the pieces in which it came.
+fn pieces(samples: Vec<Placed>) -> Vec<Bytes> {
+    samples.into_iter().flat_map(|placed| placed.sample.payload).collect()
+}
+
 /// Bytes of whole segments that are not gaps.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rate {
@@ -120,15 +134,17 @@ pub struct Rate {
 
 impl Rendition {
     /// Of a track; its first segment is to be `next`.
-    pub fn new(id: RenditionId, name: String, track: &Track, next: u32, config: &Config) -> Self {
-        let mut track = track.clone();
-        let shift = mem::take(&mut track.shift);
-        let bytes = Bytes::from(cmaf_header(&track));
-        track.shift = shift;
-        Self {
+    ///
+    /// # Errors
+    /// It is to be encrypted and cannot be.
+    pub fn new(id: RenditionId, name: String, track: &Track, next: u32, config: &Config) -> Result<Self> {
+        let cipher = config.encryption.clone().map(|encryption| PartCipher::new(track, id.0, encryption)).transpose()?;
+        let bytes = header(track, cipher.as_ref())?;
+        Ok(Self {
             id,
             name,
             header: (config.first_number, bytes),
+            cipher,
             past: VecDeque::new(),
             place: Place::new(track.timescale),
             switching_set: None,
@@ -148,15 +164,13 @@ impl Rendition {
             lines: VecDeque::new(),
             fragments: 0,
             rate: Rate::default(),
-            track,
-        }
+            track: track.clone(),
+        })
     }
 
     /// Another header; `false`: it is the same.
-    pub fn change(&mut self, track: &Track) -> bool {
-        let mut plain = track.clone();
-        plain.shift = 0;
-        let bytes = Bytes::from(cmaf_header(&plain));
+    pub fn change(&mut self, track: &Track) -> Result<bool> {
+        let bytes = header(track, self.cipher.as_ref())?;
         let same = bytes == self.header.1;
         let before = mem::replace(&mut self.track, track.clone());
         if !same {
@@ -166,7 +180,15 @@ impl Rendition {
             }
             self.header = (self.header.0.saturating_add(1), bytes);
         }
-        !same
+        Ok(!same)
+    }
+
+    /// Tells its header.
+    pub fn header_event(&self) -> Event {
+        let (number, bytes) = self.header.clone();
+        // Without a cipher nothing can be wrong with a header.
+        let clear = self.cipher.as_ref().and_then(|_| header(&self.track, None).ok());
+        Event::Header { rendition: self.id, number, bytes, clear }
     }
 
     /// Takes a sample as it came; returns those that can be placed.
@@ -367,8 +389,21 @@ impl Rendition {
             write_reference_time(&mut before, desk.clock, start, self.window.timescale);
         }
         self.messages.write_before(rescale(self.decoded, self.window.timescale, Timescale::MICROS), &mut before);
-        let additions = Additions { before: before.into_bytes(), ..Additions::default() };
-        let head = Bytes::from(chunk::head_of(&table, &(0..table.len()), (0, self.fragments), begins, &additions));
+        let write = |additions: &Additions| Bytes::from(chunk::head_of(&table, &(0..table.len()), (0, self.fragments), begins, additions));
+        let mut additions = Additions { before: before.into_bytes(), ..Additions::default() };
+        let plain = write(&additions);
+        let (head, payload, clear) = match &mut self.cipher {
+            None => (plain, pieces(samples), None),
+            Some(cipher) => {
+                if begins {
+                    let past = self.past.iter().find(|(number, _)| *number == open.header);
+                    cipher.begin(past.map_or(&self.track, |(_, track)| track))?;
+                }
+                let (payload, told) = cipher.encrypt(open.number, begins, samples.iter().map(|placed| &placed.sample))?;
+                additions = Additions { before: additions.before, ..told };
+                (write(&additions), Vec::from([payload.into()]), Some((plain, pieces(samples))))
+            }
+        };
         let part = Part { duration: table.duration(), bytes: offset.saturating_add(head.len() as u64), independent };
         let number = u32::try_from(open.parts.len()).unwrap_or(u32::MAX);
         if begins {
@@ -382,7 +417,8 @@ impl Rendition {
             segment: open.number,
             part: number,
             head,
-            payload: samples.into_iter().flat_map(|placed| placed.sample.payload).collect(),
+            payload,
+            clear,
             start,
             duration: part.duration,
             independent,

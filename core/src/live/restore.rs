@@ -39,7 +39,7 @@ impl Live {
         let mut begun = Vec::new();
         for (index, past) in past.into_iter().enumerate() {
             let track = described(&past)?;
-            let mut rendition = Rendition::new(RenditionId(index), past.name, &track, live.config.first_number, &live.config);
+            let mut rendition = Rendition::new(RenditionId(index), past.name, &track, live.config.first_number, &live.config)?;
             (rendition.header, rendition.free) = (past.header, true);
             live.renditions.push(rendition);
             begun.push(beginnings(past.segments.iter().chain(&past.open)));

@@ -2,7 +2,7 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::{Epoch, Live, RenditionId, Source, cuts::Time, rendition::Rendition};
+use super::{Epoch, Live, RenditionId, Source, cipher::PartCipher, cuts::Time, rendition::Rendition};
 use crate::{
     codec::Kind,
     dash::{LiveMpd, LivePeriod},
@@ -158,7 +158,10 @@ impl Live {
         let next_header = (listed.header != rendition.header.0).then_some(rendition.header.0);
         let (promise, lines, next_part) = (&self.promise, &rendition.lines, self.next_part(rendition));
         let ended = self.is_ended();
-        Some(LivePlaylist { promise, window, lines, reports: &reports, next_header, next_part, ended }.write(skip))
+        let first = window.segments.front().or(window.open.as_ref())?;
+        let protection = rendition.cipher.as_ref().map(|cipher| cipher.protection_of(first.number..=listed.number));
+        let protection = protection.as_ref();
+        Some(LivePlaylist { promise, window, lines, reports: &reports, next_header, next_part, ended, protection }.write(skip))
     }
 
     /// The HLS multivariant playlist; `None` while not [ready](Self::is_ready).
@@ -232,6 +235,7 @@ fn describe(rendition: &Rendition, period: Option<u32>) -> presentation::Renditi
     let timeline = Timeline { timescale: scale, segments: Vec::new() };
     let source = presentation::Source { input: 0, track: rendition.id.0 };
     let mut described = presentation::Rendition::new(rendition.name.clone(), source, track, timeline, (0, Timescale::MILLIS));
+    described.protection = rendition.cipher.as_ref().map(PartCipher::protection);
     described.header_length = rendition.header.1.len() as u64;
     let step = u32::try_from(rendition.step()).ok().filter(|_| track.kind() == Kind::Video);
     described.frame_rate = step.and_then(|step| FrameRate::new(scale, step));

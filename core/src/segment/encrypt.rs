@@ -63,7 +63,8 @@ pub fn segment(
         let head = whole(track, numbers, id.number, key, payload);
         return Ok(Vec::from([EncryptedFragment { head, payload: 0..0 }]));
     }
-    let mut samples = SampleCipher::new(track, id, encryption, key)?;
+    let mut samples =
+        SampleCipher::new(track.kind(), id.rendition, (encryption.scheme(), encryption.rotates(track.kind())), key, finders(track)?);
     let mut end = 0usize;
     let mut fragments = Vec::new();
     for chunk in chunk::chunks(track, numbers.clone()) {
@@ -90,7 +91,7 @@ pub fn check(track: &Track, encryption: &Encryption) -> Result<()> {
 }
 
 /// A finder for each description of the track.
-fn finders(track: &Track) -> Result<Vec<Finder>> {
+pub(crate) fn finders(track: &Track) -> Result<Vec<Finder>> {
     let finder = |entry: &Vec<u8>| Finder::new(&read_entry(&mut Reader::new(entry, 0))?, &track.codec.media);
     track.sample_entries.iter().map(finder).collect()
 }
@@ -115,12 +116,13 @@ fn whole(track: &Track, numbers: Range<u32>, number: u32, key: &ContentKey, payl
 }
 
 /// Encrypts samples one after the other, and notes how for the head of their chunk.
-struct SampleCipher<'a> {
-    encryption: &'a Encryption,
+pub(crate) struct SampleCipher<'a> {
+    scheme: Scheme,
     key: &'a ContentKey,
     samples: SampleEncryption,
     cipher: Aes128Enc,
-    finders: Vec<Finder>,
+    /// One for each description.
+    pub finders: Vec<Finder>,
     /// Samples are encrypted whole, without subsamples.
     whole: bool,
     /// The key is another in other segments, so that each says which it has.
@@ -135,22 +137,22 @@ struct SampleCipher<'a> {
 }
 
 impl<'a> SampleCipher<'a> {
-    fn new(track: &'a Track, id: SegmentId, encryption: &'a Encryption, key: &'a ContentKey) -> Result<Self> {
-        let finders = finders(track)?;
-        let whole = track.kind() != Kind::Video;
-        Ok(Self {
-            encryption,
+    /// For samples of a `rendition` of this kind; `rotates`: the key is another in other segments.
+    pub fn new(kind: Kind, rendition: u32, (scheme, rotates): (Scheme, bool), key: &'a ContentKey, finders: Vec<Finder>) -> Self {
+        let whole = kind != Kind::Video;
+        Self {
+            scheme,
             key,
-            samples: encryption.samples(key, !whole),
+            samples: key.samples(scheme, !whole),
             cipher: Aes128Enc::new(key.key.bytes().into()),
             finders,
             whole,
-            rotates: encryption.rotates(track.kind()),
+            rotates,
             iv: key.info.iv.unwrap_or_default(),
-            rendition: id.rendition,
+            rendition,
             information: Vec::new(),
             sizes: Vec::new(),
-        })
+        }
     }
 
     /// Begins another chunk.
@@ -160,10 +162,10 @@ impl<'a> SampleCipher<'a> {
     }
 
     /// Encrypts sample `number`, which has this `description` and stands at byte `position` of the input.
-    fn encrypt(&mut self, number: u32, description: u8, sample: &mut [u8], position: u64) -> Result<()> {
+    pub fn encrypt(&mut self, number: u32, description: u8, sample: &mut [u8], position: u64) -> Result<()> {
         let iv = self.vector(number);
         let finder = self.finders.get_mut(usize::from(description)).ok_or_else(|| Error::misuse("a sample has no description"))?;
-        let scheme = self.encryption.scheme();
+        let scheme = self.scheme;
         let start = self.information.len();
         self.information.extend(iv.iter().take(self.samples.iv_size.into()));
         let whole = self.whole;
@@ -208,7 +210,7 @@ impl<'a> SampleCipher<'a> {
     /// the sample apart, the second counts blocks.
     fn vector(&self, number: u32) -> [u8; 16] {
         let apart = (u128::from(self.rendition) << 40) | u128::from(number);
-        match self.encryption.scheme() {
+        match self.scheme {
             Scheme::Cbcs | Scheme::Aes128 => self.iv,
             Scheme::Cenc => (u128::from_be_bytes(self.iv) >> 64).wrapping_add(apart).wrapping_shl(64).to_be_bytes(),
             Scheme::Cenc16 => u128::from_be_bytes(self.iv).wrapping_add(apart << 64).to_be_bytes(),
@@ -216,7 +218,7 @@ impl<'a> SampleCipher<'a> {
     }
 
     /// What the head of the chunk with the samples `numbers` has to say; `first`: of its segment.
-    fn additions(&self, numbers: &Range<u32>, first: bool) -> Additions {
+    pub fn additions(&self, numbers: &Range<u32>, first: bool) -> Additions {
         let mut track = Writer::with_capacity(self.information.len() + self.sizes.len() + 160);
         let mut fragment = Writer::default();
         let count = numbers.end.saturating_sub(numbers.start);
@@ -306,7 +308,7 @@ pub fn header(track: &Track, encryption: &Encryption) -> Vec<u8> {
     let key = encryption.key(track.kind(), 1);
     let protected = |entry: &Vec<u8>| {
         let mut w = Writer::with_capacity(entry.len() + 120);
-        write_protected_entry(&mut w, entry, video, scheme, &encryption.samples(key, video));
+        write_protected_entry(&mut w, entry, video, scheme, &key.samples(encryption.scheme(), video));
         w.into_bytes()
     };
     let mut systems = Writer::default();

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use super::{Hooks, KeyRing, Question, Refused};
 use crate::{
     config::{Current, Play},
-    http::{Request, Resource, Response, problem},
+    http::{Request, Resource, Response, Under, problem},
     net::Peer,
 };
 
@@ -84,7 +84,12 @@ impl Playback {
             _ => self.check(request.uri().path(), token, address),
         };
         match checked {
-            Ok(()) => Ok(Admitted { request, private: true }),
+            Ok(()) => {
+                if let Some(under) = in_path.as_deref().and_then(Under::new) {
+                    request.extensions_mut().insert(under);
+                }
+                Ok(Admitted { request, private: true })
+            }
             Err(refused) => Err(Box::new(answer(refused))),
         }
     }

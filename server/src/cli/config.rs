@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::{auth::KeyRing, config::Config};
+use super::settings;
+use crate::{
+    auth::KeyRing,
+    config::{Config, REFERENCE},
+};
 
 /// Arguments of `reelway config`.
 #[derive(Debug, Args)]
@@ -20,12 +24,18 @@ enum Kind {
         /// The configuration, in TOML
         file: PathBuf,
     },
+    /// Tell all that can stand in a configuration, with what it is by default
+    Reference,
 }
 
 impl Arguments {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let Kind::Check { file } = self.kind;
+        let Kind::Check { file } = self.kind else {
+            print!("{}\n{REFERENCE}", settings::reference());
+            return Ok(());
+        };
         let config = Config::read(&file)?;
+        settings::check(&file)?;
         KeyRing::new(None, &config.tokens, None)?;
         println!("{}: nothing is wrong with it", file.display());
         Ok(())

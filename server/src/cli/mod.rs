@@ -1,4 +1,4 @@
-//! The command line: `reelway serve`, `package`, `ladder`, `live`, `inspect`, `verify`, `token`.
+//! The command line: `reelway serve`, `package`, `ladder`, `live`, `inspect`, `verify`, `token`, `config`.
 
 mod config;
 mod input;
@@ -8,6 +8,7 @@ mod live;
 mod log;
 mod package;
 mod serve;
+mod settings;
 mod signals;
 mod tls;
 mod token;
@@ -15,7 +16,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Plays a folder of videos everywhere, adaptively, over HTTP/3.
 #[derive(Debug, Parser)]
@@ -41,14 +42,22 @@ enum Command {
     Verify(verify::Verify),
     /// Make keys and signed URLs, and explain them
     Token(token::Token),
-    /// Check a configuration
+    /// Check a configuration, and tell all that can stand in one
     Config(config::Arguments),
 }
 
 /// Runs the command that the arguments of the process name. Exit code 0: done; 1: the input or the environment is at fault, said in one
 /// line; 2: wrong usage.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse(); // exits with 2 on wrong usage
+    let given: Vec<_> = std::env::args_os().collect();
+    let mut matches = Arguments::command().get_matches_from(&given); // exits with 2 on wrong usage
+    if let Some(serve) = matches.subcommand_matches("serve") {
+        matches = match settings::complete(given, serve) {
+            Ok(all) => Arguments::command().get_matches_from(all),
+            Err(error) => return fail(&error),
+        };
+    }
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let result = match arguments.command {
         Command::Serve(serve) => serve.run().map(|()| ExitCode::SUCCESS),
         Command::Package(package) => package.run().map(|()| ExitCode::SUCCESS),
@@ -61,9 +70,11 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(code) => code,
-        Err(error) => {
-            eprintln!("reelway: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("reelway: {error:#}");
+    ExitCode::FAILURE
 }

@@ -124,9 +124,9 @@ impl Serve {
         let info =
             ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.tls.makes_certificate().then(|| sha256.clone())).with_uploads(self.uploads);
         let config = Current::from(config);
-        let streams = Arc::new(Streams::new(config.clone(), self.data.join("live")));
-        streams.restore().await;
         let secret = Secret::of(&self.data).context("cannot read the secret of the server")?;
+        let streams = Arc::new(Streams::new(config.clone(), self.data.join("live")).with_secret(secret.clone()));
+        streams.restore().await;
         let origin = Origin::with_secret(self.media.as_deref(), info, Arc::clone(&streams), secret.clone());
         let origin = origin.context("cannot open the media folder")?.with_ladders(self.data.join("ladders"));
         let keys = token_keys(&config.get(), &secret).await?;

@@ -7,6 +7,8 @@ use reelway_core::protection::Scheme;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::OwnKeys;
+
 /// Who may read what is played.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -27,11 +29,12 @@ pub(super) struct Fields {
     pub play: Option<Play>,
     encrypt: Option<Encrypt>,
     content_key: Option<OwnKey>,
+    keys: Option<OwnKeys>,
 }
 
 /// How segments are encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-enum Encrypt {
+pub(super) enum Encrypt {
     #[serde(rename = "none")]
     None,
     #[serde(rename = "cenc")]
@@ -43,7 +46,8 @@ enum Encrypt {
 }
 
 impl Encrypt {
-    fn scheme(self) -> Option<Scheme> {
+    /// As the core calls it.
+    pub fn scheme(self) -> Option<Scheme> {
         match self {
             Self::None => None,
             Self::Cenc => Some(Scheme::Cenc),
@@ -92,20 +96,25 @@ pub struct AssetConfig {
     pub play: Play,
     /// How its segments are encrypted, if they are.
     pub encrypt: Option<Scheme>,
-    /// With which key; `None`: one is made.
-    pub content_key: Option<OwnKey>,
+    /// With which keys; `None`: they are made.
+    pub keys: Option<OwnKeys>,
 }
 
 impl Fields {
     /// By tables of which the first go before.
     pub fn resolve<'a>(tables: impl IntoIterator<Item = &'a Self>) -> AssetConfig {
-        let (mut play, mut encrypt, mut content_key) = (None, None, None);
+        let (mut play, mut encrypt, mut keys) = (None, None, None);
         for table in tables {
             play = play.or(table.play);
             encrypt = encrypt.or(table.encrypt);
-            content_key = content_key.or_else(|| table.content_key.clone());
+            keys = keys.or_else(|| table.own_keys());
         }
-        AssetConfig { play: play.unwrap_or_default(), encrypt: encrypt.and_then(Encrypt::scheme), content_key }
+        AssetConfig { play: play.unwrap_or_default(), encrypt: encrypt.and_then(Encrypt::scheme), keys }
+    }
+
+    /// The keys that it names: of a document first.
+    fn own_keys(&self) -> Option<OwnKeys> {
+        self.keys.clone().or_else(|| self.content_key.clone().map(OwnKeys::from))
     }
 
     /// Brings in what is said of a file within a folder: the folder is no more open than that.
@@ -114,7 +123,7 @@ impl Fields {
         if let Some(scheme) = self.encrypt.and_then(Encrypt::scheme)
             && folder.encrypt.is_none()
         {
-            (folder.encrypt, folder.content_key) = (Some(scheme), self.content_key.clone());
+            (folder.encrypt, folder.keys) = (Some(scheme), self.own_keys());
         }
     }
 }

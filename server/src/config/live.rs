@@ -1,11 +1,12 @@
 //! How live streams are to be: `[live]` for all of them, `[stream.NAME]` for one.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use anyhow::ensure;
+use reelway_core::protection::Scheme;
 use serde::{Deserialize, Deserializer};
 
-use super::{Passphrase, Play, Srt};
+use super::{OwnKey, OwnKeys, Passphrase, Play, Srt, asset::Encrypt};
 use crate::{
     auth::{Access, PublishKey},
     duration::parse_duration,
@@ -38,6 +39,10 @@ pub(super) struct Fields {
     play: Option<Play>,
     srt: Option<SocketAddr>,
     srt_passphrase: Option<Passphrase>,
+    encrypt: Option<Encrypt>,
+    content_key: Option<OwnKey>,
+    keys: Option<OwnKeys>,
+    key_period: Option<NonZeroU32>,
 }
 
 /// The ladder of a stream: `none`, `auto`, or a list of rungs.
@@ -63,6 +68,9 @@ pub enum Parts {
     /// By ranges of its segment.
     Ranges,
 }
+
+/// The most keys of a stream at once.
+const MOST_KEYS: u32 = 1000;
 
 /// How one stream is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,12 +103,24 @@ pub struct StreamConfig {
     pub play: Play,
     /// Where it is taken by SRT.
     pub srt: Option<Srt>,
+    /// How it is encrypted, if it is.
+    pub encrypt: Option<Scheme>,
+    /// With which keys; `None`: they are made.
+    pub keys: Option<OwnKeys>,
+    /// After how many segments another key is made.
+    pub key_period: Option<NonZeroU32>,
 }
 
 impl Fields {
+    /// The keys that it names: of a document first.
+    fn own_keys(&self) -> Option<OwnKeys> {
+        self.keys.clone().or_else(|| self.content_key.clone().map(OwnKeys::from))
+    }
+
     /// What is left out is as `all` has it, and where that says nothing as usual.
     pub fn resolve(self, all: &Self) -> StreamConfig {
         let own = self;
+        let own_keys = own.own_keys().or_else(|| all.own_keys());
         let of = |own: Option<Duration>, all: Option<Duration>, millis| own.or(all).unwrap_or(Duration::from_millis(millis));
         StreamConfig {
             segment: of(own.segment, all.segment, 2000),
@@ -117,6 +137,9 @@ impl Fields {
             publish: own.publish.or(all.publish).unwrap_or_default(),
             play: own.play.or(all.play).unwrap_or_default(),
             srt: own.srt.or(all.srt).map(|address| Srt { address, passphrase: own.srt_passphrase.or_else(|| all.srt_passphrase.clone()) }),
+            encrypt: own.encrypt.or(all.encrypt).and_then(Encrypt::scheme),
+            keys: own_keys,
+            key_period: own.key_period.or(all.key_period),
         }
     }
 }
@@ -139,6 +162,25 @@ impl StreamConfig {
             let closed = address.ip().is_loopback() || self.publish == Access::Anyone;
             ensure!(closed, "srt at {address} is for everybody: give it a srt_passphrase");
         }
+        ensure!(
+            self.encrypt != Some(Scheme::Aes128),
+            "encrypt is aes-128, which is for whole segments, and those of a live stream go out in parts: choose cbcs or cenc"
+        );
+        ensure!(
+            self.encrypt.is_none() || self.ladder.is_none(),
+            "it is encrypted, and has a ladder, which is made of what viewers get: leave one out"
+        );
+        ensure!(
+            self.keys.is_none() || self.key_period.is_none(),
+            "it names keys, and has a key_period, after which others are made: leave one out"
+        );
+        let most = MOST_KEYS.saturating_mul(self.key_period.map_or(1, NonZeroU32::get));
+        let fits = self.encrypt.is_none() || self.key_period.is_none() || self.window <= self.segment * most;
+        ensure!(
+            fits,
+            "key_period is {}: there would be more than {MOST_KEYS} keys within window",
+            self.key_period.map_or(0, NonZeroU32::get)
+        );
         ensure!(self.memory >= self.segment * 6, "memory is {:?}: it must hold six segments at least", self.memory);
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! The configuration file: TOML, `reelway serve --config FILE`. Everything has a default, so that no file is needed.
 //!
 //! ```toml
+//! [server]                # the options of `reelway serve`, with `_` for `-`; on the command line they go before
+//! http = "127.0.0.1:80"
+//!
 //! [live]                  # what holds for every stream
 //! segment = "2s"
 //!
@@ -22,71 +25,7 @@
 //! A variable of the environment goes before the file: `REELWAY__LIVE__SEGMENT=1s`. `reelway config check FILE` says what is wrong with a
 //! file; a server reads it again on SIGHUP. Streams that run stay as they are but for who may publish and watch.
 //!
-//! `[live]` and `[stream.NAME]`, durations as `90s`, `500ms` or `2h`:
-//!
-//! | field | says | default |
-//! |---|---|---|
-//! | `segment` | how long segments are, 500ms to 10s | 2s |
-//! | `part` | how long parts of segments are at most, 20ms to a segment | 200ms |
-//! | `window` | how far back viewers can go, six segments to 48h | 60s |
-//! | `memory` | how much of that is kept in memory where the rest is recorded | 60s |
-//! | `grace` | how long a stream waits for its publisher to come back | 15s |
-//! | `latency` | how far behind players of DASH are to be | of the core |
-//! | `parts` | how players of HLS ask for parts: `files`, each by a URL of its own, or `ranges` of the segment, which one cache entry then holds | files |
-//! | `ladder` | smaller sizes that ffmpeg makes of its pictures, as `reelway ladder --rungs` takes them (`auto`, `720p,360p@600k`), or `none` | none |
-//! | `record` | whether it is recorded below `--data`, from where it goes on when the server is started again | true |
-//! | `key` | the key that publishers need, or a list of such keys: as it is, or its digest as `sha256:HEX` | none: `publish` decides |
-//! | `publish` | who may publish without a key: `loopback`, `key` (nobody), `anyone`; or `hook`: whom `[hooks]` lets in | loopback |
-//! | `takeover` | silence after which another publisher may take the place of one that has not gone | 5s |
-//! | `play` | who may watch: `anyone`, who has a `token`, or whom a `hook` lets in | anyone |
-//! | `srt` | an address of its own, such as `0.0.0.0:9000`, at which a stream is taken by SRT, through ffmpeg; for `[stream.NAME]` alone, and read when the server starts | none |
-//! | `srt_passphrase` | what callers must know, 10 to 79 letters, digits and `-._~`; needed where others reach the address | none |
-//!
-//! `[media]` and `[asset."PATH"]`, where what is said of a longer path goes before:
-//!
-//! | field | says | default |
-//! |---|---|---|
-//! | `play` | who may read it below `/vod` and `/media`: `anyone`, who has a `token`, or whom a `hook` lets in | anyone |
-//! | `encrypt` | how it is encrypted below `/vod`, and not served below `/media`: `cenc`, `cbcs`, `aes-128` (HLS alone), `none` | none |
-//! | `content_key` | with which key, as `KID:KEY`, 32 hexadecimal digits each | made from the secret of the server, another for each file |
-//!
-//! A folder that is one title is as closed as the file in it of which most is said.
-//!
-//! A recording is read by whom its stream and `[media]` both let in. The lists of `/api/v1/assets` and `/api/v1/streams` are as `[media]`
-//! and `[live]` say.
-//!
-//! `[hooks]`, for URLs that decide: by POST they are told `event` (`publish`, `play`), `path`, `credential` (the key or token that came) and
-//! `address`, and answer by a status: 2xx yes, 4xx no. Where no answer comes nobody is let in.
-//!
-//! | field | says | default |
-//! |---|---|---|
-//! | `on_publish` | the URL that decides who may publish | none |
-//! | `on_play` | the URL that decides who may play | none |
-//! | `timeout` | how long an answer is waited for, 100ms to 30s | 2s |
-//! | `cache` | how long an answer counts for the same credential and address, 1h at most; 0s: it is asked each time | 10s |
-//!
-//! `[uploads]`, for what is uploaded and whole:
-//!
-//! | field | says | default |
-//! |---|---|---|
-//! | `ladder` | the qualities that a job makes of each, as `reelway ladder --rungs` takes them, or `none`; `--jobs` are made at once | none |
-//! | `codec` | the codec of these: `h264`, `hevc` or `av1` | h264 |
-//! | `webhook` | the URL to which each job is posted when it has ended | none |
-//!
-//! `[admin]`:
-//!
-//! | field | says | default |
-//! |---|---|---|
-//! | `key` | the key for `/metrics` and to end streams, written as publish keys are | none is needed |
-//!
-//! `[tokens]`, for tokens that others sign; those that `reelway token play` makes from the secret of the server always count:
-//!
-//! | field | says | default |
-//! |---|---|---|
-//! | `jwks` | the keys of an issuer of JWTs (RFC 7517): a file, or a URL that is read again every 10 minutes and when a key is not known | none |
-//! | `issuer` | what `iss` of its tokens must say | anything |
-//! | `audience` | what `aud` of its tokens must say | anything |
-//! | `key.ID` | a key of ours, with one of `hmac` (32 bytes or more), `ed25519` (the public key), `ed25519_private` (PKCS #8), in base64url | none |
+#![doc = include_str!("reference.md")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -95,11 +34,12 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, ensure};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 mod asset;
+mod cpix;
 mod current;
-mod environment;
+pub(crate) mod environment;
 mod hooks;
 mod live;
 mod srt;
@@ -110,7 +50,8 @@ use crate::{
     auth::{Access, PublishKey},
     http::{AssetPath, StreamName},
 };
-pub use asset::{AssetConfig, Play};
+pub use asset::{AssetConfig, OwnKey, Play};
+pub use cpix::OwnKeys;
 pub use current::Current;
 pub use hooks::Hooks;
 pub use live::{Parts, StreamConfig};
@@ -118,10 +59,16 @@ pub use srt::{Passphrase, Srt};
 pub use tokens::{TokenKey, Tokens};
 pub use uploads::Uploads;
 
+/// All that can stand in a configuration but for the options of `reelway serve`, with what it is by default.
+pub const REFERENCE: &str = include_str!("reference.md");
+
 /// The configuration of a server.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The options of the command line, which are read there.
+    #[serde(rename = "server")]
+    _server: IgnoredAny,
     live: live::Fields,
     stream: BTreeMap<String, live::Fields>,
     media: asset::Fields,
@@ -238,10 +185,14 @@ impl Config {
         for (_, file) in self.asset.range(folder.clone()..).take_while(|(path, _)| path.starts_with(&folder)) {
             file.close(&mut config);
         }
-        // What was recorded of a stream is no more open than the stream.
+        // What was recorded of a stream is no more open than the stream, and encrypted as that is.
         let stream = path.below("live").and_then(|rest| StreamName::new(rest.outwards().last()?.file_name()));
         if let Some(name) = stream {
-            config.play = config.play.max(self.stream(&name).play);
+            let stream = self.stream(&name);
+            config.play = config.play.max(stream.play);
+            if config.encrypt.is_none() {
+                (config.encrypt, config.keys) = (stream.encrypt, stream.keys);
+            }
         }
         config
     }
@@ -301,7 +252,16 @@ mod tests {
             ("[hooks]\ntimeout = \"1m\"\n", "[hooks]: timeout is 60s"),
             ("[uploads]\nladder = \"big\"\n", "line 2: 'big' is no size"),
             ("[uploads]\nwebhook = \"hush\"\n", "line 2: this is no URL"),
+            ("[live]\nencrypt = \"aes-128\"\n", "[live]: encrypt is aes-128"),
+            ("[live]\nencrypt = \"cbcs\"\nladder = \"auto\"\n", "[live]: it is encrypted, and has a ladder"),
+            ("[live]\nkey_period = 0\n", "line 2: invalid value: integer `0`"),
+            ("[live]\nencrypt = \"cenc\"\nkey_period = 1\nwindow = \"10h\"\n", "[live]: key_period is 1"),
+            (
+                "[stream.a]\nencrypt = \"cenc\"\nkey_period = 9\ncontent_key = \"00000000000000000000000000000000:000102030405060708090a0b0c0d0e0f\"\n",
+                "[stream.a]: it names keys, and has a key_period",
+            ),
             ("[media]\nencrypt = \"des\"\n", "line 2: unknown variant"),
+            ("[media]\nkeys = \"/nowhere/keys.xml\"\n", "line 2: /nowhere/keys.xml: No such file"),
             ("[media]\ncontent_key = \"hush\"\n", "line 2: a content key is written"),
             ("[tokens.key.a]\n", "line 1: a key has one of hmac"),
             ("[tokens.key.a]\nhmac = \"aHVzaA\"\n", "line 1: hmac"),
@@ -312,6 +272,19 @@ mod tests {
             let error = format!("{:#}", Config::parse(text).unwrap_err());
             assert!(error.starts_with(told), "{text}: {error}");
             assert!(!error.contains("hush") || text.contains("play"), "{error}");
+        }
+    }
+
+    /// Every field that is known is in the reference.
+    #[test]
+    fn all_settings_are_documented() {
+        for table in ["live", "stream.a", "media", "asset.a", "hooks", "uploads", "admin", "tokens", "tokens.key.a"] {
+            let error = Config::parse(&format!("[{table}]\nhush = 1\n")).unwrap_err().to_string();
+            let names = error.split('`').skip(3).step_by(2);
+            assert!(error.contains("unknown field `hush`") && names.clone().count() > 0, "{table}: {error}");
+            for name in names {
+                assert!(REFERENCE.contains(&format!("`{name}`")) || name == "key" && table == "tokens", "{table}: {name}");
+            }
         }
     }
 

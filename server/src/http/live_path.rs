@@ -40,6 +40,8 @@ pub enum LivePart {
     Mpd,
     /// `stream.mp4`: everything from now on, without end.
     Endless,
+    /// `clearkey`: where players get keys as W3C ClearKey.
+    ClearKey,
     /// `REP/media.m3u8`.
     MediaPlaylist(String),
     /// `REP/init-K.mp4`, from 1.
@@ -51,12 +53,18 @@ pub enum LivePart {
 }
 
 impl LivePart {
+    /// Whether it is a playlist or the MPD.
+    pub fn is_manifest(&self) -> bool {
+        matches!(self, Self::MultivariantPlaylist | Self::Mpd | Self::MediaPlaylist(_))
+    }
+
     /// By the steps behind the name.
     pub(super) fn parse(steps: &[&str]) -> Option<Self> {
         Some(match steps {
             ["master.m3u8"] => Self::MultivariantPlaylist,
             ["manifest.mpd"] => Self::Mpd,
             ["stream.mp4"] => Self::Endless,
+            ["clearkey"] => Self::ClearKey,
             [rendition, file] => {
                 let rendition = rendition_name(rendition)?;
                 if *file == "media.m3u8" {
@@ -123,6 +131,7 @@ mod tests {
             ("/live/a/master.m3u8", Some(MultivariantPlaylist)),
             ("/live/a/manifest.mpd", Some(Mpd)),
             ("/live/a/stream.mp4", Some(Endless)),
+            ("/live/a/clearkey", Some(LivePart::ClearKey)),
             ("/live/a/v1/media.m3u8", Some(MediaPlaylist("v1".into()))),
             ("/live/a/a2/init-3.mp4", Some(Header("a2".into(), 3))),
             ("/live/a/v1/12.m4s", Some(Segment("v1".into(), 12))),

@@ -16,6 +16,7 @@ mod problem;
 mod range;
 mod representation;
 mod resource;
+mod under;
 
 use std::future::Future;
 
@@ -32,6 +33,7 @@ pub use problem::problem;
 pub use range::of_growing as range_of_growing;
 pub use representation::{Representation, options, respond};
 pub use resource::{AssetPath, Resource, UPLOAD, VodPart, steps};
+pub use under::Under;
 
 /// What goes wrong while a request body is read.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;

@@ -64,6 +64,13 @@ pub enum VodPart {
     ClearKey,
 }
 
+impl VodPart {
+    /// Whether it is a playlist or the MPD.
+    pub fn is_manifest(&self) -> bool {
+        matches!(self, Self::MultivariantPlaylist | Self::Mpd | Self::MediaPlaylist(_) | Self::IFramePlaylist(_))
+    }
+}
+
 /// A path below the media folder that can lead nowhere else: every step is a plain, visible name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AssetPath(Vec<String>);

@@ -36,7 +36,7 @@ impl Recording {
         self.over
     }
 
-    /// Writes down `events`, whose parts are in one piece; gives where each of them is. `names` are those of the renditions.
+    /// Writes down `events`, whose parts are in one piece, as they are before they are encrypted; gives where each of them is. `names` are those of the renditions.
     pub fn take(&mut self, events: &[Event], names: &[String], figures: &Figures) -> Vec<Option<Extent>> {
         let mut extents = Vec::with_capacity(events.len());
         for event in events {
@@ -65,12 +65,15 @@ impl Recording {
         let name = |id: &RenditionId| names.get(id.0).cloned().unwrap_or_default();
         match event {
             Event::Began(epoch) => self.recorder.note(&Entry::Began { zero: epoch.zero.0, delay: epoch.delay })?,
-            Event::Header { rendition, number, bytes } => self.recorder.header(&name(rendition), *number, bytes)?,
+            Event::Header { rendition, number, bytes, clear } => {
+                self.recorder.header(&name(rendition), *number, clear.as_ref().unwrap_or(bytes))?;
+            }
             Event::Opened { rendition, segment } => {
                 self.recorder.note(&Entry::Opened { rendition: name(rendition), opening: opening(segment) })?;
             }
-            Event::Part { rendition, segment, head, start, duration, independent, .. } => {
-                return self.recorder.part(&name(rendition), *segment, head, *start, *duration, *independent).map(Some);
+            Event::Part { rendition, segment, head, clear, start, duration, independent, .. } => {
+                let bytes = clear.as_ref().map_or(head, |(head, _)| head);
+                return self.recorder.part(&name(rendition), *segment, bytes, *start, *duration, *independent).map(Some);
             }
             Event::Segment { rendition, segment } => {
                 let (gap, duration) = (segment.gap, segment.duration);

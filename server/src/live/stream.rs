@@ -24,6 +24,7 @@ use tokio::{
 use super::{Clock, Figures, Log, Part, log::Edge, recording::Recording, texts::Texts};
 use crate::{
     config::{Parts, StreamConfig},
+    content_key::StreamKeys,
     http::StreamName,
     storage::Extent,
 };
@@ -49,6 +50,8 @@ pub struct Stream {
     pub figures: Arc<Figures>,
     /// What its recording is called, if it has one.
     pub recording: Option<String>,
+    /// What it is encrypted with, if it is.
+    pub keys: Option<StreamKeys>,
     /// Its manifests.
     pub texts: Texts,
     driver: AsyncRwLock<Driver>,
@@ -76,12 +79,13 @@ pub(super) struct Beginning {
     pub called: Option<String>,
     /// Of a stream that was kept.
     pub logs: Vec<Arc<Log>>,
+    pub keys: Option<StreamKeys>,
 }
 
 impl Stream {
     /// A stream that is as `beginning` tells.
     pub(super) fn new(name: StreamName, config: StreamConfig, beginning: Beginning, clock: Clock, figures: Arc<Figures>) -> Arc<Self> {
-        let Beginning { live, session, recording, called, logs } = beginning;
+        let Beginning { live, session, recording, called, logs, keys } = beginning;
         let stream = Arc::new(Self {
             name,
             config,
@@ -89,6 +93,7 @@ impl Stream {
             clock,
             figures,
             recording: called,
+            keys,
             texts: Texts::default(),
             driver: AsyncRwLock::new(Driver { live, recording }),
             logs: RwLock::new(logs),
@@ -110,7 +115,7 @@ impl Stream {
         let result = change(&mut driver.live, self.clock.now());
         let events: Vec<Event> = std::iter::from_fn(|| driver.live.poll()).map(in_one_piece).collect();
         self.make_logs(&driver.live);
-        let (events, extents) = match driver.recording.take() {
+        let (events, mut extents) = match driver.recording.take() {
             Some(recording) if !events.is_empty() => {
                 let (recording, events, extents) = self.record(recording, events).await;
                 driver.recording = recording;
@@ -121,6 +126,9 @@ impl Stream {
                 (events, Vec::new())
             }
         };
+        if !self.is_in_files() {
+            extents.clear();
+        }
         let scales: Vec<Timescale> =
             driver.live.renditions().filter_map(|id| driver.live.window(id)).map(|window| window.timescale).collect();
         let touched = self.take(events, extents, &scales);
@@ -174,7 +182,7 @@ impl Stream {
                 }
                 (Event::Segment { segment, .. }, Some(log)) => {
                     log.close(segment.number);
-                    if self.recording.is_some() {
+                    if self.is_in_files() {
                         let memory = self.segments_in_memory();
                         // Where the disk takes nothing, as much again is what lists and those who read them need.
                         log.leave_memory(segment.number.saturating_sub(memory), segment.number.saturating_sub(2 * memory));
@@ -193,6 +201,11 @@ impl Stream {
             touched.extend(log.filter(|log| !touched.iter().any(|other| Arc::ptr_eq(other, log))));
         }
         touched
+    }
+
+    /// Whether what viewers get is in the files of a recording too. What is encrypted is recorded as it was before.
+    pub(super) fn is_in_files(&self) -> bool {
+        self.recording.is_some() && self.keys.is_none()
     }
 
     /// How many segments stay in memory where the rest is recorded.
@@ -286,16 +299,21 @@ impl Drop for OwnReader {
 
 /// An event whose part has its bytes in one piece, as its head. One copy here saves each of its viewers a write for every sample.
 fn in_one_piece(mut event: Event) -> Event {
-    if let Event::Part { head, payload, .. } = &mut event {
-        let length = head.len() + payload.iter().map(Bytes::len).sum::<usize>();
-        let mut bytes = BytesMut::with_capacity(length);
-        bytes.extend_from_slice(head);
-        for piece in std::mem::take(payload) {
-            bytes.extend_from_slice(&piece);
-        }
-        *head = bytes.freeze();
+    if let Event::Part { head, payload, clear, .. } = &mut event {
+        *head = joined(head, std::mem::take(payload));
+        *clear = clear.take().map(|(head, payload)| (joined(&head, payload), Vec::new()));
     }
     event
+}
+
+fn joined(head: &Bytes, payload: Vec<Bytes>) -> Bytes {
+    let length = head.len() + payload.iter().map(Bytes::len).sum::<usize>();
+    let mut bytes = BytesMut::with_capacity(length);
+    bytes.extend_from_slice(head);
+    for piece in payload {
+        bytes.extend_from_slice(&piece);
+    }
+    bytes.freeze()
 }
 
 /// Tells the driver when its moment has come, as long as there is a stream.

@@ -4,12 +4,12 @@ use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock, Weak, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, PoisonError, RwLock, Weak, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use reelway_core::{
-    live::Live,
+    live::{Config as CoreConfig, Live},
     time::{Date, Moment, Timescale, rescale_length},
 };
 use tokio::{sync::watch, time::sleep};
@@ -20,7 +20,9 @@ use super::{
     stream::{Beginning, core_config, other},
 };
 use crate::{
+    auth::Secret,
     config::{Current, StreamConfig},
+    content_key::StreamKeys,
     http::StreamName,
     storage::{Form, Kept},
 };
@@ -40,6 +42,10 @@ pub struct Streams {
     /// Where recordings are; without it nothing is recorded.
     recordings: Option<PathBuf>,
     by_name: Arc<ByName>,
+    /// What keys are made of; without it no stream is encrypted.
+    secret: Option<Secret>,
+    /// The last segments of streams from before that do not go on.
+    last: Mutex<HashMap<StreamName, u32>>,
     /// Woken when a stream begins.
     begun: watch::Sender<()>,
 }
@@ -58,7 +64,7 @@ async fn forget(by_name: Weak<ByName>, stream: Weak<Stream>) {
     };
     sleep(window).await;
     if let (Some(by_name), Some(stream)) = (by_name.upgrade(), stream.upgrade()) {
-        if stream.recording.is_some() {
+        if stream.is_in_files() {
             return stream.leave_memory();
         }
         let mut by_name = by_name.write().unwrap_or_else(PoisonError::into_inner);
@@ -76,6 +82,13 @@ impl Streams {
     /// None, to be as `config` says, recorded below the folder `recordings`.
     pub fn new(config: impl Into<Current>, recordings: PathBuf) -> Self {
         Self { config: config.into(), recordings: Some(recordings), ..Self::default() }
+    }
+
+    /// The same, with keys of `secret` for those that are to be encrypted.
+    #[must_use]
+    pub fn with_secret(mut self, secret: Secret) -> Self {
+        self.secret = Some(secret);
+        self
     }
 
     /// How streams are to be.
@@ -143,6 +156,13 @@ impl Streams {
         // Of the last ones the parts are needed, also of those that are no longer listed.
         let kept = Kept::read(folder, 2 * core_config(&config, 1).most_segments())?;
         let Some(form) = kept.form else { return Ok(None) };
+        if config.encrypt.is_some() {
+            // What was recorded is clear. Another stream begins, with keys and numbers of its own.
+            let segments = kept.renditions.iter().filter_map(|rendition| rendition.segments.last());
+            let last = segments.map(|last| last.opening.segment).max().unwrap_or(0);
+            self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), last);
+            return Ok(None);
+        }
         // What players were promised holds, whatever is configured now.
         (config.segment, config.part) = (Duration::from_millis(form.segment), Duration::from_millis(form.part));
         let now = self.clock.now();
@@ -151,7 +171,7 @@ impl Streams {
         // What was watched before the server ended is too old to be gone on with, if all of the window is missing behind it.
         let over = kept.ended || end(&live).is_none_or(|end| now.since(end) > micros(config.window));
         let recording = if over { None } else { Some(Recording::resume(folder, session.clone(), &kept)?) };
-        let beginning = Beginning { live, session: form.session, recording, called: Some(session), logs };
+        let beginning = Beginning { live, session: form.session, recording, called: Some(session), logs, keys: None };
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Some((self.add(&mut by_name, name, config, beginning), over)))
     }
@@ -186,20 +206,31 @@ impl Streams {
         }
         let config = self.config.get().stream(name);
         // Segments of an earlier stream of this name may be in caches, under their numbers.
-        let before = by_name.get(name).and_then(|ended| ended.edge()).map_or(0, |edge| edge.segment);
-        let live = Live::new(core_config(&config, before.saturating_add(1))).map_err(other)?;
+        let before = by_name.get(name).and_then(|ended| ended.edge()).map(|edge| edge.segment);
+        let before = before.or_else(|| self.last.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()).unwrap_or(0);
         let session = u64::try_from(self.clock.now().0).unwrap_or(0);
+        let keys = self.keys(name, &config, session)?;
+        let encryption = keys.as_ref().map(|keys| keys.encryption(&format!("/live/{name}"))).transpose().map_err(other)?;
+        let live = Live::new(CoreConfig { encryption, ..core_config(&config, before.saturating_add(1)) }).map_err(other)?;
         let recording = self.recording(name, &config, session).unwrap_or_else(|error| {
             tracing::error!(%error, stream = %name, "the stream cannot be recorded");
             self.figures.recording_faults.fetch_add(1, Relaxed);
             None
         });
         let called = recording.as_ref().map(|recording| recording.session.clone());
-        let beginning = Beginning { live, session, recording, called, logs: Vec::new() };
+        let beginning = Beginning { live, session, recording, called, logs: Vec::new(), keys };
         let stream = self.add(&mut by_name, name, config, beginning);
         drop(by_name);
         self.begun.send_replace(());
         Ok(Ok(stream))
+    }
+
+    /// The keys of a stream that begins now, if it is to be encrypted.
+    fn keys(&self, name: &StreamName, config: &StreamConfig, session: u64) -> io::Result<Option<StreamKeys>> {
+        let Some(scheme) = config.encrypt else { return Ok(None) };
+        let secret = self.secret.as_ref().ok_or_else(|| io::Error::other("there is no secret to make keys from"))?;
+        let made_for = format!("live\0{name}\0{session}");
+        Ok(Some(StreamKeys::new(scheme, config.keys.as_ref(), config.key_period, secret, made_for)))
     }
 
     /// Begins the recording of a stream that is to be recorded.

@@ -24,14 +24,12 @@ use reelway_core::{Options, Vod, demux::chapters::Chapter, protection::Scheme};
 use ring::digest::{SHA256, digest};
 
 use crate::{
+    content_key::MediaKeys,
     http::{AssetPath, Text, VodPart},
     storage::{Hot, Identity, SourceFile, is_media, is_text},
 };
 
-use super::{
-    encryption::{AssetKey, AssetKeys},
-    texts::Texts,
-};
+use super::{encryption::AssetKeys, texts::Texts};
 
 /// Memory for indexes, in bytes: about a hundred films of two hours, or thousands of clips.
 const INDEX_MEMORY: u64 = 128 << 20;
@@ -87,7 +85,7 @@ impl Sources {
 /// One or several files as a presentation. Manifests are written once, compressed once, and shared by all who ask.
 pub struct Asset {
     vod: Vod,
-    key: Option<AssetKey>,
+    key: Option<MediaKeys>,
     /// `None` for what there is not, such as a playlist of the I-frames of sound.
     manifests: HashMap<VodPart, OnceLock<Option<Text>>>,
     /// Read when somebody wants them.
@@ -95,7 +93,7 @@ pub struct Asset {
 }
 
 impl Asset {
-    fn new(vod: Vod, key: Option<AssetKey>) -> Self {
+    fn new(vod: Vod, key: Option<MediaKeys>) -> Self {
         let names = vod.presentation().renditions.iter().map(|rendition| &rendition.name);
         let parts = names.flat_map(|name| [VodPart::MediaPlaylist(name.clone()), VodPart::IFramePlaylist(name.clone())]);
         let parts = parts.chain([VodPart::MultivariantPlaylist, VodPart::Mpd]);
@@ -108,7 +106,7 @@ impl Asset {
     }
 
     /// What it is encrypted with, if it is.
-    pub fn key(&self) -> Option<&AssetKey> {
+    pub fn key(&self) -> Option<&MediaKeys> {
         self.key.as_ref()
     }
 
@@ -326,7 +324,7 @@ impl Assets {
     }
 }
 
-fn key(path: &AssetPath, sources: &Sources, encrypted: Option<&AssetKey>) -> Key {
+fn key(path: &AssetPath, sources: &Sources, encrypted: Option<&MediaKeys>) -> Key {
     (path.clone(), sources.identities(), encrypted.map(|key| (key.scheme as u8, key.name())))
 }
 
@@ -354,7 +352,7 @@ fn open_at_hand(_: &Dir, _: &Path) -> Option<File> {
 }
 
 /// Reads the indexes of files, which messages call `names`, and makes one presentation of them. A text that cannot be read is left out.
-fn read(sources: &Sources, names: Vec<String>, path: &AssetPath, key: Option<AssetKey>) -> io::Result<Known> {
+fn read(sources: &Sources, names: Vec<String>, path: &AssetPath, key: Option<MediaKeys>) -> io::Result<Known> {
     let mut movies = Vec::with_capacity(names.len());
     for (source, name) in sources.0.iter().zip(names) {
         match source.read_input(&name)? {
@@ -368,7 +366,7 @@ fn read(sources: &Sources, names: Vec<String>, path: &AssetPath, key: Option<Ass
             Err(error) => return Ok(Err(format!("{name}: {error}"))),
         }
     }
-    let encryption = key.as_ref().map(|key| key.encryption(path)).transpose();
+    let encryption = key.as_ref().map(|key| key.encryption(&format!("/vod/{}", path.url()))).transpose();
     // Here key frames cost nothing twice.
     let vod =
         encryption.and_then(|encryption| Vod::new(movies, &Options { encryption, ..Options::default() })).and_then(Vod::with_trick_modes);

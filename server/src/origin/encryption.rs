@@ -4,22 +4,16 @@
 //! server with the same secret has the same keys, and no two files share one. Or it stands in the configuration: then the vectors are of
 //! the version.
 
-use std::sync::Arc;
-
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
-use reelway_core::{
-    encryption::{ContentKey, Encryption, Key},
-    protection::{KeyInfo, Scheme},
-};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::{
     auth::Secret,
     config::Current,
+    content_key::MediaKeys,
     http::{AssetPath, Body, RequestBody, Response, problem},
 };
 
@@ -50,68 +44,20 @@ impl AssetKeys {
     }
 
     /// The key of this version of an asset; `None`: it is not encrypted.
-    pub fn of(&self, path: &AssetPath, version: impl FnOnce() -> String) -> std::io::Result<Option<AssetKey>> {
+    pub fn of(&self, path: &AssetPath, version: impl FnOnce() -> String) -> std::io::Result<Option<MediaKeys>> {
         let config = self.config.get().asset(path);
         let Some(scheme) = config.encrypt else { return Ok(None) };
         let secret = self.secret.as_ref().ok_or_else(|| std::io::Error::other("there is no secret to make keys from"))?;
-        let name = format!("{}\0{}", path.id(), version());
-        let made = |purpose: &str| secret.derive(purpose, &name);
-        let (id, key) = match &config.content_key {
-            Some(own) => (own.id, own.key.clone()),
-            None => (*made("key id"), made("content key")),
-        };
-        let iv = secret.derive("vector", &format!("{}\0{name}", HEXLOWER.encode(&id)));
-        Ok(Some(AssetKey { scheme, id, key, iv: *iv }))
+        // A recording only grows: what players have of it stays as it is.
+        let version = if path.below("live").is_some() { String::new() } else { version() };
+        let name = format!("{}\0{version}", path.id());
+        Ok(Some(MediaKeys::new(scheme, config.keys.as_ref(), secret, &name)))
     }
 }
 
-/// The key of an asset. It is shown nowhere.
-pub struct AssetKey {
-    /// How the asset is encrypted.
-    pub scheme: Scheme,
-    id: [u8; 16],
-    key: Zeroizing<[u8; 16]>,
-    iv: [u8; 16],
-}
-
-impl AssetKey {
-    /// Its number, in hexadecimal digits.
-    pub fn name(&self) -> String {
-        HEXLOWER.encode(&self.id)
-    }
-
-    /// The bytes of the key called `name`, if that is this one.
-    pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {
-        (name == self.name()).then(|| self.key.to_vec())
-    }
-
-    /// As the core takes it, for the asset at `path`.
-    pub fn encryption(&self, path: &AssetPath) -> reelway_core::Result<Encryption> {
-        let whole = self.scheme == Scheme::Aes128;
-        // Media playlists stand one folder below.
-        let uri = whole.then(|| format!("../{}.key", self.name()));
-        let info = KeyInfo { id: self.id, iv: (!whole).then_some(self.iv), uri, systems: Vec::new() };
-        let key = ContentKey { key: Key::new(*self.key), info };
-        let encryption = Encryption::new(self.scheme, vec![key.clone()], vec![key], None)?;
-        Ok(encryption.with_clear_key_url((!whole).then(|| format!("/vod/{}/clearkey", path.url()))))
-    }
-
-    /// What a licence server of W3C ClearKey answers (Encrypted Media Extensions 9.1.4): the keys that were asked for and are here.
-    fn licence(&self, request: &LicenceRequest) -> serde_json::Value {
-        let id = BASE64URL_NOPAD.encode(&self.id);
-        let asked = request.kids.iter().any(|kid| kid.trim_end_matches('=') == id);
-        let key = json!({"kty": "oct", "kid": id, "k": BASE64URL_NOPAD.encode(&*self.key)});
-        json!({"keys": if asked { vec![key] } else { Vec::new() }, "type": "temporary"})
-    }
-}
-
-#[derive(Deserialize)]
-struct LicenceRequest {
-    kids: Vec<String>,
-}
-
-/// Answers a player that asks for the keys of an asset, which `key` finds, as W3C ClearKey.
-pub async fn clear_key(method: &Method, body: RequestBody, key: impl Future<Output = Option<Arc<super::assets::Known>>>) -> Response {
+/// Answers a player that asks for keys as W3C ClearKey; `licence` tells those of the key numbers that are asked for, or `None`: there are
+/// no keys here.
+pub async fn clear_key(method: &Method, body: RequestBody, licence: impl AsyncFnOnce(&[String]) -> Option<Value>) -> Response {
     const METHODS: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
     if *method == Method::OPTIONS {
         let mut response = Response::new(Body::default());
@@ -127,17 +73,21 @@ pub async fn clear_key(method: &Method, body: RequestBody, key: impl Future<Outp
         response.headers_mut().insert(header::ALLOW, METHODS);
         return response;
     }
-    let known = key.await;
-    let key = known.as_deref().and_then(|known| known.as_ref().ok()?.key()).filter(|key| key.scheme != Scheme::Aes128);
-    let Some(key) = key else { return problem(StatusCode::NOT_FOUND, "there is nothing here") };
-    let request = read(body).await.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let Some(request) = request else {
+    let request = read(body).await.and_then(|bytes| serde_json::from_slice::<LicenceRequest>(&bytes).ok());
+    let kids = request.as_ref().map_or(&[][..], |request| &request.kids);
+    let Some(licence) = licence(kids).await else { return problem(StatusCode::NOT_FOUND, "there is nothing here") };
+    if request.is_none() {
         return problem(StatusCode::BAD_REQUEST, "this is no request of ClearKey (Encrypted Media Extensions 9.1.3)");
-    };
-    let content = Zeroizing::new(key.licence(&request).to_string());
+    }
+    let content = Zeroizing::new(licence.to_string());
     let mut response = Response::new(bytes::Bytes::copy_from_slice(content.as_bytes()).into());
     secret(response.headers_mut(), content.len());
     response
+}
+
+#[derive(Deserialize)]
+struct LicenceRequest {
+    kids: Vec<String>,
 }
 
 fn secret(fields: &mut HeaderMap, length: usize) {

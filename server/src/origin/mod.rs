@@ -19,15 +19,17 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use reelway_core::protection::Scheme;
 use tokio::{sync::Mutex, task::spawn_blocking};
 
 use crate::{
     auth::Secret,
-    http::{AssetPath, Coding, Handler, Representation, Request, Resource, Response, VodPart, options, problem, respond},
+    content_key::MediaKeys,
+    http::{AssetPath, Coding, Handler, LivePart, Representation, Request, Resource, Response, Under, VodPart, options, problem, respond},
     live::Streams,
 };
 pub use api::ServerInfo;
-use assets::{Assets, Known};
+use assets::Assets;
 use encryption::{AssetKeys, clear_key};
 use library::Library;
 pub(crate) use library::{IMAGES, plays};
@@ -131,7 +133,7 @@ impl Origin {
         self.assets.index_cache()
     }
 
-    async fn answer(&self, method: &Method, fields: &HeaderMap, uri: &Uri) -> Response {
+    async fn answer(&self, method: &Method, fields: &HeaderMap, uri: &Uri, under: Option<&Under>) -> Response {
         let path = uri.path();
         let resource = Resource::parse(path);
         // RFC 9110 9.3.7: `*` is the server as a whole.
@@ -139,13 +141,20 @@ impl Origin {
             return options();
         }
         let Some(resource) = resource else { return not_found() };
+        let keys = under.and_then(|under| Some((under, self.keys_at(&resource)?)));
+        let plain = keys.as_ref().map(|_| Under::plain(fields));
+        let fields = plain.as_ref().unwrap_or(fields);
+        let told = |representation| match &keys {
+            Some((under, path)) => under.names(path, representation),
+            None => representation,
+        };
         if let Resource::Live(name, part) = &resource {
-            return live::answer(&self.streams, method, fields, name, part, uri.query().unwrap_or_default()).await;
+            return live::answer(&self.streams, (method, fields), name, part, uri.query().unwrap_or_default(), told).await;
         }
         let page = if let Resource::Page(path) = &resource { Some(page::is_embedded(path)) } else { None };
         match self.represent(resource, Coding::preferred(fields)).await {
             Ok(representation) => {
-                let mut response = respond(method, fields, representation);
+                let mut response = respond(method, fields, told(representation));
                 if let Some(embedded) = page {
                     let headers = response.headers_mut();
                     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
@@ -161,6 +170,19 @@ impl Origin {
                 tracing::error!(path, %error, "cannot read");
                 problem(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be read")
             }
+        }
+    }
+
+    /// Where a manifest says that there are keys as W3C ClearKey, if it says so.
+    fn keys_at(&self, resource: &Resource) -> Option<String> {
+        match resource {
+            Resource::Vod(path, part) if part.is_manifest() && self.assets.keys().is_encrypted(path) => {
+                Some(format!("/vod/{}/clearkey", path.url()))
+            }
+            Resource::Live(name, part) if part.is_manifest() => {
+                self.streams.get(name)?.keys.as_ref().map(|_| format!("/live/{name}/clearkey"))
+            }
+            _ => None,
         }
     }
 
@@ -187,10 +209,11 @@ impl Origin {
         }
     }
 
-    /// What is known of an asset.
-    async fn known(&self, path: AssetPath) -> Option<Arc<Known>> {
+    /// What the samples of an asset are encrypted with.
+    async fn key(&self, path: AssetPath) -> Option<MediaKeys> {
         let assets = Arc::clone(&self.assets);
-        spawn_blocking(move || assets.asset(&path).ok().map(|(_, known)| known)).await.ok().flatten()
+        let known = spawn_blocking(move || assets.asset(&path).ok().map(|(_, known)| known)).await.ok().flatten()?;
+        known.as_ref().as_ref().ok()?.key().filter(|key| key.scheme != Scheme::Aes128).cloned()
     }
 
     /// Reads the library, so that the first to ask for it need not wait.
@@ -230,8 +253,13 @@ impl Handler for Origin {
     async fn handle(&self, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         let mut response = match Resource::parse(parts.uri.path()) {
-            Some(Resource::Vod(path, VodPart::ClearKey)) => clear_key(&parts.method, body, self.known(path)).await,
-            _ => self.answer(&parts.method, &parts.headers, &parts.uri).await,
+            Some(Resource::Vod(path, VodPart::ClearKey)) => {
+                clear_key(&parts.method, body, async |kids| Some(self.key(path).await?.licence(kids))).await
+            }
+            Some(Resource::Live(name, LivePart::ClearKey)) => {
+                clear_key(&parts.method, body, async |kids| live::licence(&self.streams, &name, kids).await).await
+            }
+            _ => self.answer(&parts.method, &parts.headers, &parts.uri, parts.extensions.get()).await,
         };
         share(response.headers_mut());
         response

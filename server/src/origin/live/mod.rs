@@ -11,9 +11,10 @@ mod media;
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::Value;
 
 use crate::{
-    http::{LivePart, Response, StreamName, problem, respond},
+    http::{LivePart, Representation, Response, StreamName, problem, respond},
     live::{Stream, Streams},
 };
 
@@ -34,8 +35,15 @@ enum Refusal {
     Unavailable,
 }
 
-/// Answers a viewer of the stream `name`.
-pub async fn answer(streams: &Streams, method: &Method, fields: &HeaderMap, name: &StreamName, part: &LivePart, query: &str) -> Response {
+/// Answers a viewer of the stream `name`, who gets what `told` makes of what there is.
+pub async fn answer(
+    streams: &Streams,
+    (method, fields): (&Method, &HeaderMap),
+    name: &StreamName,
+    part: &LivePart,
+    query: &str,
+    told: impl FnOnce(Representation) -> Representation,
+) -> Response {
     let Some(stream) = streams.get(name) else {
         return Refusal::NotFound(Duration::from_secs(1)).answer();
     };
@@ -49,15 +57,28 @@ pub async fn answer(streams: &Streams, method: &Method, fields: &HeaderMap, name
             Ok(media::Segment::Growing(response)) => return streamed(method, fields, response),
             Err(refusal) => Err(refusal),
         },
+        // Keys are asked for with a body.
+        LivePart::ClearKey => Err(Refusal::NotFound(Duration::from_secs(1))),
         LivePart::Endless => match endless::endless(&stream, query).await {
             Ok(response) => return streamed(method, fields, response),
             Err(refusal) => Err(refusal),
         },
     };
     match found {
-        Ok(representation) => respond(method, fields, representation),
+        Ok(representation) => respond(method, fields, told(representation)),
         Err(refusal) => refusal.answer(),
     }
+}
+
+/// The keys of the stream `name` for a player of W3C ClearKey that has asked for those with the numbers `kids`; `None`: it has none.
+pub async fn licence(streams: &Streams, name: &StreamName, kids: &[String]) -> Option<Value> {
+    let stream = streams.get(name)?;
+    let keys = stream.keys.as_ref()?;
+    let live = stream.view().await;
+    let windows = || live.renditions().filter_map(|id| live.window(id));
+    let first = windows().filter_map(|window| window.segments.front().or(window.open.as_ref())).map(|first| first.number).min();
+    let last = windows().filter_map(|window| window.open.as_ref().or(window.segments.back())).map(|last| last.number).max();
+    Some(keys.licence(kids, first.unwrap_or(1)..=last.unwrap_or(1)))
 }
 
 /// A response whose end nobody knows: it has no entity tag.
