@@ -107,7 +107,7 @@ fn now() -> u64 {
 }
 
 fn claims(path: &str) -> Claims {
-    Claims { exp: now() + 3600, nbf: None, paths: vec![path.to_owned()], ip: None }
+    Claims { exp: now() + 3600, nbf: None, paths: vec![path.to_owned()], ip: None, sub: None }
 }
 
 fn ring(secret: Option<&Secret>) -> KeyRing {

@@ -263,7 +263,8 @@ async fn whole_segments_as_they_are_asked_for() {
 async fn keys_are_for_who_may_play() {
     let Some(site) = Site::new() else { return };
     let ring = KeyRing::new(Some(&Secret::of(site.folder.path()).unwrap()), &Config::default().tokens, None).unwrap();
-    let until = |exp: u64, path: &str| ring.sign("server", &Claims { exp, nbf: None, paths: vec![path.into()], ip: None }).unwrap();
+    let until =
+        |exp: u64, path: &str| ring.sign("server", &Claims { exp, nbf: None, paths: vec![path.into()], ip: None, sub: None }).unwrap();
     let (sign, expired) = (|path: &str| until(u64::from(u32::MAX), path), |path: &str| until(1, path));
     let kids = json!({"kids": ["AAAAAAAAAAAAAAAAAAAAAA"]});
     for (path, body, status, why) in [
@@ -326,7 +327,7 @@ async fn live_streams_as_they_come() {
     ffmpeg::run([&["-t", "6", "-i", clip.to_str().unwrap()][..], &fragments].concat(), &film).unwrap();
     let ring = KeyRing::new(Some(&Secret::of(site.folder.path()).unwrap()), &Config::default().tokens, None).unwrap();
     let signed = |path: String| {
-        let claims = Claims { exp: u64::from(u32::MAX), nbf: None, paths: vec![format!("{path}/")], ip: None };
+        let claims = Claims { exp: u64::from(u32::MAX), nbf: None, paths: vec![format!("{path}/")], ip: None, sub: None };
         format!("/t/{}{path}", ring.sign("server", &claims).unwrap())
     };
     // The name and scheme of a stream, how many keys it has in three segments, and their tag of HLS.

@@ -90,6 +90,11 @@ fn publication() -> Result<()> {
 }
 
 #[test]
+fn announcement() -> Result<()> {
+    short("announcement")
+}
+
+#[test]
 fn request() -> Result<()> {
     short("request")
 }

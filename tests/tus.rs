@@ -1,74 +1,21 @@
 //! Whole files by tus 1.0 and by the chunks of UpChunk: what the end-to-end cases of tusd are about, and what a file becomes.
 
+#[path = "upload_support.rs"]
+mod support;
+
 use std::{
     fs,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
-use futures_util::{StreamExt, stream};
-use http::{HeaderMap, Method, StatusCode};
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::Frame;
-use reelway::{
-    catalogue::Catalogue,
-    http::{BodyError, Handler, RequestBody},
-    upload::{Limits, Uploads},
-};
+use anyhow::{Result, ensure};
+use http::{Method, StatusCode};
+use reelway::upload::Limits;
 use reelway_tests::movie::Movie;
-use tokio::sync::oneshot;
 
-/// A data folder that takes uploads, until it is opened again.
-struct Site {
-    data: tempfile::TempDir,
-    uploads: Option<Arc<Uploads>>,
-    limits: Limits,
-}
-
-/// An answer, with what it says.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Answer {
-    fn field(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
-
-type Fields<'a> = &'a [(&'a str, &'a str)];
+use support::{Answer, Fields, Site, ask, broken};
 
 impl Site {
-    fn new(limits: Limits) -> Result<Self> {
-        let mut site = Self { data: tempfile::tempdir()?, uploads: None, limits };
-        site.restart()?;
-        Ok(site)
-    }
-
-    fn restart(&mut self) -> Result<()> {
-        // The catalogue is open once.
-        self.uploads = None;
-        let catalogue = Catalogue::open(self.data.path())?;
-        self.uploads = Some(Arc::new(Uploads::open(self.data.path(), catalogue, self.limits)?));
-        Ok(())
-    }
-
-    fn uploads(&self) -> Result<Arc<Uploads>> {
-        Ok(Arc::clone(self.uploads.as_ref().context("closed")?))
-    }
-
-    async fn ask(&self, method: Method, path: &str, fields: Fields<'_>, body: impl Into<Bytes>) -> Result<Answer> {
-        ask(self.uploads()?, method, path, fields, Full::new(body.into()).map_err(|never| match never {}).boxed_unsync()).await
-    }
-
     /// Begins a file of so many bytes; where it goes.
     async fn begin(&self, length: usize, fields: Fields<'_>) -> Result<String> {
         let length = length.to_string();
@@ -91,32 +38,16 @@ impl Site {
     /// The same bytes play, as an asset.
     async fn plays(&self, asset: &str, film: &[u8]) -> Result<()> {
         ensure!(asset.starts_with("up-"), "{asset}");
-        ensure!(fs::read(self.data.path().join("uploads").join(asset))? == film);
+        ensure!(fs::read(self.folder().join(asset))? == film);
         let playlist = self.ask(Method::GET, &format!("/vod/{asset}/v1/media.m3u8"), &[], "").await?;
         ensure!(playlist.status == StatusCode::OK && playlist.text().contains("#EXT-X-ENDLIST"), "{}", playlist.text());
         let segment = self.ask(Method::GET, &format!("/vod/{asset}/v1/1.m4s"), &[], "").await?;
         ensure!(segment.status == StatusCode::OK);
         Ok(())
     }
-
-    fn files(&self) -> Result<usize> {
-        Ok(fs::read_dir(self.data.path().join("uploads"))?.count())
-    }
 }
 
 const BYTES: (&str, &str) = ("content-type", "application/offset+octet-stream");
-
-async fn ask(uploads: Arc<Uploads>, method: Method, path: &str, fields: Fields<'_>, body: RequestBody) -> Result<Answer> {
-    let mut request = http::Request::builder().method(method).uri(path);
-    if fields.iter().all(|(name, _)| *name != "tus-resumable") {
-        request = request.header("tus-resumable", "1.0.0");
-    }
-    for (name, value) in fields {
-        request = request.header(*name, *value);
-    }
-    let (parts, body) = uploads.handle(request.body(body)?).await.into_parts();
-    Ok(Answer { status: parts.status, headers: parts.headers, body: body.collect().await?.to_bytes() })
-}
 
 fn film() -> Vec<u8> {
     Movie::simple(20, 1).write()
@@ -199,20 +130,6 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() -> Result<()> {
     ensure!(site.patch(&path, 5, &[], b"56789").await?.status == StatusCode::UNPROCESSABLE_ENTITY);
     ensure!(site.files()? == 1);
     Ok(())
-}
-
-/// A body of some bytes, that then breaks off or hangs. Tells when it has been read so far.
-fn broken(bytes: &[u8], hangs: bool) -> (RequestBody, oneshot::Receiver<()>) {
-    let (tell, told) = oneshot::channel();
-    let first = stream::iter([Ok(Frame::data(Bytes::copy_from_slice(bytes)))]);
-    let then = stream::once(async move {
-        tell.send(()).ok();
-        if hangs {
-            std::future::pending::<()>().await;
-        }
-        Err(BodyError::from("reset"))
-    });
-    (BodyExt::boxed_unsync(StreamBody::new(first.chain(then))), told)
 }
 
 #[tokio::test]

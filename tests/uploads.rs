@@ -1,5 +1,8 @@
 //! Uploads of segments: what is planned is taken in any order, once, and kept; what is not is refused with the reason; it plays as it comes.
 
+#[path = "upload_support.rs"]
+mod support;
+
 use std::{
     fs,
     sync::Arc,
@@ -9,69 +12,17 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use http_body_util::{BodyExt, Full};
 use reelway::{
-    catalogue::Catalogue,
-    http::Handler,
-    upload::{Limits, Uploads},
+    auth::{Claims, KeyRing, Playback, Secret},
+    config::{Config, Tokens},
+    upload::Limits,
 };
-use reelway_core::{Demuxer, Options, Vod};
-use reelway_tests::{description::conforms, movie::Movie, schema::Schema};
+use reelway_tests::{description::conforms, film::Film, schema::Schema};
 use serde_json::{Value, json};
 
-/// A data folder that takes uploads, until it is opened again.
-struct Site {
-    data: tempfile::TempDir,
-    uploads: Option<Arc<Uploads>>,
-    limits: Limits,
-}
-
-/// An answer, with what it says.
-struct Answer {
-    status: StatusCode,
-    body: Bytes,
-}
-
-impl Answer {
-    fn json(&self) -> Result<Value> {
-        Ok(serde_json::from_slice(&self.body)?)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
+use support::{Answer, Site};
 
 impl Site {
-    fn new(limits: Limits) -> Result<Self> {
-        let mut site = Self { data: tempfile::tempdir()?, uploads: None, limits };
-        site.restart()?;
-        Ok(site)
-    }
-
-    fn restart(&mut self) -> Result<()> {
-        // The catalogue is open once.
-        self.uploads = None;
-        let catalogue = Catalogue::open(self.data.path())?;
-        self.uploads = Some(Arc::new(Uploads::open(self.data.path(), catalogue, self.limits)?));
-        Ok(())
-    }
-
-    async fn ask(&self, method: Method, path: &str, fields: &[(&str, &str)], body: impl Into<Bytes>) -> Result<Answer> {
-        let body = Full::new(body.into()).map_err(|never| match never {}).boxed_unsync();
-        let mut request = http::Request::builder().method(method).uri(path);
-        for (name, value) in fields {
-            request = request.header(*name, *value);
-        }
-        let response = self.uploads.as_ref().context("closed")?.handle(request.body(body)?).await;
-        let (parts, body) = response.into_parts();
-        Ok(Answer { status: parts.status, body: body.collect().await?.to_bytes() })
-    }
-
-    async fn get(&self, path: &str) -> Result<Answer> {
-        self.ask(Method::GET, path, &[], Bytes::new()).await
-    }
-
     /// Announces a film; its identifier and token.
     async fn announce(&self, film: &Film) -> Result<(String, String)> {
         let answer = self.ask(Method::POST, "/api/v1/uploads", &[], film.announcement()).await?;
@@ -92,57 +43,10 @@ impl Site {
     }
 }
 
-/// A film, and what a client makes of it.
-struct Film {
-    bytes: Vec<u8>,
-    vod: Vod,
-    index: Vec<(u64, Vec<u8>)>,
-}
-
-impl Film {
-    /// One that has another index than those of other numbers.
-    fn new(number: u32) -> Result<Self> {
-        let bytes = Movie::simple(20 + number, 1).write();
-        let mut demuxer = Demuxer::new(bytes.len() as u64);
-        let mut index = Vec::new();
-        while let Some(range) = demuxer.required() {
-            let part = &bytes[usize::try_from(range.start)?..usize::try_from(range.end)?];
-            index.push((range.start, part.to_vec()));
-            demuxer.handle(range.start, part)?;
-        }
-        Ok(Self { vod: Vod::new(vec![demuxer.finish()?], &Options::segments_of(4000))?, bytes, index })
-    }
-
-    fn announcement(&self) -> String {
-        use base64::{Engine, prelude::BASE64_STANDARD};
-        let index: Vec<Value> = self.index.iter().map(|(at, bytes)| json!({ "at": at, "bytes": BASE64_STANDARD.encode(bytes) })).collect();
-        json!({ "size": self.bytes.len(), "segment": 4000, "name": "film.mp4", "index": index }).to_string()
-    }
-
-    fn segment(&self, rendition: &str, number: u32) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        for fragment in self.vod.segment(rendition, number)? {
-            bytes.extend(fragment.head);
-            for extent in fragment.extents {
-                bytes.extend(&self.bytes[usize::try_from(extent.start)?..usize::try_from(extent.end)?]);
-            }
-        }
-        Ok(bytes)
-    }
-
-    /// All segments, by rendition and number.
-    fn segments(&self) -> Vec<(String, u32)> {
-        let renditions = self.vod.presentation().renditions.iter();
-        let counted =
-            renditions.flat_map(|rendition| (1u32..).zip(&rendition.timeline.segments).map(|(number, _)| (rendition.name.clone(), number)));
-        counted.collect()
-    }
-}
-
 #[tokio::test]
 async fn segments_come_in_any_order_and_are_the_film() -> Result<()> {
     let mut site = Site::new(Limits::default())?;
-    let film = Film::new(1)?;
+    let film = Film::new(21)?;
     let upload = site.announce(&film).await?;
     let at = |path: &str| format!("/vod/{}/{path}", upload.0);
     let header = film.vod.header("v1")?;
@@ -177,7 +81,7 @@ async fn segments_come_in_any_order_and_are_the_film() -> Result<()> {
 #[tokio::test]
 async fn answers_are_as_described() -> Result<()> {
     let site = Site::new(Limits::default())?;
-    let film = Film::new(7)?;
+    let film = Film::new(27)?;
     let description: Value =
         serde_json::from_str(&fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../server/src/origin/openapi.json"))?)?;
     let schema = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
@@ -198,7 +102,7 @@ async fn answers_are_as_described() -> Result<()> {
 #[tokio::test]
 async fn it_plays_from_the_first_segments_on() -> Result<()> {
     let site = Site::new(Limits::default())?;
-    let film = Film::new(2)?;
+    let film = Film::new(22)?;
     let upload = site.announce(&film).await?;
     let playlist = format!("/vod/{}/v1/media.m3u8", upload.0);
     let listed = |text: &str| text.matches(".m4s\n").count();
@@ -230,7 +134,7 @@ async fn it_plays_from_the_first_segments_on() -> Result<()> {
 #[tokio::test]
 async fn what_is_not_as_planned_is_refused_with_the_reason() -> Result<()> {
     let site = Site::new(Limits::default())?;
-    let film = Film::new(3)?;
+    let film = Film::new(23)?;
     let upload = site.announce(&film).await?;
     let good = film.segment("v1", 1)?;
     let other_head = [&good[..40], &[good[40] ^ 1], &good[41..]].concat();
@@ -288,7 +192,7 @@ async fn announcements_are_checked_and_bounded() -> Result<()> {
         let answer = site.ask(Method::POST, "/api/v1/uploads", &[], body).await?;
         ensure!(answer.status == status && answer.text().contains(why), "{} {}", answer.status, answer.text());
     }
-    ensure!(fs::read_dir(site.data.path().join("uploads"))?.count() == 0, "nothing is left of what was refused");
+    ensure!(site.files()? == 0, "nothing is left of what was refused");
     Ok(())
 }
 
@@ -296,7 +200,7 @@ async fn announcements_are_checked_and_bounded() -> Result<()> {
 #[tokio::test]
 async fn a_full_disk_takes_no_more_and_loses_nothing() -> Result<()> {
     let mut site = Site::new(Limits::default())?;
-    let (film, other) = (Film::new(8)?, Film::new(9)?);
+    let (film, other) = (Film::new(28)?, Film::new(29)?);
     let upload = site.announce(&film).await?;
     let first = film.segment("v1", 1)?;
     ensure!(site.put(&upload, "v1/1", &first).await?.status == StatusCode::CREATED);
@@ -308,7 +212,7 @@ async fn a_full_disk_takes_no_more_and_loses_nothing() -> Result<()> {
     for answer in [announced, sent] {
         ensure!(answer.status == StatusCode::INSUFFICIENT_STORAGE && answer.text().contains("disk is full"), "{}", answer.text());
     }
-    ensure!(fs::read_dir(site.data.path().join("uploads"))?.count() == 1 && site.state(&upload).await? == before, "nothing half-made");
+    ensure!(site.files()? == 1 && site.state(&upload).await? == before, "nothing half-made");
     ensure!(site.get(&format!("/vod/{}/v1/1.m4s", upload.0)).await?.body == first, "what is there plays");
     site.limits.reserve = 0;
     site.restart()?;
@@ -320,13 +224,12 @@ async fn a_full_disk_takes_no_more_and_loses_nothing() -> Result<()> {
 #[tokio::test]
 async fn uploads_end_by_request_and_by_time() -> Result<()> {
     let site = Site::new(Limits { expiry: Duration::from_hours(1), ..Limits::default() })?;
-    let uploads = site.uploads.as_ref().context("closed")?;
-    let count = || fs::read_dir(site.data.path().join("uploads")).map(Iterator::count);
-    let (given_up, whole, idle) = (Film::new(4)?, Film::new(5)?, Film::new(6)?);
+    let uploads = site.uploads()?;
+    let (given_up, whole, idle) = (Film::new(24)?, Film::new(25)?, Film::new(26)?);
     let upload = site.announce(&given_up).await?;
     let path = format!("/upload/{}?token={}", upload.0, upload.1);
     ensure!(site.ask(Method::DELETE, &path, &[], Bytes::new()).await?.status == StatusCode::NO_CONTENT);
-    ensure!(site.get(&path).await?.status == StatusCode::NOT_FOUND && count()? == 0);
+    ensure!(site.get(&path).await?.status == StatusCode::NOT_FOUND && site.files()? == 0);
     ensure!(site.announce(&given_up).await?.0 != upload.0, "what was given up begins anew");
 
     let done = site.announce(&whole).await?;
@@ -335,9 +238,9 @@ async fn uploads_end_by_request_and_by_time() -> Result<()> {
     }
     let idle = site.announce(&idle).await?;
     uploads.expire(SystemTime::now())?;
-    ensure!(count()? == 3, "nothing has expired yet");
+    ensure!(site.files()? == 3, "nothing has expired yet");
     uploads.expire(SystemTime::now() + Duration::from_hours(2))?;
-    ensure!(count()? == 1 && site.state(&done).await?["complete"] == true, "what is complete stays");
+    ensure!(site.files()? == 1 && site.state(&done).await?["complete"] == true, "what is complete stays");
     ensure!(site.get(&format!("/upload/{}?token={}", idle.0, idle.1)).await?.status == StatusCode::NOT_FOUND);
     Ok(())
 }
@@ -347,13 +250,86 @@ async fn uploads_end_by_request_and_by_time() -> Result<()> {
 async fn pages_of_other_origins_may_upload() -> Result<()> {
     let site = Site::new(Limits::default())?;
     for path in ["/api/v1/uploads", "/upload/up-0"] {
-        let body = Full::default().map_err(|never| match never {}).boxed_unsync();
-        let request =
-            http::Request::builder().method(Method::OPTIONS).uri(path).header("access-control-request-method", "PUT").body(body)?;
-        let response = site.uploads.as_ref().context("closed")?.handle(request).await;
-        let field = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-        ensure!(response.status().is_success() && field("access-control-allow-origin") == "*");
+        let response = site.ask(Method::OPTIONS, path, &[("access-control-request-method", "PUT")], "").await?;
+        let field = |name| response.field(name);
+        ensure!(response.status.is_success() && field("access-control-allow-origin") == "*");
         ensure!(field("access-control-allow-methods").contains("PUT") && field("access-control-allow-headers").contains("Content-Digest"));
     }
+    Ok(())
+}
+
+/// The keys of a server that has its data in `folder`.
+fn keys(folder: &std::path::Path) -> Result<KeyRing> {
+    KeyRing::new(Some(&Secret::of(folder)?), &Tokens::default(), None)
+}
+
+/// Signs a token for `owner`.
+fn sign(keys: &KeyRing, owner: Option<&str>, path: &str) -> String {
+    let claims = Claims { exp: u64::from(u32::MAX), nbf: None, paths: vec![path.into()], ip: None, sub: owner.map(Into::into) };
+    format!("Bearer {}", keys.sign("server", &claims).unwrap_or_default())
+}
+
+/// What a server whose configuration is `text` and whose data is in `folder` asks of tokens.
+fn playback(text: &str, folder: &std::path::Path) -> Result<Arc<Playback>> {
+    let file = folder.join("reelway.toml");
+    fs::write(&file, text)?;
+    Ok(Arc::new(Playback::new(Config::read(&file)?, keys(folder)?)))
+}
+
+#[tokio::test]
+async fn files_are_of_the_subject_of_a_token_where_one_is_asked_for() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let keys = keys(folder.path())?;
+    let mut site = Site::new(Limits { owned: 2, ..Limits::default() })?;
+    site.tokens = Some(playback("[uploads]\nbring = \"token\"\n", folder.path())?);
+    site.restart()?;
+    let (anna, ben, viewer) = (sign(&keys, Some("anna"), "/"), sign(&keys, Some("ben"), "/"), sign(&keys, None, "/"));
+    let elsewhere = sign(&keys, Some("anna"), "/vod/");
+    let films = [Film::new(31)?, Film::new(32)?, Film::new(33)?];
+    let announce = async |token: &str, film: &Film| {
+        let fields = if token.is_empty() { vec![] } else { vec![("authorization", token)] };
+        site.ask(Method::POST, "/api/v1/uploads", &fields, film.announcement()).await
+    };
+    for (token, film, status, why) in [
+        ("", 0, 401, "a token is needed"),
+        ("Bearer 0123", 0, 401, "no token"),
+        (viewer.as_str(), 0, 401, "for something else"),
+        (elsewhere.as_str(), 0, 401, "for something else"),
+        (anna.as_str(), 0, 201, ""),
+        (anna.as_str(), 0, 200, ""),
+        (ben.as_str(), 0, 201, ""), // another owner has another upload of it
+        (anna.as_str(), 1, 201, ""),
+        (anna.as_str(), 2, 403, "2 files of yours"),
+        (ben.as_str(), 2, 201, ""),
+    ] {
+        let answer = announce(token, &films[film]).await?;
+        ensure!(answer.status == status && answer.text().contains(why), "{token} {film}: {} {}", answer.status, answer.text());
+    }
+    // Files that come as a whole count too.
+    let whole = [("authorization", anna.as_str()), ("upload-length", "10")];
+    let begun = site.ask(Method::POST, "/upload/tus/", &whole, "").await?;
+    ensure!(begun.status == StatusCode::FORBIDDEN && site.files()? == 4, "{} {}", begun.status, begun.text());
+    let begun = site.ask(Method::POST, "/upload/tus/", &whole[1..], "").await?;
+    ensure!(begun.status == StatusCode::UNAUTHORIZED, "{}", begun.status);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_owner_brings_so_much_at_once() -> Result<()> {
+    let site = Site::new(Limits { parallel: 1, ..Limits::default() })?;
+    let film = Film::new(34)?;
+    let upload = site.announce(&film).await?;
+    // One request hangs, in the middle of its bytes.
+    let (body, told) = support::broken(&film.segment("v1", 1)?[..100], true);
+    let path = format!("/upload/{}?s=v1/1&token={}", upload.0, upload.1);
+    let uploads = site.uploads()?;
+    let hanging = tokio::spawn(async move { support::ask(uploads, Method::POST, &path, &[], body).await });
+    told.await?;
+    let second = film.segment("v1", 2)?;
+    let refused = site.put(&upload, "v1/2", &second).await?;
+    ensure!(refused.status == StatusCode::SERVICE_UNAVAILABLE && refused.text().contains("1 requests of yours"), "{}", refused.text());
+    hanging.abort();
+    ensure!(hanging.await.is_err_and(|error| error.is_cancelled()));
+    ensure!(site.put(&upload, "v1/2", &second).await?.status == StatusCode::CREATED);
     Ok(())
 }

@@ -5,7 +5,7 @@
 //!    |-> net (TCP, QUIC) -> metrics  '- what net hands requests to
 //!    |-> acme -> net: certificates from an authority
 //!    |-> ingest -> auth, live, ladder (SRT) -> storage, reelway-core: encoders push into a log of each rendition, from which origin serves
-//!    |-> upload -> catalogue, storage -> reelway-core
+//!    |-> upload -> auth, catalogue, storage -> reelway-core
 //!    |-> content_key -> auth, config -> reelway-core: what origin and live encrypt with
 //!    |-> live_ladder -> live, ladder: rungs of streams
 //!    |-> upload_ladder -> upload, jobs: rungs of uploads

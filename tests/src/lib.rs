@@ -14,13 +14,16 @@
 //! | what stands in the manifests | [`manifests`], [`schema`] |
 //! | whether JSON is as the API describes it | [`description`] |
 //! | the `reelway` binary | [`program`] |
+//! | a film that is uploaded by segments, uploads that are cut off | [`film`], [`cuts`] |
 //! | what fuzz targets do with any bytes | [`fuzzing`] |
 //! | a job for each item on all processors | [`parallel`] |
 
+pub mod cuts;
 pub mod decrypt;
 pub mod description;
 pub mod ffmpeg;
 pub mod files;
+pub mod film;
 pub mod fuzzing;
 pub mod layout;
 pub mod live;

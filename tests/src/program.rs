@@ -93,6 +93,13 @@ impl Serving {
         self.child.id()
     }
 
+    /// Ends it at once, in the middle of what it does.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Asks it to end, and waits until it has; whether it ended well.
     pub fn terminate(mut self) -> Result<bool> {
         ensure!(Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status()?.success());

@@ -7,9 +7,9 @@ use std::{
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
-use super::{Hooks, KeyRing, Question, Refused};
+use super::{Claims, Hooks, KeyRing, Question, Refused};
 use crate::{
-    config::{Current, Play},
+    config::{Bring, Current, Play},
     http::{Request, Resource, Response, Under, problem},
     net::Peer,
 };
@@ -107,12 +107,28 @@ impl Playback {
         }
     }
 
+    /// Whose the files are that whoever sends these `fields` brings to `path`; `None`: no token tells, and none is needed.
+    pub fn subject(&self, path: &str, fields: &HeaderMap, address: Option<IpAddr>) -> Result<Option<String>, Refused> {
+        match (bearer(fields), self.config.get().uploads.bring) {
+            (None, Bring::Anyone) => Ok(None),
+            // It holds for who may begin: a token of a viewer is none.
+            (token, _) => {
+                let claims = self.claims(path, token, address)?;
+                claims.sub.map(Some).ok_or(Refused::Scope)
+            }
+        }
+    }
+
     fn check(&self, path: &str, token: Option<&str>, address: Option<IpAddr>) -> Result<(), Refused> {
+        self.claims(path, token, address).map(drop)
+    }
+
+    fn claims(&self, path: &str, token: Option<&str>, address: Option<IpAddr>) -> Result<Claims, Refused> {
         let claims = self.keys().verify(token.ok_or(Refused::Missing)?)?;
         if !claims.open(path) {
             return Err(Refused::Scope);
         }
-        if claims.let_in(address) { Ok(()) } else { Err(Refused::Address) }
+        if claims.let_in(address) { Ok(claims) } else { Err(Refused::Address) }
     }
 
     async fn ask(&self, path: &str, credential: Option<&str>, address: Option<IpAddr>) -> Result<(), Refused> {

@@ -6,6 +6,7 @@
 //! | `nbf` | from when on |
 //! | `paths` | what it opens: a path, or with a slash at the end all that is below; as in URLs, from `/` on |
 //! | `ip` | the only address that may use it |
+//! | `sub` | whose the files are that are brought with it |
 
 use std::net::IpAddr;
 
@@ -29,6 +30,9 @@ pub struct Claims {
     /// Who alone may use it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<IpAddr>,
+    /// Whose the files are that are brought with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
 }
 
 impl Claims {
@@ -106,14 +110,14 @@ mod tests {
             ("/live/%6", "/live/%6", false),
             ("/vod/a/", "/vod/a%2fb/master.m3u8", false),
         ] {
-            let claims = Claims { exp: 0, nbf: None, paths: vec![pattern.into()], ip: None };
+            let claims = Claims { exp: 0, nbf: None, paths: vec![pattern.into()], ip: None, sub: None };
             assert_eq!(claims.open(path), open, "{pattern} {path}");
         }
     }
 
     #[test]
     fn whom_they_let_in() {
-        let claims = |ip: Option<&str>| Claims { exp: 0, nbf: None, paths: Vec::new(), ip: ip.map(|ip| ip.parse().unwrap()) };
+        let claims = |ip: Option<&str>| Claims { exp: 0, nbf: None, paths: Vec::new(), ip: ip.map(|ip| ip.parse().unwrap()), sub: None };
         for (ip, address, expected) in [
             (None, None, true),
             (None, Some("192.0.2.1"), true),

@@ -71,7 +71,7 @@ pub struct Serve {
     admin: Option<Address>,
     #[command(flatten)]
     tls: CertificateArguments,
-    /// Take uploads from whoever can reach the server: segments that browsers cut, or whole files by tus, kept in the data folder
+    /// Take uploads, from whoever can reach the server unless [uploads] of --config says otherwise: segments that browsers cut, or whole files by tus, kept in the data folder
     #[arg(long)]
     uploads: bool,
     /// Time for running requests to end after SIGTERM
@@ -123,6 +123,8 @@ impl Serve {
         let sha256 = HEXLOWER.encode(&first.certificate_sha256());
         let info =
             ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.tls.makes_certificate().then(|| sha256.clone())).with_uploads(self.uploads);
+        let limits =
+            Limits { file: config.uploads.file, owned: config.uploads.files, parallel: config.uploads.parallel, ..Limits::default() };
         let config = Current::from(config);
         let secret = Secret::of(&self.data).context("cannot read the secret of the server")?;
         let streams = Arc::new(Streams::new(config.clone(), self.data.join("live")).with_secret(secret.clone()));
@@ -146,7 +148,7 @@ impl Serve {
         let publishing = tokio::spawn(rtmp.run());
         tokio::spawn(origin.warm());
         let catalogue = self.catalogue()?;
-        let uploads = self.uploads(catalogue.clone())?;
+        let uploads = self.uploads(catalogue.clone(), limits, Arc::clone(&playback))?;
         let jobs = self.jobs(catalogue, uploads.clone())?;
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let watching = tokio::spawn(watch(certificates, reload, signal(SignalKind::hangup()).context("cannot listen for signals")?));
@@ -224,11 +226,11 @@ impl Serve {
     }
 
     /// The uploads of the data folder, if any are taken; those that expire go by themselves.
-    fn uploads(&self, catalogue: Option<Catalogue>) -> anyhow::Result<Option<Arc<Uploads>>> {
+    fn uploads(&self, catalogue: Option<Catalogue>, limits: Limits, tokens: Arc<Playback>) -> anyhow::Result<Option<Arc<Uploads>>> {
         let Some(catalogue) = catalogue.filter(|_| self.uploads) else { return Ok(None) };
-        let uploads = Uploads::open(&self.data, catalogue, Limits::default())
+        let uploads = Uploads::open(&self.data, catalogue, limits)
             .with_context(|| format!("cannot keep uploads in {}: name another folder with --data", self.data.display()))?;
-        let uploads = Arc::new(uploads);
+        let uploads = Arc::new(uploads.with_tokens(tokens));
         let kept = Arc::clone(&uploads);
         tokio::spawn(async move {
             loop {

@@ -46,6 +46,16 @@ enum Kind {
     },
     /// Make a signed URL to play something that is not open to everybody
     Play(Play),
+    /// Make a token to bring files with, where the configuration says so
+    Upload {
+        /// Whose the files are
+        owner: String,
+        /// How long it holds
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
+        expires: Duration,
+        #[command(flatten)]
+        keys: Keys,
+    },
     /// Tell what a token says, and whether this server takes it
     Explain {
         /// The token, or a path that begins with /t/TOKEN
@@ -115,6 +125,7 @@ impl Token {
             }
             Kind::Publish { name, data, .. } => println!("{}", secret(&data)?.publish_key(name.as_str())),
             Kind::Play(play) => println!("{}", play.url()?),
+            Kind::Upload { owner, expires, keys } => println!("{}", upload(owner, expires, &keys.read(true)?)?),
             Kind::Explain { token, keys } => {
                 let token = token.strip_prefix("/t/").and_then(|rest| rest.split('/').next()).unwrap_or(&token);
                 print!("{}", explain(token, &keys.read(false)?)?);
@@ -134,11 +145,18 @@ impl Play {
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let begins = (!self.begins.is_zero()).then(|| (now + self.begins).as_secs());
-        let claims = Claims { exp: (now + self.begins + self.expires).as_secs(), nbf: begins, paths, ip: self.ip };
+        let claims = Claims { exp: (now + self.begins + self.expires).as_secs(), nbf: begins, paths, ip: self.ip, sub: None };
         let token = self.keys.read(true)?.sign(&self.key, &claims);
         let token = token.with_context(|| format!("there is no key {} to sign with: see [tokens.key.ID] in --config", self.key))?;
         Ok(format!("/t/{token}{}", self.path))
     }
+}
+
+fn upload(owner: String, expires: Duration, keys: &KeyRing) -> anyhow::Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let paths = ["/api/v1/uploads", "/upload/tus", "/upload/tus/"].map(ToOwned::to_owned).into();
+    let claims = Claims { exp: (now + expires).as_secs(), nbf: None, paths, ip: None, sub: Some(owner) };
+    keys.sign(OWN, &claims).context("the server has no secret to sign with")
 }
 
 /// What is to be opened for `path` to play: of a manifest all of its presentation.
@@ -245,7 +263,7 @@ mod tests {
         for ed25519 in [false, true] {
             let config: Config = toml::from_str(&key("k1", ed25519).unwrap()).unwrap();
             let keys = KeyRing::new(None, &config.tokens, None).unwrap();
-            let claims = Claims { exp: u64::from(u32::MAX), nbf: None, paths: vec!["/".into()], ip: None };
+            let claims = Claims { exp: u64::from(u32::MAX), nbf: None, paths: vec!["/".into()], ip: None, sub: None };
             let token = keys.sign("k1", &claims).unwrap();
             assert_eq!(keys.verify(&token), Ok(claims));
             let told = explain(&token, &keys).unwrap();

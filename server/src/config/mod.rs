@@ -57,7 +57,7 @@ pub use hooks::Hooks;
 pub use live::{Parts, StreamConfig};
 pub use srt::{Passphrase, Srt};
 pub use tokens::{TokenKey, Tokens};
-pub use uploads::Uploads;
+pub use uploads::{Bring, Uploads};
 
 /// All that can stand in a configuration but for the options of `reelway serve`, with what it is by default.
 pub const REFERENCE: &str = include_str!("reference.md");
@@ -77,7 +77,7 @@ pub struct Config {
     pub tokens: Tokens,
     /// Whom to ask who may publish and play.
     pub hooks: Hooks,
-    /// What becomes of uploads.
+    /// Who may bring files, how many, and what becomes of them.
     pub uploads: Uploads,
     /// What operators need.
     pub admin: Admin,
@@ -150,6 +150,7 @@ impl Config {
             ensure!(addresses.insert(srt.address), "[stream.{name}]: another stream has the srt address {}", srt.address);
         }
         config.hooks.check().context("[hooks]")?;
+        config.uploads.check().context("[uploads]")?;
         let streams = || config.stream.keys().filter_map(|name| StreamName::new(name)).map(|name| config.stream(&name));
         let streams = || streams().chain([config.default_stream()]);
         let assets = config.asset.values().chain([&config.media]).filter_map(|table| table.play);

@@ -24,6 +24,11 @@ impl Refusal {
         Self(StatusCode::UNPROCESSABLE_ENTITY, why.to_string())
     }
 
+    /// Who sends has not shown that it may.
+    pub fn unauthorized(why: impl Display) -> Self {
+        Self(StatusCode::UNAUTHORIZED, why.to_string())
+    }
+
     /// More than is taken.
     pub fn too_large(why: impl Display) -> Self {
         Self(StatusCode::PAYLOAD_TOO_LARGE, why.to_string())

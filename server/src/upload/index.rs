@@ -46,6 +46,11 @@ pub struct Planned {
 const SEGMENTS: Range<u64> = 200..60_001;
 
 impl Announcement {
+    /// Reads what a client sends, which is JSON.
+    pub fn read(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|error| Refusal(http::StatusCode::BAD_REQUEST, format!("the plan: {error}")))
+    }
+
     /// Plans the file.
     pub fn plan(self) -> Result<Planned> {
         let Self { size, segment, .. } = self;

@@ -16,6 +16,7 @@
 mod disk;
 mod error;
 mod index;
+mod owner;
 mod play;
 mod record;
 mod routes;
@@ -27,6 +28,7 @@ mod tus;
 
 use std::time::Duration;
 
+pub use index::{Announcement, Planned};
 pub use store::Uploads;
 
 /// What one client may take.
@@ -42,6 +44,10 @@ pub struct Limits {
     pub memory: u64,
     /// Files, be they whole or not.
     pub files: usize,
+    /// Files of one owner.
+    pub owned: usize,
+    /// Requests of one owner that bring bytes at once.
+    pub parallel: usize,
     /// Bytes that stay free on the disk: the catalogue and all else that the server writes need room when uploads have none.
     pub reserve: u64,
     /// How long a request for a whole file is waited for, of which nothing more comes.
@@ -58,6 +64,8 @@ impl Default for Limits {
             segment: 64 << 20,
             memory: 256 << 20,
             files: 10_000,
+            owned: 1000,
+            parallel: 64,
             reserve: 64 << 20,
             idle: Duration::from_secs(30),
             expiry: Duration::from_hours(7 * 24),

@@ -26,6 +26,9 @@ pub struct Record {
     /// It came as a whole, not by segments.
     #[serde(default)]
     pub whole: bool,
+    /// Whose it is.
+    #[serde(default)]
+    pub owner: String,
 }
 
 /// A segment that is there.
@@ -73,6 +76,17 @@ pub fn find(catalogue: &Catalogue, id: &str) -> Result<Option<(Record, Vec<Recei
             received.push(((rendition.to_owned(), number), digest.value()));
         }
         Ok(Some((record, received)))
+    })
+}
+
+/// How many uploads are of `owner`.
+pub fn owned(catalogue: &Catalogue, owner: &str) -> Result<usize, CatalogueError> {
+    catalogue.read(|tx| {
+        let mut count = 0;
+        for entry in tx.open_table(UPLOADS)?.iter()? {
+            count += usize::from(serde_json::from_slice(entry?.1.value()).is_ok_and(|record: Record| record.owner == owner));
+        }
+        Ok(count)
     })
 }
 

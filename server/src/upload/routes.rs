@@ -12,6 +12,7 @@ use super::{
     disk::blocking,
     error::{Refusal, Result},
     index::Announcement,
+    owner::Owner,
     play::{self, Found},
     store::Uploads,
     transfer::{Taken, Upload, sha256},
@@ -110,14 +111,11 @@ impl Uploads {
         if parts.method != Method::POST {
             return Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "uploads are announced by POST".into()));
         }
+        let owner = Owner::of(parts, self.tokens.as_deref())?;
+        let _way = self.under.begin(&owner.0, self.limits.parallel)?;
         let bytes = collect(body, self.limits.announcement).await?;
         let uploads = Arc::clone(self);
-        let (upload, new) = blocking(move || {
-            let announcement: Announcement =
-                serde_json::from_slice(&bytes).map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("the plan: {error}")))?;
-            uploads.begin(announcement)
-        })
-        .await?;
+        let (upload, new) = blocking(move || uploads.begin(Announcement::read(&bytes)?, owner)).await?;
         let mut told = state(&upload);
         told["token"] = upload.record.token.as_str().into();
         let mut response = tell(if new { StatusCode::CREATED } else { StatusCode::OK }, &told);
@@ -140,6 +138,7 @@ impl Uploads {
             // Of a header no more is said than that it is one.
             None => 1 << 20,
         };
+        let way = self.under.begin(&upload.record.owner, self.limits.parallel)?;
         let planned = usize::try_from(planned).unwrap_or(usize::MAX);
         let room = u32::try_from(planned.div_ceil(1024)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.memory).acquire_many_owned(room).await.map_err(|_| Refusal::not_found())?;
@@ -150,7 +149,7 @@ impl Uploads {
         check_digest(&parts.headers, &bytes)?;
         let (uploads, upload, rendition) = (Arc::clone(self), Arc::clone(upload), rendition.to_owned());
         let taken = blocking(move || {
-            let _room = room;
+            let _kept = (room, way);
             match number {
                 Some(number) => {
                     uploads.room(bytes.len() as u64)?;

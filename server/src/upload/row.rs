@@ -1,6 +1,6 @@
 //! What the catalogue keeps of files that come as a whole.
 
-use redb::TableDefinition;
+use redb::{ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Catalogue, CatalogueError};
@@ -22,6 +22,9 @@ pub struct Row {
     /// Bytes from here on have not been compared with their checksum.
     #[serde(default)]
     pub unverified: Option<u64>,
+    /// Whose it is.
+    #[serde(default)]
+    pub owner: String,
 }
 
 /// What a file is of another.
@@ -62,6 +65,18 @@ pub fn find(catalogue: &Catalogue, name: &str) -> Result<Option<Row>, CatalogueE
 pub fn insert(catalogue: &Catalogue, name: &str, row: &Row) -> Result<(), CatalogueError> {
     let json = serde_json::to_vec(row).unwrap_or_default();
     catalogue.write(|tx| Ok(tx.open_table(FILES)?.insert(name, json.as_slice()).map(drop)?))
+}
+
+/// How many files are of `owner` that are no assets yet: of those `is_asset` says so.
+pub fn owned(catalogue: &Catalogue, owner: &str, is_asset: impl Fn(&str) -> bool) -> Result<usize, CatalogueError> {
+    catalogue.read(|tx| {
+        let mut count = 0;
+        for entry in tx.open_table(FILES)?.iter()? {
+            let counts = |row: Row| row.owner == owner && !is_asset(&row.asset);
+            count += usize::from(serde_json::from_slice(entry?.1.value()).is_ok_and(counts));
+        }
+        Ok(count)
+    })
 }
 
 /// Forgets a file.

@@ -19,12 +19,14 @@ use super::{
     Limits,
     error::{Refusal, Result},
     index::{Announcement, Planned},
+    owner::{Owner, Under},
     record::{self, Received, Record},
     row,
     transfer::Upload,
     turn::Turns,
 };
 use crate::{
+    auth::Playback,
     catalogue::{Catalogue, CatalogueError},
     http::UPLOAD,
     storage::SourceFile,
@@ -45,6 +47,10 @@ pub struct Uploads {
     /// Who writes to the files that come as a whole.
     pub(super) turns: Turns,
     completed: broadcast::Sender<String>,
+    /// Requests that bring bytes, by owner.
+    pub(super) under: Arc<Under>,
+    /// Whose tokens count.
+    pub(super) tokens: Option<Arc<Playback>>,
 }
 
 /// How many that have just become whole are told to whoever is slow.
@@ -61,9 +67,26 @@ impl Uploads {
         record::prepare(&catalogue)?;
         row::prepare(&catalogue)?;
         let memory = usize::try_from(limits.memory >> 10).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
-        let (memory, completed) = (Arc::new(Semaphore::new(memory)), broadcast::Sender::new(TOLD));
         let ladders = data.join("ladders");
-        Ok(Self { folder, ladders, catalogue, limits, open: Mutex::default(), memory, turns: Turns::default(), completed })
+        Ok(Self {
+            folder,
+            ladders,
+            catalogue,
+            limits,
+            open: Mutex::default(),
+            memory: Arc::new(Semaphore::new(memory)),
+            turns: Turns::default(),
+            completed: broadcast::Sender::new(TOLD),
+            under: Arc::default(),
+            tokens: None,
+        })
+    }
+
+    /// The same for owners by the tokens that `tokens` takes, where the configuration asks for them.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Arc<Playback>) -> Self {
+        self.tokens = Some(tokens);
+        self
     }
 
     /// The catalogue that knows of them.
@@ -72,7 +95,7 @@ impl Uploads {
     }
 
     /// The upload of a file that is announced: the one that is there, or a new one. Tells whether it is new.
-    pub fn begin(&self, announcement: Announcement) -> Result<(Arc<Upload>, bool)> {
+    pub fn begin(&self, announcement: Announcement, owner: Owner) -> Result<(Arc<Upload>, bool)> {
         if announcement.size > self.limits.file {
             return Err(Refusal::too_large(format!("files of up to {} bytes are taken", self.limits.file)));
         }
@@ -89,13 +112,14 @@ impl Uploads {
         let mut open = self.held();
         if let Some(id) = record::by_key(&self.catalogue, &planned.key)?
             && let Ok(found) = self.find_in(&mut open, &id)
+            && owner.is_also(&found.record.owner)
         {
             return Ok((found, false));
         }
-        self.count()?;
+        self.count(&owner)?;
         self.room(planned.index.iter().map(|(_, bytes)| bytes.len() as u64).sum())?;
         let id = new_id()?;
-        let record = Record { key: planned.key.clone(), token: random()?, segment, name, whole: false };
+        let record = Record { key: planned.key.clone(), token: random()?, segment, name, whole: false, owner: owner.0 };
         let made = self.make(&id, &record, size, planned);
         if made.is_err() {
             fs::remove_file(self.path(&id)).ok();
@@ -115,8 +139,16 @@ impl Uploads {
         Ok(())
     }
 
-    /// Refuses one more file where there are as many as are kept.
-    pub(super) fn count(&self) -> Result<()> {
+    /// Refuses one more file where there are as many as are kept, of `owner` or of all.
+    pub(super) fn count(&self, owner: &Owner) -> Result<()> {
+        let is_asset = |asset: &str| record::find(&self.catalogue, asset).is_ok_and(|found| found.is_some());
+        let most = self.limits.owned;
+        if record::owned(&self.catalogue, &owner.0)? + row::owned(&self.catalogue, &owner.0, is_asset)? >= most {
+            return Err(Refusal(
+                http::StatusCode::FORBIDDEN,
+                format!("{most} files of yours are kept, and no more are taken: remove some"),
+            ));
+        }
         let most = self.limits.files;
         if fs::read_dir(&self.folder)?.count() >= most {
             return Err(Refusal(http::StatusCode::SERVICE_UNAVAILABLE, format!("{most} uploads are kept, and no more are taken")));

@@ -13,6 +13,7 @@
 //! `cargo xtask bench soak [--minutes N] [--viewers N]` has N viewers (100) of three live streams come and go for so long (60 minutes) by all
 //! protocols, compares what they get with what was pushed, and tells how much memory the server has at last for what it had at first. It is
 //! not among those that run where no name is given.
+//! `cargo xtask bench uploads [--scratch DIR]` cuts two uploads off 500 times, half of them by killing the server, and compares what comes of them.
 
 mod encoder;
 mod encrypt;
@@ -26,6 +27,7 @@ mod measure;
 mod package;
 mod soak;
 mod transport;
+mod uploads;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -100,6 +102,7 @@ fn run() -> anyhow::Result<()> {
         Some("transport") => transport::run(&options),
         Some("live") => live::run(&options),
         Some("soak") => soak::run(&options),
+        Some("uploads") => uploads::run(&options),
         None => package::run(&options)
             .and_then(|()| jit::run(&options))
             .and_then(|()| encrypt::run(&options))
@@ -107,6 +110,8 @@ fn run() -> anyhow::Result<()> {
             .and_then(|()| transport::run(&options))
             .and_then(|()| live::run(&options))
             .and_then(|()| ladder::run(&options)),
-        Some(other) => bail!("unknown bench {other}: there are package, jit, encrypt, instructions, transport, live, soak and ladder"),
+        Some(other) => {
+            bail!("unknown bench {other}: there are package, jit, encrypt, instructions, transport, live, soak, ladder and uploads")
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! seeds and with changes of them that are the same in every run. A failure is a panic.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is what is looked for")]
 
+pub mod announcement;
 pub mod configuration;
 pub mod fragments;
 pub mod headers;
@@ -32,7 +33,7 @@ pub struct Target {
 }
 
 /// All of them; each has a file in `tests/fuzz/fuzz_targets`.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "movie", run: movie::movie, seeds: seeds::movies },
     Target { name: "round_trip", run: movie::round_trip, seeds: seeds::movies },
     Target { name: "fragments", run: fragments::fragments, seeds: seeds::fragments },
@@ -44,6 +45,7 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "text", run: text::text, seeds: seeds::text },
     Target { name: "publication", run: publication::publication, seeds: seeds::publications },
     Target { name: "request", run: request::request, seeds: seeds::requests },
+    Target { name: "announcement", run: announcement::announcement, seeds: seeds::announcements },
     Target { name: "headers", run: headers::headers, seeds: seeds::fields },
 ];
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use anyhow::Result;
+use base64::{Engine, prelude::BASE64_STANDARD};
 use reelway_core::{
     Demuxer,
     boxes::{
@@ -11,6 +12,7 @@ use reelway_core::{
     },
     coding::Reader,
 };
+use serde_json::json;
 
 use super::{
     configuration::{FORMS, WHOLE},
@@ -215,6 +217,21 @@ pub fn publications() -> Result<Vec<Vec<u8>>> {
         }
     }
     Ok(seeds)
+}
+
+/// What clients send of files before they send the files.
+pub fn announcements() -> Result<Vec<Vec<u8>>> {
+    let announce = |file: Vec<u8>| {
+        let mut demuxer = Demuxer::new(file.len() as u64);
+        let mut index = Vec::new();
+        while let Some(range) = demuxer.required() {
+            let part = file.get(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?)?;
+            index.push(json!({ "at": range.start, "bytes": BASE64_STANDARD.encode(part) }));
+            demuxer.handle(range.start, part).ok()?;
+        }
+        Some(json!({ "size": file.len(), "segment": 4000, "name": "film.mp4", "index": index }).to_string().into_bytes())
+    };
+    Ok(movies()?.into_iter().filter_map(announce).filter(|seed| seed.len() <= SMALL).collect())
 }
 
 /// Paths, and fields of ranges and conditions.

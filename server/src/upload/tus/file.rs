@@ -9,6 +9,7 @@ use std::{
 use super::fields::{bad, file_name};
 use crate::upload::{
     error::{Refusal, Result},
+    owner::Owner,
     record::{self, Record},
     row::{self, Concat, Row},
     store::{Uploads, new_id, random},
@@ -32,13 +33,14 @@ pub struct Partial {
 
 impl Partial {
     /// Begins one of `length` bytes.
-    pub fn create(uploads: &Uploads, length: u64, metadata: String, concat: Concat) -> Result<Self> {
+    pub fn create(uploads: &Uploads, length: u64, metadata: String, concat: Concat, owner: Owner) -> Result<Self> {
         if length > uploads.limits.file {
             return Err(Refusal::too_large(format!("files of up to {} bytes are taken", uploads.limits.file)));
         }
         uploads.room(length)?;
-        uploads.count()?;
-        let (name, row) = (random()?, Row { asset: new_id()?, length, metadata, concat, unverified: None });
+        uploads.count(&owner)?;
+        let row = Row { asset: new_id()?, length, metadata, concat, unverified: None, owner: owner.0 };
+        let name = random()?;
         let path = uploads.path(&row.asset);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
         let made = Self { name, row, file, offset: 0 };
@@ -110,6 +112,7 @@ impl Partial {
             segment: SEGMENT,
             name: file_name(&self.row.metadata),
             whole: true,
+            owner: self.row.owner.clone(),
         };
         uploads.try_open(&self.row.asset, record.clone(), Vec::new()).inspect_err(|refusal| {
             if refusal.0.is_client_error() {
@@ -122,7 +125,7 @@ impl Partial {
     }
 
     /// Makes one of others that are whole.
-    pub fn join(uploads: &Uploads, paths: String, metadata: String) -> Result<Self> {
+    pub fn join(uploads: &Uploads, paths: String, metadata: String, owner: Owner) -> Result<Self> {
         let mut parts = Vec::new();
         for path in paths.split_ascii_whitespace() {
             let name = path.rsplit('/').next().unwrap_or_default();
@@ -133,7 +136,7 @@ impl Partial {
             parts.push(part);
         }
         let length = parts.iter().map(|part| part.row.length).fold(0, u64::saturating_add);
-        let mut joined = Self::create(uploads, length, metadata, Concat::Final(paths))?;
+        let mut joined = Self::create(uploads, length, metadata, Concat::Final(paths), owner)?;
         let copied = parts.iter_mut().try_for_each(|part| io::copy(&mut part.file, &mut joined.file).map(drop));
         if let Err(error) = copied {
             joined.remove(uploads)?;

@@ -23,6 +23,7 @@ use self::{
 use super::{
     disk::blocking,
     error::{Refusal, Result},
+    owner::Owner,
     row::Concat,
     store::Uploads,
     turn::Turn,
@@ -60,7 +61,7 @@ pub async fn answer(uploads: &Arc<Uploads>, parts: &Parts, name: &str, body: Req
         return Err(Refusal(StatusCode::PRECONDITION_FAILED, format!("this is tus {VERSION}: send Tus-Resumable: {VERSION}")));
     }
     if name.is_empty() {
-        return if method == Method::POST { create(uploads, headers, body).await } else { Err(not_allowed()) };
+        return if method == Method::POST { create(uploads, parts, body).await } else { Err(not_allowed()) };
     }
     let turn = Arc::new(uploads.turns.take(name).await);
     let (opener, opened) = (Arc::clone(uploads), name.to_owned());
@@ -103,14 +104,16 @@ pub fn tell(headers: &mut HeaderMap) {
     );
 }
 
-async fn create(uploads: &Arc<Uploads>, headers: &HeaderMap, body: RequestBody) -> Result<Response> {
+async fn create(uploads: &Arc<Uploads>, parts: &Parts, body: RequestBody) -> Result<Response> {
+    let headers = &parts.headers;
+    let owner = Owner::of(parts, uploads.tokens.as_deref())?;
     let metadata = text(headers, "upload-metadata")?.unwrap_or_default().to_owned();
     let maker = Arc::clone(uploads);
     let partial = match concat(headers)? {
-        Concat::Final(paths) => blocking(move || Partial::join(&maker, paths, metadata)).await?,
+        Concat::Final(paths) => blocking(move || Partial::join(&maker, paths, metadata, owner)).await?,
         concat => {
             let length = number(headers, "upload-length")?;
-            let mut partial = blocking(move || Partial::create(&maker, length, metadata, concat)).await?;
+            let mut partial = blocking(move || Partial::create(&maker, length, metadata, concat, owner)).await?;
             if text(headers, "content-type")? == Some(BYTES) {
                 let turn = Arc::new(uploads.turns.take(&partial.name).await);
                 partial = receive(uploads, turn, partial, headers, body, 0).await?;
@@ -153,6 +156,7 @@ async fn receive(
     mut body: RequestBody,
     mut known: u64,
 ) -> Result<Partial> {
+    let _way = uploads.under.begin(&partial.row.owner, uploads.limits.parallel)?;
     let from = partial.offset;
     let mut checksum = Checksum::read(headers)?;
     let mut left = partial.row.length - from;
