@@ -22,6 +22,7 @@ use reelway::{
 };
 use reelway_core::{
     ErrorKind, Options, Vod,
+    codec::Kind,
     presentation::{Layout, Rendition},
     time::{Timescale, rescale_length},
     track::Track,
@@ -139,7 +140,10 @@ fn check(path: &Path, work: &Path, schema: Option<&Schema>) -> Result<Outcome> {
                 Ok(probed) => check.packets(&published, path, probed)?,
                 Err(error) => ensure!(NOT_PROBED.iter().any(|(file, _)| *file == name), "{error:#}"),
             }
-            check.media_playlist(&published, vod.presentation().start)?;
+            // Metadata is in the MPD alone.
+            if rendition.kind() != Kind::Metadata {
+                check.media_playlist(&published, vod.presentation().start)?;
+            }
             let representation = mpd.representations.iter().find(|found| found.id == rendition.name).context("not in the MPD")?;
             check.representation(&published, &mpd, representation)
         });

@@ -1,5 +1,7 @@
 //! Files that are put together in odd ways: what is in them is published exactly, or the reason why not is told. One row, one way.
 
+use std::{fs, path::Path};
+
 use anyhow::{Context, Result, ensure};
 use reelway_core::{
     Demuxer, Error, Movie as Found, Options, Vod,
@@ -8,7 +10,9 @@ use reelway_core::{
     time::Timescale,
 };
 use reelway_tests::{
+    ffmpeg::{self, Packet, View},
     movie::Movie,
+    program::run,
     surgery::{boxed, change, fields, remove, set},
 };
 
@@ -537,5 +541,116 @@ fn events_are_carried() -> Result<()> {
     let again = demux(&[vod.header("v1")?, found.concat()].concat())?;
     let events = |movie: &Found| movie.tracks.first().map(|track| track.events.clone());
     ensure!(events(&again).is_some_and(|again| vod.inputs().first().and_then(events) == Some(again)), "other events");
+    Ok(())
+}
+
+/// The bytes of an AudioSpecificConfig in place of those that ffmpeg wrote (ISO/IEC 14496-1 7.2.6.7: tag 5 and a length of four bytes).
+fn put_config(entry: &mut [u8], config: &[u8]) {
+    let tag = [5, 0x80, 0x80, 0x80, 5];
+    let place = entry.windows(tag.len()).position(|window| window == tag).map(|place| place + tag.len());
+    if let Some(slot) = place.and_then(|place| entry.get_mut(place..place + config.len())) {
+        slot.copy_from_slice(config);
+    }
+}
+
+/// Pictures of VP8 that an MP4 calls VP9, for no muxer of ffmpeg takes them under their name.
+fn mux_vp8(folder: &Path, path: &Path) -> Result<()> {
+    let matroska = folder.join("a.mkv");
+    let encode = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=5 -c:v libvpx -deadline realtime -cpu-used 8 -g 50 -b:v 200k";
+    ffmpeg::run(encode.split(' '), &matroska)?;
+    let mut bytes = fs::read(&matroska)?;
+    let place = bytes.windows(5).position(|window| window == b"V_VP8").context("no codec in the source")?;
+    bytes.get_mut(place..place + 5).context("no codec in the source")?.copy_from_slice(b"V_VP9");
+    fs::write(&matroska, &bytes)?;
+    ffmpeg::run(["-i", &*matroska.to_string_lossy(), "-c", "copy"], path)
+}
+
+/// Their own name, and a configuration (VP Codec ISO Media File Format Binding, VP Codec Configuration Box) in place of an empty one.
+fn put_vp8(stsd: &mut Vec<u8>) {
+    let config = boxed("vpcC", &[1, 0, 0, 0, 0, 10, 8 << 4 | 1 << 1, 2, 2, 2, 0, 0]);
+    let Some(place) = stsd.windows(4).position(|window| window == b"vpcC").map(|place| place - 4) else { return };
+    let empty = stsd.get(place..place + 4).and_then(|size| size.first_chunk()).map_or(0, |size| u32::from_be_bytes(*size) as usize);
+    stsd.splice(place..place + empty, config);
+    let size = u32::try_from(stsd.len() - 8).unwrap_or(0);
+    stsd.splice(8..16, [size.to_be_bytes(), *b"vp08"].concat());
+}
+
+/// A change of the content of `stsd`.
+type Change = Box<dyn FnOnce(&mut Vec<u8>)>;
+
+/// What encoders and muxers here cannot make is signalled by hand: HE-AAC of both versions (ISO/IEC 14496-3 1.6.5.2), Dolby Vision profiles 5
+/// and 8 (Dolby Vision Streams Within the ISO Base Media File Format 2.2, 3), VP8. Manifests name it, payload is the source's, verify finds no
+/// fault.
+#[test]
+fn what_is_signalled_by_hand_is_published() -> Result<()> {
+    if !ffmpeg::is_there("ffmpeg") || !ffmpeg::is_there("ffprobe") {
+        return Ok(());
+    }
+    let entry = |name: &'static str, dolby: [u8; 5]| {
+        move |stsd: &mut Vec<u8>| {
+            let mut record = dolby.to_vec();
+            record.resize(24, 0);
+            // One entry: the size of `stsd` is put right by who changes it, that of the entry here.
+            let longer = boxed(if dolby[2] >> 1 > 7 { "dvvC" } else { "dvcC" }, &record);
+            let size = u32::try_from(stsd.len() - 8 + longer.len()).unwrap_or(0);
+            stsd.splice(8..16, [size.to_be_bytes(), name.as_bytes().first_chunk::<4>().copied().unwrap_or_default()].concat());
+            stsd.extend(longer);
+        }
+    };
+    let aac = "-f lavfi -i sine=duration=5:sample_rate=22050 -c:a aac";
+    let hevc = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=5 -c:v libx265 -preset ultrafast -tag:v hvc1 -pix_fmt yuv420p10le";
+    let files: [(&str, &str, Change, &[&str]); 5] = [
+        (
+            "HE-AAC",
+            "-ac 2",
+            Box::new(|stsd| put_config(stsd, &[0x2b, 0x92, 0x08, 0, 0])),
+            &["codecs=\"mp4a.40.5\"", "audioSamplingRate=\"44100\"", "ChannelConfiguration\" value=\"2\""],
+        ),
+        (
+            "HE-AAC v2",
+            "-ac 1",
+            Box::new(|stsd| put_config(stsd, &[0xeb, 0x8a, 0x08, 0, 0])),
+            &["codecs=\"mp4a.40.29\"", "audioSamplingRate=\"44100\"", "ChannelConfiguration\" value=\"2\""],
+        ),
+        ("Dolby Vision 5", "", Box::new(entry("dvh1", [1, 0, 5 << 1, 1 << 3 | 0b101, 0])), &["codecs=\"dvh1.05.01\""]),
+        (
+            "Dolby Vision 8",
+            "",
+            Box::new(entry("hvc1", [1, 0, 8 << 1, 1 << 3 | 0b101, 1 << 4])),
+            &["codecs=\"hvc1.2.4.", "scte214:supplementalCodecs=\"dvh1.08.01\" scte214:supplementalProfiles=\"db1p\""],
+        ),
+        ("VP8", "", Box::new(put_vp8), &["codecs=\"vp08.00.10.08\"", "width=\"320\" height=\"180\""]),
+    ];
+    for (what, more, change_entry, expected) in files {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("a.mp4");
+        let source = if what.starts_with("HE") { aac } else { hevc };
+        if what == "VP8" {
+            mux_vp8(folder.path(), &path)?;
+        } else {
+            ffmpeg::run(source.split(' ').chain(more.split_whitespace()), &path)?;
+        }
+        let mut bytes = fs::read(&path)?;
+        // The movie is at the end: no offset changes.
+        change(&mut bytes, "moov/trak/mdia/minf/stbl/stsd", change_entry)?;
+        fs::write(&path, &bytes)?;
+        let original = ffmpeg::packets(&path, View::Edited)?;
+        for command in [&["package", "a.mp4", "-o", "out"][..], &["verify", "out"]] {
+            let ran = run(command, folder.path())?;
+            ensure!(ran.code == Some(0), "{what}: {ran:?}");
+        }
+        let out = folder.path().join("out");
+        let mpd = fs::read_to_string(out.join("manifest.mpd"))?;
+        for expected in expected {
+            ensure!(mpd.contains(expected), "{what}: {expected} is not in {mpd}");
+        }
+        let rendition = out.join(if what.starts_with("HE") { "a1" } else { "v1" });
+        let parts: Vec<Vec<u8>> = ["init.mp4", "1.m4s", "2.m4s"].iter().filter_map(|name| fs::read(rendition.join(name)).ok()).collect();
+        let whole = folder.path().join("whole.mp4");
+        fs::write(&whole, parts.concat())?;
+        let published = ffmpeg::packets(&whole, View::Edited)?;
+        let hashes = |packets: &[Packet]| packets.iter().map(|packet| packet.hash.clone()).collect::<Vec<_>>();
+        ensure!(hashes(&published) == hashes(&original) && !original.is_empty(), "{what}: other payload");
+    }
     Ok(())
 }

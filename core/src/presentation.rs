@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use crate::{
     boxes::user_data::{Role, UserData},
-    codec::{Codec, Kind, Media, dolby_vision},
+    codec::{Codec, Kind, Media, captions::Captions, dolby_vision},
     language, order,
     protection::Protection,
     segment::{header, index},
@@ -180,6 +180,14 @@ impl Rendition {
     /// Whether it holds video.
     pub fn is_video(&self) -> bool {
         self.kind() == Kind::Video
+    }
+
+    /// The closed captions that were found in its pictures. Without the feature `captions` nobody looks for them.
+    pub fn captions(&self) -> Captions {
+        match &self.codec.media {
+            Media::Video(video) if cfg!(any(test, feature = "captions")) => video.captions,
+            _ => Captions::default(),
+        }
     }
 
     /// How the brightness of the pictures is coded, as HLS names it (RFC 8216bis 4.4.6.2, VIDEO-RANGE).

@@ -71,8 +71,8 @@ pub fn select(inputs: &[Movie], segment_millis: u64) -> Result<Selection<'_>> {
     let (sounds, again) = distinct_sounds(inputs);
     left_out.extend(again);
     // Text that has no samples yet is cut later, without regard to samples.
-    let texts = of_kind(inputs, Kind::Text).filter(|(_, track)| !track.samples.is_empty());
-    for (source, track) in sounds.into_iter().chain(texts) {
+    let rest = of_kinds(inputs, &[Kind::Text, Kind::Metadata]).filter(|(_, track)| !track.samples.is_empty());
+    for (source, track) in sounds.into_iter().chain(rest) {
         let cuts = match lead {
             Some(lead) => boundary::near(track, aligned.cuts.iter().skip(1).map(|cut| cut.time), lead.timescale),
             None => boundary::at_multiples(track, segment_millis),
@@ -82,10 +82,10 @@ pub fn select(inputs: &[Movie], segment_millis: u64) -> Result<Selection<'_>> {
     Ok(Selection { tracks, left_out, remarks })
 }
 
-/// The tracks of a kind, in the order of the inputs.
-fn of_kind(inputs: &[Movie], kind: Kind) -> impl Iterator<Item = (Source, &Track)> {
+/// The tracks of these kinds, in the order of the inputs.
+fn of_kinds<'a>(inputs: &'a [Movie], kinds: &'static [Kind]) -> impl Iterator<Item = (Source, &'a Track)> {
     inputs.iter().enumerate().flat_map(move |(input, movie)| {
-        let tracks = movie.tracks.iter().enumerate().filter(move |(_, track)| track.kind() == kind);
+        let tracks = movie.tracks.iter().enumerate().filter(move |(_, track)| kinds.contains(&track.kind()));
         tracks.map(move |(track, found)| (Source { input, track }, found))
     })
 }
@@ -102,7 +102,7 @@ fn tracks_of<'a>(inputs: &'a [Movie], sources: &[Source]) -> Vec<&'a Track> {
 /// out: nobody said that they are one work, and one plays.
 fn switchable(inputs: &[Movie], segment_millis: u64) -> (Vec<Source>, Vec<LeftOut>) {
     let (mut videos, mut left_out) = (Vec::new(), Vec::new());
-    for (source, _) in of_kind(inputs, Kind::Video) {
+    for (source, _) in of_kinds(inputs, &[Kind::Video]) {
         let mut with = videos.clone();
         with.push(source);
         let reason = if with.len() > MOST_VIDEOS {
@@ -128,7 +128,7 @@ fn distinct_sounds(inputs: &[Movie]) -> (Vec<(Source, &Track)>, Vec<LeftOut>) {
     // Of the sounds of an input that look the same, the first is the first of another input.
     let mut counts = BTreeMap::new();
     let mut places: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-    for (source, track) in of_kind(inputs, Kind::Audio) {
+    for (source, track) in of_kinds(inputs, &[Kind::Audio]) {
         let Media::Audio(audio) = &track.codec.media else { continue };
         let look = (&track.codec.string, &track.language, &track.user_data.roles, audio.channels);
         let count = counts.entry((source.input, look)).and_modify(|count| *count += 1).or_insert(0u32);

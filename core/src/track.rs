@@ -145,7 +145,14 @@ pub(crate) fn test_track(timescale: u32, count: u32, delta: u32, sync: impl Fn(u
 pub(crate) fn test_video(timescale: u32, count: u32, delta: u32, sync: impl Fn(u32) -> bool) -> Track {
     use crate::codec::{Media, Video};
     let mut track = test_track(timescale, count, delta, sync);
-    let media = Media::Video(Video { width: 1280, height: 720, pixel_aspect: (4, 2), colour: None, dolby_vision: None });
+    let media = Media::Video(Video {
+        width: 1280,
+        height: 720,
+        pixel_aspect: (4, 2),
+        colour: None,
+        dolby_vision: None,
+        captions: crate::codec::captions::Captions::default(),
+    });
     track.codec = Codec { string: "avc1.64001F".into(), media };
     track
 }

@@ -109,6 +109,9 @@ impl Vod {
         if inputs.is_empty() {
             return Err(Error::misuse("a presentation is made of one input at least"));
         }
+        if inputs.iter().flat_map(|movie| &movie.tracks).all(|track| track.kind() == Kind::Metadata) {
+            return Err(Error::unsupported("nothing but timed metadata"));
+        }
         density::check(&inputs, options.segment_millis)?;
         // A side file has no timeline of its own.
         let starts = inputs.iter().filter(|movie| !movie.side_file).map(Movie::start);
@@ -338,8 +341,9 @@ impl Vod {
                     "encryption by AES-128 in single files: it is of whole segments, which are files of no format then; keep segments";
                 return Err(Error::unsupported(message));
             }
-            // Text is read by more than players: it stays clear.
-            for rendition in self.presentation.renditions.iter_mut().filter(|rendition| rendition.kind() != Kind::Text) {
+            // Text and metadata are read by more than players: they stay clear.
+            let is_media = |rendition: &&mut Rendition| matches!(rendition.kind(), Kind::Video | Kind::Audio);
+            for rendition in self.presentation.renditions.iter_mut().filter(is_media) {
                 let Source { input, track } = rendition.source;
                 if let Some(track) = self.inputs.get(input).and_then(|movie| movie.tracks.get(track)) {
                     encrypt::check(track, encryption)?;

@@ -12,6 +12,7 @@ use std::{
 
 use reelway_core::{
     Fragment, Vod,
+    codec::Kind,
     presentation::{Layout, Rendition},
     protection::Scheme,
 };
@@ -145,8 +146,9 @@ fn write_webvtt(vod: &Vod, folder: &Path, rendition: &Rendition, number: u32, ma
 fn write_manifests(vod: &Vod, folder: &Path, manifests: Manifests) -> Result<(), PackageError> {
     let renditions = &vod.presentation().renditions;
     if manifests.hls {
-        // HLS finds key frames in the video itself.
-        for rendition in renditions.iter().filter(|rendition| rendition.trick_mode.is_none()) {
+        // HLS finds key frames in the video itself, and has no place for metadata.
+        let listed = |rendition: &&Rendition| rendition.trick_mode.is_none() && rendition.kind() != Kind::Metadata;
+        for rendition in renditions.iter().filter(listed) {
             let folder = folder.join(&rendition.name);
             write_whole(&folder.join("media.m3u8"), vod.media_playlist(&rendition.name)?.as_bytes())?;
             // Of a segment that is encrypted whole no part can be had alone.

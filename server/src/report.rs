@@ -150,7 +150,7 @@ impl Report {
             let (media_width, media_height, channels, sample_rate) = match &track.codec.media {
                 Media::Video(video) => (Some(video.width), Some(video.height), None, None),
                 Media::Audio(audio) => (None, None, Some(audio.channels), Some(audio.sample_rate)),
-                Media::Text => (None, None, None, None),
+                Media::Text | Media::Metadata => (None, None, None, None),
             };
             let (sync_samples, sync_distance_ms) = sync(track);
             TrackReport {
@@ -184,6 +184,7 @@ impl Report {
                 Kind::Video => "vide",
                 Kind::Audio => "soun",
                 Kind::Text => "text",
+                Kind::Metadata => "meta",
             };
             let coding = track.codec.string.split('.').next().map(str::to_owned);
             Some(LeftOutReport { id: track.id, handler: handler.into(), coding, reason: left_out.reason.to_string() })

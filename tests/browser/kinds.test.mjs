@@ -4,13 +4,14 @@ import { strict as assert } from "node:assert";
 import { describe, test } from "node:test";
 import { PATIENCE, shoot, useSite } from "./browser.mjs";
 import { FRAMES, SECONDS } from "./media.mjs";
+import { NAMES, openPlayer, playOut, playPast, seekTo } from "./players.mjs";
 import { open, playToTheEnd, seek, stats, watch } from "./player.mjs";
 
 const WAYS = /** @type {const} */ (["hls", "dash", "file"]);
 const ODD_NAME = "Größe & 50 % #1/a?b c.mp4";
 
 describe("kinds of files", () => {
-  const site = useSite("forced", "sound.m4a", "quicktime.mov", "fragmented.mp4", "two-languages.mp4", "hevc.mp4", ODD_NAME);
+  const site = useSite("forced", "sound.m4a", "quicktime.mov", "fragmented.mp4", "two-languages.mp4", "hevc.mp4", "metadata.mp4", ODD_NAME);
 
   for (const id of ["quicktime.mov", "fragmented.mp4", "two-languages.mp4", ODD_NAME]) {
     for (const way of WAYS) {
@@ -23,6 +24,20 @@ describe("kinds of files", () => {
         });
       });
     }
+  }
+
+  for (const name of NAMES) {
+    test(`timed metadata does not keep ${name} from playing`, { timeout: PATIENCE }, async () => {
+      const manifest = await (await fetch(new URL("vod/metadata.mp4/manifest.mpd", site.plain()))).text();
+      assert.match(manifest, /mimeType="application\/mp4"[^]+codecs="mett"/);
+      await site.inPage(async (page) => {
+        await openPlayer(page, site.secure(), name, "vod/metadata.mp4");
+        await playPast(page, 0.5);
+        await seekTo(page, SECONDS * 0.7);
+        const { time } = await playOut(page);
+        assert.ok(Math.abs(time - SECONDS) < 0.1, `ended at ${time}`);
+      });
+    });
   }
 
   for (const way of WAYS) {

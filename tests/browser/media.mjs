@@ -66,6 +66,9 @@ const PARTS = {
   "long.mp4": () => [...picture(LONG), ...H264, "-b:v", "900k", ...AAC],
 };
 
+/** Its text is made a track of timed metadata, which ffmpeg does not write. */
+const METADATA = "metadata.mp4";
+
 /** What ffmpeg is told for each clip.
  * @type {Record<string, (part: (name: string) => string) => string[]>} */
 const CLIPS = {
@@ -83,6 +86,7 @@ const CLIPS = {
     ["-i", part("source.mp4"), "-map", "0:v", "-map", "0:a", "-map", "0:a", "-c", "copy"],
     ["-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=deu"],
   ].flat(),
+  [METADATA]: (part) => ["-i", part("source.mp4"), "-i", part("eng.srt"), "-map", "0", "-map", "1", "-c", "copy", "-c:s", "mov_text"],
   "hevc.mp4": (part) => [
     ["-i", part("source.mp4"), "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:keyint=50", "-tag:v", "hvc1"],
     ["-c:a", "copy"],
@@ -140,9 +144,27 @@ export function makeMedia(...names) {
       writeFileSync(file, whole.subarray(0, whole.length / 2));
     } else {
       ffmpeg([...(CLIPS[name]?.(part) ?? []), file]);
+      if (name === METADATA) asMetadata(file);
     }
   }
   return { folder, remove: () => rmSync(root, { recursive: true, force: true }) };
+}
+
+/** Makes a track of 3GPP text one of text metadata: handler `meta`, sample entry `mett` (ISO/IEC 14496-12 12.3.3). The rest of the entry is free.
+ * @param {string} file */
+function asMetadata(file) {
+  const bytes = readFileSync(file);
+  const handler = bytes.indexOf(Buffer.from(`hdlr${"\0".repeat(8)}sbtl`)) + 12;
+  const entry = bytes.indexOf("tx3g");
+  const end = entry - 4 + bytes.readUInt32BE(entry - 4);
+  const format = "\0text/plain\0";
+  const rest = entry + 12 + format.length;
+  bytes.write("meta", handler);
+  bytes.write("mett", entry);
+  bytes.write(format, entry + 12);
+  bytes.writeUInt32BE(end - rest, rest);
+  bytes.write("free", rest + 4);
+  writeFileSync(file, bytes);
 }
 
 /** @param {string[]} lines */

@@ -94,6 +94,7 @@ fn track(text: &mut String, rendition: &Rendition, track: &Track) {
             object.number("sampleRate", audio.sample_rate.into());
         }
         Media::Text => object.flag("webvtt", rendition.webvtt),
+        Media::Metadata => {}
     }
     object.text("frameRate", &rendition.frame_rate.map(|rate| rate.to_string()).unwrap_or_default());
     object.number("bitrate", rendition.bandwidth.average);

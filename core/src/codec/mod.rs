@@ -7,6 +7,7 @@ pub mod alac;
 pub mod av1;
 pub mod avc;
 pub(crate) mod bits;
+pub mod captions;
 pub mod copied;
 pub mod dolby_vision;
 pub mod esds;
@@ -21,6 +22,7 @@ pub mod stpp;
 pub mod vpx;
 pub mod vvc;
 
+use self::captions::Captions;
 use alloc::{format, string::String};
 
 use crate::{
@@ -50,6 +52,8 @@ pub enum Media {
     Audio(Audio),
     /// Timed text: `wvtt`, `stpp`, and `tx3g`, which is published as `wvtt`.
     Text,
+    /// Timed metadata for whoever knows it: `mett`, `metx`, `urim` (ISO/IEC 14496-12 12.3.3).
+    Metadata,
 }
 
 /// Kinds of media, in the order in which a presentation lists them.
@@ -61,6 +65,8 @@ pub enum Kind {
     Audio,
     /// Timed text.
     Text,
+    /// Timed metadata.
+    Metadata,
 }
 
 impl Kind {
@@ -70,6 +76,7 @@ impl Kind {
             Self::Video => 'v',
             Self::Audio => 'a',
             Self::Text => 't',
+            Self::Metadata => 'm',
         }
     }
 
@@ -79,6 +86,7 @@ impl Kind {
             Self::Video => "video",
             Self::Audio => "audio",
             Self::Text => "text",
+            Self::Metadata => "application",
         }
     }
 
@@ -87,7 +95,7 @@ impl Kind {
         match self {
             Self::Video => "video/mp4",
             Self::Audio => "audio/mp4",
-            Self::Text => "application/mp4",
+            Self::Text | Self::Metadata => "application/mp4",
         }
     }
 }
@@ -99,6 +107,7 @@ impl Media {
             Self::Video(_) => Kind::Video,
             Self::Audio(_) => Kind::Audio,
             Self::Text => Kind::Text,
+            Self::Metadata => Kind::Metadata,
         }
     }
 }
@@ -116,6 +125,8 @@ pub struct Video {
     pub colour: Option<Colour>,
     /// Dolby Vision, alone or on top of the codec.
     pub dolby_vision: Option<dolby_vision::Record>,
+    /// Closed captions, as far as somebody looked for them: see [`CaptionSearch`](crate::demux::captions::CaptionSearch).
+    pub captions: Captions,
 }
 
 /// Properties of sound.
@@ -156,16 +167,17 @@ pub fn describe(entry: &SampleEntry<'_>, handler: FourCc) -> Result<Codec> {
         (b"soun", _) if let Some(pcm) = entry.quicktime_pcm() => copied::describe_quicktime_pcm(entry, pcm),
         (b"text" | b"sbtl" | b"subt", b"wvtt" | b"tx3g") => Ok(Codec { string: format!("{}", entry.name), media: Media::Text }),
         (b"text" | b"sbtl" | b"subt", b"stpp") => stpp::describe(entry),
+        (b"meta", b"mett" | b"metx" | b"urim") => Ok(Codec { string: format!("{}", entry.name), media: Media::Metadata }),
         (_, b"encv" | b"enca") => {
             let how = ProtectionScheme::of(entry).map(|told| format!(" ('{}' by '{}')", told.original, told.scheme)).unwrap_or_default();
             Err(Error::unsupported(format!("sample entry '{}': the track is encrypted{how}", entry.name)))
         }
         (b"vide" | b"soun", _) => Err(Error::unsupported(format!("sample entry '{}': this codec is not carried", entry.name))),
         (b"meta", name) => Err(Error::unsupported(format!("timed metadata ('{}') is not carried", name.escape_ascii()))),
-        (b"clcp", name) => {
-            let message = "closed captions in a track of their own are not carried: players look for them in the pictures";
-            Err(Error::unsupported(format!("sample entry '{}': {message}", name.escape_ascii())))
-        }
+        (b"clcp", name) => Err(Error::unsupported(format!(
+            "sample entry '{}': closed captions in a track of their own are not carried",
+            name.escape_ascii()
+        ))),
         (_, name) => Err(Error::unsupported(format!("handler '{handler}' ('{}'): neither video nor audio", name.escape_ascii()))),
     }
 }
@@ -177,7 +189,17 @@ fn video(entry: &SampleEntry<'_>, string: String, coded: Option<Colour>) -> Resu
     let (width, height) = (visual.width.into(), visual.height.into());
     // Whoever does not know Dolby Vision plays the codec below all the same.
     let dolby_vision = dolby_vision::record(entry).ok().flatten();
-    Ok(Codec { string, media: Media::Video(Video { width, height, pixel_aspect, colour: visual.colour.or(coded), dolby_vision }) })
+    Ok(Codec {
+        string,
+        media: Media::Video(Video {
+            width,
+            height,
+            pixel_aspect,
+            colour: visual.colour.or(coded),
+            dolby_vision,
+            captions: Captions::default(),
+        }),
+    })
 }
 
 fn sound(string: impl Into<String>, channels: u32, sample_rate: u32) -> Codec {
@@ -241,7 +263,9 @@ mod tests {
             (b"soun", b"mhm1", Err("box 'mhaC' is missing")),
             (b"soun", b"raw ", Err("sample entry 'raw ': this codec is not carried")),
             (b"vide", b"jpeg", Err("sample entry 'jpeg': this codec is not carried")),
-            (b"meta", b"mett", Err("timed metadata ('mett') is not carried")),
+            (b"meta", b"mett", Ok("mett")),
+            (b"meta", b"urim", Ok("urim")),
+            (b"meta", b"mebx", Err("timed metadata ('mebx') is not carried")),
             (b"clcp", b"c608", Err("sample entry 'c608': closed captions in a track of their own are not carried")),
             (b"hint", b"rtp ", Err("handler 'hint' ('rtp '): neither video nor audio")),
         ] {

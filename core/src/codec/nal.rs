@@ -31,6 +31,12 @@ impl Units {
         Some(Self { length_size: (config.u8().ok()? & 3) + 1, hevc })
     }
 
+    /// Whether a NAL unit with this first byte holds supplemental enhancement information for the slices behind it (H.264 table 7-1, H.265
+    /// table 7-1: prefix).
+    pub fn is_message(self, header: u8) -> bool {
+        if self.hevc { header >> 1 & 0x3f == 39 } else { header & 0x1f == 6 }
+    }
+
     /// Whether a NAL unit with this first byte is a slice of a picture that decoding can begin with (H.264 table 7-1: IDR; H.265 table
     /// 7-1: intra random access); `None`: it is no slice.
     pub fn slice(self, header: u8) -> Option<bool> {

@@ -56,7 +56,7 @@ pub fn write(text: &mut String, rendition: &Rendition, tell: &dyn Tell) {
             }
             text.push_str(">\n");
         }
-        Media::Text => text.push_str(">\n"),
+        Media::Text | Media::Metadata => text.push_str(">\n"),
         Media::Audio(audio) => {
             if audio.sample_rate > 0 {
                 let _ = write!(text, " audioSamplingRate=\"{}\"", audio.sample_rate);

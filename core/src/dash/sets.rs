@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     boxes::user_data::Role,
-    codec::{Kind, Media},
+    codec::{Kind, Media, captions::Captions},
     presentation::{Layout, Presentation, Rendition},
     time::FrameRate,
 };
@@ -114,6 +114,7 @@ pub fn write(text: &mut String, presentation: &Presentation, sets: &[Set<'_>], s
     }
     tell.tell_times(text, &set.renditions);
     if first.trick_mode.is_none() {
+        write_captions(text, set);
         write_roles(text, presentation, first);
     }
     tell.tell_set(text, &set.renditions);
@@ -139,7 +140,7 @@ fn write_largest(text: &mut String, set: &Set<'_>) {
     let pictures = || {
         set.renditions.iter().filter_map(|rendition| match &rendition.codec.media {
             Media::Video(video) => Some(video),
-            Media::Audio(_) | Media::Text => None,
+            Media::Audio(_) | Media::Text | Media::Metadata => None,
         })
     };
     let width = pictures().map(|video| video.width).max();
@@ -174,8 +175,27 @@ fn write_colour(text: &mut String, sets: &[Set<'_>], colour: Option<crate::boxes
     }
 }
 
+/// Closed captions in the pictures (DASH-IF Interoperability Points 6.4.3, SCTE 214-1 6.7.1): channels and services, each of a language that is
+/// not told.
+fn write_captions(text: &mut String, set: &Set<'_>) {
+    let captions = set.renditions.iter().fold(Captions::default(), |all, rendition| all.and(rendition.captions()));
+    write_numbers(text, "608", "CC", captions.channels(), "=und");
+    write_numbers(text, "708", "", captions.services(), "=lang:und");
+}
+
+fn write_numbers(text: &mut String, standard: &str, before: &str, numbers: impl Iterator<Item = u32>, behind: &str) {
+    let mut list = String::new();
+    for number in numbers {
+        let separator = if list.is_empty() { "" } else { ";" };
+        let _ = write!(list, "{separator}{before}{number}{behind}");
+    }
+    if !list.is_empty() {
+        descriptor(text, "Accessibility", &format!("urn:scte:dash:cc:cea-{standard}:2015"), &list);
+    }
+}
+
 /// What a set is for (5.8.5.5, 5.8.4.3): what its source tells; else the sound that plays unless another is chosen and all pictures are
-/// the main programme, other sounds alternatives to it, and text subtitles.
+/// the main programme, other sounds alternatives to it, text subtitles, and metadata that.
 fn write_roles(text: &mut String, presentation: &Presentation, first: &Rendition) {
     for (role, purpose) in [(Role::Description, "1"), (Role::EnhancedIntelligibility, "2")] {
         if first.is(role) {
@@ -184,11 +204,12 @@ fn write_roles(text: &mut String, presentation: &Presentation, first: &Rendition
     }
     let told = first.roles.iter().map(|role| role.name());
     let guessed = match first.kind() {
-        Kind::Text => Role::Subtitle,
-        Kind::Audio if !presentation.is_main(first) => Role::Alternate,
-        _ => Role::Main,
+        Kind::Text => Role::Subtitle.name(),
+        Kind::Audio if !presentation.is_main(first) => Role::Alternate.name(),
+        Kind::Metadata => "metadata",
+        _ => Role::Main.name(),
     };
-    let guessed = first.roles.is_empty().then_some(guessed.name());
+    let guessed = first.roles.is_empty().then_some(guessed);
     for name in told.chain(guessed) {
         descriptor(text, "Role", "urn:mpeg:dash:role:2011", name);
     }

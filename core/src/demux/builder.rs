@@ -182,7 +182,7 @@ impl Description {
         let codec = codec::describe(entry, handler)?;
         let iso = match &codec.media {
             Media::Audio(audio) => entry.iso_audio(audio.channels, audio.sample_rate)?,
-            Media::Video(_) | Media::Text => None,
+            Media::Video(_) | Media::Text | Media::Metadata => None,
         };
         Ok(Self { codec, entry: iso.unwrap_or_else(|| Vec::from(entry.bytes)), units: Units::of(entry) })
     }

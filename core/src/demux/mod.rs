@@ -2,8 +2,9 @@
 
 mod amf;
 mod builder;
+pub mod captions;
 pub mod chapters;
-mod description;
+pub(crate) mod description;
 mod early;
 mod edits;
 mod flv;

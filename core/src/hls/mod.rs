@@ -1,5 +1,6 @@
 //! HLS playlists (RFC 8216bis).
 
+mod captions;
 mod date_ranges;
 mod groups;
 mod i_frames;

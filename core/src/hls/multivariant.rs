@@ -4,7 +4,7 @@ use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
 
 use super::{
-    Quoted,
+    Quoted, captions,
     groups::{Group, Member, channels, characteristics, groups},
     key::write_keys,
     subtitles,
@@ -45,9 +45,11 @@ pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Ren
         subtitles::write_group(&mut text, presentation);
     }
     text.push('\n');
+    let captions = captions::Group::of(presentation);
+    captions.write_group(&mut text);
     if alone {
         for rendition in &texts {
-            write_variant(&mut text, rendition, None, &[]);
+            write_variant(&mut text, rendition, None, &[], captions);
         }
     }
     if !video {
@@ -55,7 +57,7 @@ pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Ren
             let is_default = |(member, _): &&(usize, &Rendition)| members.get(*member).is_some_and(|member| member.default);
             let Some((_, sound)) = group.sounds.iter().find(is_default).or(group.sounds.first()) else { continue };
             let others = (group.sounds.len() > 1).then_some(group);
-            write_variant(&mut text, sound, others, &texts);
+            write_variant(&mut text, sound, others, &texts, captions);
         }
     }
     // The ladder from the bottom up: what plays soonest stands first, where players begin.
@@ -63,10 +65,10 @@ pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Ren
     order::by_key(&mut videos, |video| video.bandwidth.peak);
     for video in &videos {
         if groups.is_empty() {
-            write_variant(&mut text, video, None, &texts);
+            write_variant(&mut text, video, None, &texts, captions);
         }
         for group in &groups {
-            write_variant(&mut text, video, Some(group), &texts);
+            write_variant(&mut text, video, Some(group), &texts, captions);
         }
     }
     let i_frames: Vec<(&Rendition, Bandwidth)> = videos.into_iter().filter_map(|video| Some((video, i_frames(video)?))).collect();
@@ -115,7 +117,7 @@ fn write_media(text: &mut String, group: &Group<'_>, member: &Member<'_>, sound:
 }
 
 /// A variant (4.4.6.2): a rendition, a group of sound that is played with it or, where it is sound itself, instead of it, and texts.
-fn write_variant(text: &mut String, rendition: &Rendition, group: Option<&Group<'_>>, texts: &[&Rendition]) {
+fn write_variant(text: &mut String, rendition: &Rendition, group: Option<&Group<'_>>, texts: &[&Rendition], captions: captions::Group) {
     let sounds = || group.into_iter().flat_map(|group| &group.sounds).map(|(_, sound)| *sound);
     // The largest sum that any combination comes to.
     let own = if rendition.is_video() { rendition.bandwidth } else { Bandwidth::default() };
@@ -134,8 +136,7 @@ fn write_variant(text: &mut String, rendition: &Rendition, group: Option<&Group<
     let _ = write!(text, "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS={}", Quoted(&codecs.join(",")));
     if rendition.is_video() {
         write_picture(text, rendition, true);
-        // What pictures carry inside is not looked at, and nothing else tells of captions.
-        text.push_str(",CLOSED-CAPTIONS=NONE");
+        captions.write_variant(text, rendition);
     }
     if let Some(group) = group {
         let _ = write!(text, ",AUDIO={}", Quoted(&group.id));

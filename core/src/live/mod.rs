@@ -8,6 +8,7 @@
 //!
 //! It has no clock of its own: whoever calls says what time it is, and comes back when [`Live::timeout`] says so.
 
+mod captions;
 #[cfg(feature = "encryption")]
 mod cipher;
 #[cfg(not(feature = "encryption"))]
@@ -130,8 +131,8 @@ impl Live {
         if self.source == Source::Ended {
             return Err(ended());
         }
-        if kind == Kind::Text {
-            return Err(Error::unsupported("text is not carried in a live stream"));
+        if !matches!(kind, Kind::Video | Kind::Audio) {
+            return Err(Error::unsupported("text and metadata are not carried in a live stream"));
         }
         let free = |rendition: &&Rendition| rendition.free && rendition.track.kind() == kind;
         let alike = |rendition: &&Rendition| rendition.track.codec == track.codec && rendition.track.language == track.language;

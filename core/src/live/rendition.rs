@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::{
     Config,
+    captions::Captions,
     cipher::PartCipher,
     clock::{Clock, Place},
     cuts::{Cut, Time},
@@ -111,6 +112,7 @@ pub struct Rendition {
     fragments: u32,
     /// The most and all bits, and for how many ticks.
     pub rate: Rate,
+    pub captions: Captions,
 }
 
 /// The header of a track, which says nothing of its edits: they are in the time line.
@@ -164,6 +166,7 @@ impl Rendition {
             lines: VecDeque::new(),
             fragments: 0,
             rate: Rate::default(),
+            captions: Captions::default(),
             track: track.clone(),
         })
     }
@@ -237,6 +240,7 @@ impl Rendition {
             );
             return Err(Error::unsupported(message));
         }
+        self.captions.look(&self.track, &sample);
         let (generation, header) = (self.place.generation, self.header.0);
         self.waiting.push_back(Placed { sample, time, generation, header });
         Ok(())

@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use super::{Epoch, Live, RenditionId, Source, cipher::PartCipher, cuts::Time, rendition::Rendition};
 use crate::{
-    codec::Kind,
+    codec::{Kind, Media},
     dash::{LiveMpd, LivePeriod},
     hls::{self, Decision, Directives, Edge, LivePlaylist, Report},
     presentation::{self, Bandwidth, Presentation},
@@ -242,6 +242,9 @@ fn describe(rendition: &Rendition, period: Option<u32>) -> presentation::Renditi
     described.bandwidth = rendition.bandwidth();
     described.switching_set.clone_from(&rendition.switching_set);
     described.event_streams.clone_from(&rendition.messages.kinds);
+    if let Media::Video(video) = &mut described.codec.media {
+        video.captions = rendition.captions.found();
+    }
     described
 }
 

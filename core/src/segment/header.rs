@@ -88,6 +88,7 @@ fn handler(track: &Track) -> &'static [u8; 4] {
         Kind::Audio => b"soun",
         Kind::Text if stpp::is_stpp(&track.codec.string) => b"subt",
         Kind::Text => b"text",
+        Kind::Metadata => b"meta",
     }
 }
 

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use reelway_core::{
     Options, Vod,
+    codec::Kind,
     presentation::{Addressing, Layout},
     protection::Scheme,
     time::Date,
@@ -191,6 +192,9 @@ fn tell(vod: &Vod) {
     }
     for remark in vod.remarks() {
         eprintln!("reelway: {remark}");
+    }
+    if vod.renditions().any(|(rendition, _)| rendition.kind() == Kind::Metadata) {
+        eprintln!("reelway: timed metadata is in the MPD alone: HLS has no renditions of it");
     }
 }
 

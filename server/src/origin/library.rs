@@ -22,7 +22,12 @@ use crate::{
     http::{AssetPath, Coding, Representation, Text},
     storage::{Identity, is_media, is_text},
 };
-use reelway_core::{Presentation, codec::Media, demux::side_file::is_beside};
+use reelway_core::{
+    Presentation,
+    codec::{Kind, Media},
+    demux::side_file::is_beside,
+    presentation::Rendition,
+};
 
 /// The poster and the storyboard of a ladder, in its folder.
 pub(crate) const IMAGES: [&str; 2] = ["images/poster.jpg", "images/storyboard.vtt"];
@@ -242,7 +247,8 @@ fn picture(assets: &Assets, folder: &AssetPath, name: &str) -> Option<(AssetPath
 
 /// What plays of a presentation, at `/vod/URL/`, the pictures for it, and whether it has chapters.
 pub(crate) fn plays(presentation: &Presentation, url: &str, pictures: [Option<AssetPath>; 2], has_chapters: bool) -> Contents {
-    let tracks = presentation.renditions.iter().filter(|rendition| rendition.trick_mode.is_none()).map(|rendition| TrackEntry {
+    let listed = |rendition: &&Rendition| rendition.trick_mode.is_none() && rendition.kind() != Kind::Metadata;
+    let tracks = presentation.renditions.iter().filter(listed).map(|rendition| TrackEntry {
         id: rendition.name.clone(),
         kind: rendition.kind().name(),
         codec: rendition.codec.string.clone(),
@@ -252,7 +258,7 @@ pub(crate) fn plays(presentation: &Presentation, url: &str, pictures: [Option<As
         media: match &rendition.codec.media {
             Media::Video(video) => MediaEntry::Video { width: video.width, height: video.height },
             Media::Audio(audio) => MediaEntry::Audio { channels: audio.channels, sample_rate: audio.sample_rate },
-            Media::Text => MediaEntry::Text {},
+            Media::Text | Media::Metadata => MediaEntry::Text {},
         },
     });
     let [poster, storyboard] = pictures;

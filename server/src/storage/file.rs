@@ -12,6 +12,7 @@ use bytes::Bytes;
 use reelway_core::{
     Demuxer, Movie,
     demux::{
+        captions::{CaptionSearch, HEAD},
         chapters::{Chapter, ChapterReader},
         side_file::{self, SideFileName},
     },
@@ -150,10 +151,14 @@ impl SourceFile {
         Err(io::Error::other("the file was changed while it was read"))
     }
 
-    /// Reads an input that is called `name`: the index of a file of media, the whole of a file of text.
+    /// Reads an input that is called `name`: of a file of media the index and what captions its pictures carry, the whole of a file of text.
     pub fn read_input(&self, name: &str) -> io::Result<reelway_core::Result<Movie>> {
         if !is_text(name) {
-            return self.read_movie();
+            let mut read = self.read_movie()?;
+            if let Ok(movie) = &mut read {
+                self.read_captions(movie)?;
+            }
+            return Ok(read);
         }
         // One byte more than is read as text, which then says so.
         let length = self.identity.size.min(MAX_BYTES as u64 + 1);
@@ -197,5 +202,18 @@ impl SourceFile {
         }
         self.check()?;
         Ok(demuxer.finish())
+    }
+
+    /// Looks for closed captions: reads the first bytes of a few pictures.
+    fn read_captions(&self, movie: &mut Movie) -> io::Result<()> {
+        let mut search = CaptionSearch::new(movie);
+        let mut buffer = [0; HEAD];
+        while let Some(Range { start, end }) = search.required() {
+            let length = usize::try_from(end - start).map_err(io::Error::other)?;
+            let bytes = buffer.get_mut(..length).ok_or_else(|| io::Error::other("more of a picture than is looked at"))?;
+            self.file.read_exact_at(bytes, start)?;
+            search.handle(bytes);
+        }
+        self.check()
     }
 }

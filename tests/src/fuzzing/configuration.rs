@@ -16,7 +16,7 @@ use reelway_core::{
 type Form = (&'static [u8; 4], &'static [u8; 4], &'static [u8; 4]);
 
 /// All sample entries that are read, and those that are known to be protected.
-pub const FORMS: [Form; 34] = [
+pub const FORMS: [Form; 35] = [
     (b"vide", b"avc1", b"avcC"),
     (b"vide", b"avc3", b"avcC"),
     (b"vide", b"hvc1", b"hvcC"),
@@ -51,6 +51,7 @@ pub const FORMS: [Form; 34] = [
     (b"subt", b"stpp", b"mime"),
     (b"text", b"wvtt", b"vttC"),
     (b"sbtl", b"tx3g", b"ftab"),
+    (b"meta", b"urim", b"uri "),
 ];
 
 /// Set in the first byte: the rest is all of the entry, not its configuration.
@@ -97,7 +98,7 @@ fn described(entry: &SampleEntry<'_>, handler: [u8; 4]) {
                 assert_eq!(again.string, codec.string);
             }
         }
-        Media::Text => {}
+        Media::Text | Media::Metadata => {}
     }
     let _ = Finder::new(entry, &codec.media);
 }

@@ -4,7 +4,7 @@
 
 use reelway_core::{
     boxes::sample_entry::read_entry,
-    codec::{Media, Video},
+    codec::{Media, Video, captions::Captions},
     coding::{Reader, Writer},
     subsamples::Finder,
 };
@@ -20,7 +20,14 @@ pub fn subsamples(bytes: &[u8]) {
         w.boxed(config, |w| w.bytes(configuration));
     });
     let entry = w.into_bytes();
-    let media = Media::Video(Video { width: 16, height: 16, pixel_aspect: (1, 1), colour: None, dolby_vision: None });
+    let media = Media::Video(Video {
+        width: 16,
+        height: 16,
+        pixel_aspect: (1, 1),
+        colour: None,
+        dolby_vision: None,
+        captions: Captions::default(),
+    });
     let entry = read_entry(&mut Reader::new(&entry, 0)).unwrap();
     let Ok(mut finder) = Finder::new(&entry, &media) else { return };
     while let Some(([high, low], rest)) = samples.split_first_chunk() {
