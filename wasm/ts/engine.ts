@@ -22,7 +22,8 @@ export interface Description {
 export interface TrackFacts {
   /** Its name in URLs: `v1`, `a1`, `t1`, ... */
   id: string;
-  kind: "video" | "audio" | "text";
+  /** `application`: timed metadata, which only the MPD has. */
+  kind: "video" | "audio" | "text" | "application";
   /** RFC 6381 codecs string. */
   codec: string;
   /** BCP 47 tag, the shortest there is. */

@@ -66,7 +66,7 @@ export class Plan {
     this.problems = this.description.problems;
     this.tracks = this.description.tracks.map(({ timeline: _, ...track }) => {
       const type = `${track.kind === "text" ? "application" : track.kind}/mp4; codecs="${track.codec}"`;
-      const playable = "MediaSource" in globalThis && track.kind !== "text" ? MediaSource.isTypeSupported(type) : undefined;
+      const playable = "MediaSource" in globalThis && !type.startsWith("application") ? MediaSource.isTypeSupported(type) : undefined;
       return { ...track, type, playable };
     });
   }
@@ -74,7 +74,10 @@ export class Plan {
   /** All HLS playlists by their paths: `master.m3u8`, `v1/media.m3u8`, `v1/iframes.m3u8`, ... */
   async hls(): Promise<Record<string, string>> {
     const paths = ["master.m3u8"];
-    for (const { id, kind } of this.tracks) paths.push(`${id}/media.m3u8`, ...(kind === "video" ? [`${id}/iframes.m3u8`] : []));
+    for (const { id, kind } of this.tracks) {
+      if (kind !== "application") paths.push(`${id}/media.m3u8`);
+      if (kind === "video") paths.push(`${id}/iframes.m3u8`);
+    }
     return Object.fromEntries(await Promise.all(paths.map(async (path) => [path, await this.engine.text(path)] as const)));
   }
 
