@@ -511,6 +511,26 @@ fn pieces_are_found_held_or_refused() {
     }
 }
 
+/// Parts are listed for three target durations and to be had for three more (RFC 8216bis 4.4.4.9, 6.2.2). Who is later than that finds the
+/// segment, which stays as long as the window.
+#[test]
+fn who_is_too_late_for_parts_finds_the_segment() {
+    let mut source = Source::new(Config { window: 60_000, ..Config::default() });
+    source.run(0, 60500, 0).unwrap();
+    let six = 6 * u64::from(source.live.promise().target_duration);
+    let window = source.live.window(source.v()).unwrap();
+    let end = window.segments.back().unwrap().end();
+    let (old, new): (Vec<&Segment>, Vec<&Segment>) =
+        window.segments.iter().partition(|segment| segment.end() + six * u64::from(window.timescale.get()) <= end);
+    assert!(!old.is_empty() && !new.is_empty());
+    for (segments, part) in [(old, Piece::Missing), (new, Piece::Ready)] {
+        for number in segments.iter().map(|segment| segment.number) {
+            let ask = |part| source.live.piece(source.v(), number, part);
+            assert_eq!((ask(Some(0)), ask(None)), (part, Piece::Ready), "{number}");
+        }
+    }
+}
+
 #[test]
 fn byte_ranges_name_the_parts_of_the_segment() {
     let mut source = Source::new(Config { part_addressing: PartAddressing::Ranges, ..Config::default() });

@@ -40,6 +40,8 @@ const STREAMS: usize = 3;
 const RATE: u32 = 20;
 /// Frames of a part.
 const PART: u32 = 4;
+/// How many segments at least come behind one before its parts are no longer to be had: six target durations of 2 s.
+const PARTS_STAY: u32 = 12;
 /// Bits a second.
 const BITS: u32 = 500_000;
 /// How long a viewer stays at least, and at most.
@@ -55,6 +57,8 @@ struct Soak {
     viewers: [AtomicUsize; 3],
     /// Segments of viewers that were what was pushed.
     same: AtomicUsize,
+    /// Segments that viewers took whole, being too late for their parts.
+    late: AtomicUsize,
     /// What went wrong, of which the first is told.
     faults: Mutex<Vec<String>>,
 }
@@ -128,15 +132,15 @@ impl Soak {
         let folder = format!("/live/soak{stream}/v1");
         let mut segment = newest(&mut client, &folder).await? + 1;
         loop {
-            let mut bytes = Vec::new();
-            if by_parts {
-                for part in 0..RATE / PART {
-                    bytes.extend(client.read(&format!("{folder}/{segment}.{part}.m4s")).await?);
-                    client.read(&format!("{folder}/media.m3u8?_HLS_msn={segment}&_HLS_part={part}")).await?;
+            let parts = if by_parts { self.parts(&mut client, (stream, segment), &folder).await? } else { None };
+            let whole = parts.is_none();
+            let bytes = match parts {
+                Some(bytes) => bytes,
+                None => {
+                    let refused = || format!("segment {segment} of stream {stream} is refused");
+                    client.read(&format!("{folder}/{segment}.m4s")).await?.with_context(refused)?
                 }
-            } else {
-                bytes = client.read(&format!("{folder}/{segment}.m4s")).await?;
-            }
+            };
             let pushed = self.pushed.lock().unwrap_or_else(PoisonError::into_inner).get(&(stream, segment)).copied();
             let got = payload(&bytes);
             ensure!(
@@ -144,11 +148,34 @@ impl Soak {
                 "segment {segment} of stream {stream} is not what was pushed: {} bytes of media in {}, {}",
                 got.len(),
                 bytes.len(),
-                if by_parts { "by parts" } else { "while it grew" }
+                if whole { "whole" } else { "by parts" }
             );
             self.same.fetch_add(1, Relaxed);
             segment += 1;
         }
+    }
+
+    /// The parts of a segment of a stream, one behind the other; `None` for a viewer that is so late that they are no longer to be had. As a
+    /// player does, it then takes the segment whole.
+    async fn parts(&self, client: &mut Client, (stream, segment): (usize, u32), folder: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        for part in 0..RATE / PART {
+            let Some(content) = client.read(&format!("{folder}/{segment}.{part}.m4s")).await? else {
+                let pushed = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+                let newest = pushed.keys().filter(|(other, _)| *other == stream).map(|(_, number)| *number).max().unwrap_or(0);
+                let refused = "is refused before its time";
+                ensure!(
+                    newest >= segment + PARTS_STAY,
+                    "part {segment}.{part} of stream {stream} {refused}: the newest segment is {newest}"
+                );
+                self.late.fetch_add(1, Relaxed);
+                return Ok(None);
+            };
+            bytes.extend(content);
+            let playlist = client.read(&format!("{folder}/media.m3u8?_HLS_msn={segment}&_HLS_part={part}")).await?;
+            playlist.with_context(|| format!("the playlist with part {segment}.{part} of stream {stream} is refused"))?;
+        }
+        Ok(Some(bytes))
     }
 
     fn tell(&self, options: &Options, memory: &[u64]) -> anyhow::Result<()> {
@@ -165,6 +192,7 @@ impl Soak {
         println!("soak: {STREAMS} streams, {} viewers at a time, {} min", options.viewers, options.minutes);
         println!("  viewers that came and went: {h1} by HTTP/1.1, {h2} by HTTP/2, {h3} by HTTP/3");
         println!("  segments that were what was pushed: {}; what went wrong: {}", self.same.load(Relaxed), faults.len());
+        println!("  of these taken whole by viewers that were too late for their parts: {}", self.late.load(Relaxed));
         println!(
             "  memory of the server, last tenth to first: {}.{:02} ({} MB to {} MB)",
             hundredths / 100,
@@ -183,7 +211,7 @@ async fn newest(client: &mut Client, folder: &str) -> anyhow::Result<u32> {
     let end = tokio::time::Instant::now() + PATIENCE;
     loop {
         let list = timeout_at(end, client.read(&format!("{folder}/media.m3u8"))).await.context("the stream does not begin")??;
-        let text = String::from_utf8_lossy(&list);
+        let text = String::from_utf8_lossy(list.as_deref().unwrap_or_default());
         if let Some(number) =
             text.lines().rev().filter(|line| !line.starts_with('#')).find_map(|line| line.strip_suffix(".m4s")?.parse().ok())
         {
@@ -207,7 +235,10 @@ async fn publish(server: SocketAddr, number: usize, soak: Arc<Soak>) -> anyhow::
         movie.seed = minute * STREAMS as u64 + number as u64;
         let form = Form { lengths: vec![usize::try_from(PART)?], starts: vec![minute * 60 * u64::from(scale)], ..Form::default() };
         for piece in stream::fragments(&movie, &form) {
-            sleep_until((begun + Duration::from_secs(1) * PART * sent / RATE).into()).await;
+            let due = begun + Duration::from_secs(1) * PART * sent / RATE;
+            sleep_until(due.into()).await;
+            // Of one that stops for longer the server makes a gap and goes on with other numbers.
+            ensure!(due.elapsed() < Duration::from_secs(1), "stopped for {:?}: the machine is too busy for this", due.elapsed());
             segment.extend(payload(&piece));
             sent += 1;
             let per = RATE / PART;

@@ -164,53 +164,66 @@ impl Client {
         if let Self::Http3(connection) = self {
             return fetch(connection, path).await;
         }
-        let (mut body, mut bytes) = (self.send(path).await?, 0);
+        let (mut body, mut bytes) = (self.send(path).await?.into_body(), 0);
         while let Some(frame) = body.frame().await {
             bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
         }
         Ok(bytes)
     }
 
-    /// A GET; the content of its answer, whatever its status.
-    pub async fn read(&mut self, path: &str) -> anyhow::Result<Vec<u8>> {
-        let Self::Http3(connection) = self else { return Ok(self.send(path).await?.collect().await?.to_bytes().into()) };
+    /// A GET; the content of its answer, `None` where its status is not 200.
+    pub async fn read(&mut self, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let Self::Http3(connection) = self else {
+            let response = self.send(path).await?;
+            let good = response.status() == http::StatusCode::OK;
+            let content = response.into_body().collect().await?.to_bytes();
+            return Ok(good.then(|| content.into()));
+        };
         let mut receive = begin(connection, path).await?;
         let mut frames = Vec::new();
         while let Some(chunk) = receive.read_chunk(1 << 20, true).await? {
             frames.extend_from_slice(&chunk.bytes);
         }
-        data(&frames).context("no HTTP/3 frames")
+        content(&frames)
     }
 
     /// A GET of HTTP/1.1 or HTTP/2.
-    async fn send(&mut self, path: &str) -> anyhow::Result<hyper::body::Incoming> {
+    async fn send(&mut self, path: &str) -> anyhow::Result<http::Response<hyper::body::Incoming>> {
         let request = http::Request::get(path);
         Ok(match self {
             Self::Http1(sender, address) => {
                 let host = format!("localhost:{}", address.port());
-                sender.send_request(request.header(http::header::HOST, host).body(Empty::new())?).await?.into_body()
+                sender.send_request(request.header(http::header::HOST, host).body(Empty::new())?).await?
             }
             Self::Http2(sender, address) => {
                 let uri = format!("https://localhost:{}{path}", address.port());
-                sender.send_request(request.uri(uri).body(Empty::new())?).await?.into_body()
+                sender.send_request(request.uri(uri).body(Empty::new())?).await?
             }
             Self::Http3(_) => bail!("HTTP/3 has requests of its own"),
         })
     }
 }
 
-/// The content of DATA frames (RFC 9114 7.1, 7.2.1).
-fn data(mut frames: &[u8]) -> Option<Vec<u8>> {
-    let mut data = Vec::new();
+/// The content of the DATA frames behind a HEADERS frame (RFC 9114 7.2.1, 7.2.2); `None` where that does not begin with `:status: 200`, which
+/// is entry 25 of the static table (RFC 9204 4.5.2, appendix A), behind the two bytes of a prefix without a dynamic table (4.5.1).
+fn content(mut frames: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
+    let (mut good, mut content) = (false, Vec::new());
     while !frames.is_empty() {
-        let (kind, length) = (varint(&mut frames)?, varint(&mut frames)?);
-        let (payload, rest) = frames.split_at_checked(usize::try_from(length).ok()?)?;
-        frames = rest;
-        if kind == 0 {
-            data.extend_from_slice(payload);
+        match frame(&mut frames).context("no HTTP/3 frames")? {
+            (0, payload) => content.extend_from_slice(payload),
+            (1, payload) => good |= payload.starts_with(&[0, 0, 0xd9]),
+            _ => {}
         }
     }
-    Some(data)
+    Ok(good.then_some(content))
+}
+
+/// The type and the payload of the next frame (RFC 9114 7.1).
+fn frame<'a>(bytes: &mut &'a [u8]) -> Option<(u64, &'a [u8])> {
+    let (kind, length) = (varint(bytes)?, varint(bytes)?);
+    let (payload, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+    *bytes = rest;
+    Some((kind, payload))
 }
 
 /// A variable-length integer (RFC 9000 16).
@@ -302,4 +315,23 @@ pub async fn fetch(connection: &quinn::Connection, path: &str) -> anyhow::Result
         bytes += chunk.bytes.len() as u64;
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_content_where_its_status_is_200() {
+        for (frames, expected) in [
+            (&[1, 3, 0, 0, 0xd9, 0, 2, b'a', b'b', 0, 1, b'c'][..], Some(Some(&b"abc"[..]))),
+            (&[1, 3, 0, 0, 0xd9], Some(Some(b""))),
+            // 404 is entry 27; 410 has the name of entry 24 and a value of its own (RFC 9204 4.5.4).
+            (&[1, 3, 0, 0, 0xdb, 0, 2, b'n', b'o'], Some(None)),
+            (&[1, 8, 0, 0, 0x5f, 9, 3, b'4', b'1', b'0', 0, 2, b'n', b'o'], Some(None)),
+            (&[1, 3, 0, 0, 0xd9, 0, 2, b'a'], None),
+        ] {
+            assert_eq!(content(frames).ok().as_ref().map(Option::as_deref), expected, "{frames:x?}");
+        }
+    }
 }
