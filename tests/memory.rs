@@ -1,10 +1,16 @@
 //! A hostile file takes no more memory than four times its bytes and 1 MB, whatever it says of itself and whatever is then made of it; and
-//! however large it is no more than `demux::MAX_INDEX` says.
+//! however large it is no more than `demux::MAX_INDEX` says. However much the catalogue has, no more of it is in memory than
+//! `catalogue::CACHE` says.
 
-use std::fs;
+use std::{
+    fs,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::{Result, ensure};
 use peak_alloc::PeakAlloc;
+use redb::TableDefinition;
+use reelway::catalogue::{CACHE, Catalogue};
 use reelway_core::{
     Demuxer, Movie as Index, Options, Vod,
     boxes::event::MAX_EVENT,
@@ -20,6 +26,9 @@ use reelway_tests::{
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Held by each test: what is counted is of all threads.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Bytes that a file of `size` bytes may take.
 fn bound(size: usize) -> usize {
@@ -273,6 +282,7 @@ fn endless() -> Result<()> {
 /// All in one test: memory is counted for the whole program.
 #[test]
 fn no_file_takes_more_than_its_bytes_allow() -> Result<()> {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     endless()?;
     let mut wrong = Vec::new();
     let mut count = 0;
@@ -300,5 +310,32 @@ fn no_file_takes_more_than_its_bytes_allow() -> Result<()> {
     }
     println!("{count} files");
     ensure!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn the_catalogue_is_on_the_disk() -> Result<()> {
+    const ROWS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("test_rows");
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir()?;
+    let catalogue = Catalogue::open(folder.path())?;
+    let before = MEMORY.current_usage();
+    for batch in 0..64 {
+        catalogue.write(|tx| {
+            let mut rows = tx.open_table(ROWS)?;
+            for row in 0..16 {
+                rows.insert(batch * 16 + row, vec![0; 32 << 10].as_slice())?;
+            }
+            Ok(())
+        })?;
+    }
+    let held = MEMORY.current_usage().saturating_sub(before);
+    ensure!(held <= CACHE + (1 << 20), "{held} bytes are held of 32 MiB");
+    let all = catalogue.read(|tx| {
+        let rows = tx.open_table(ROWS)?;
+        (0..64 * 16).try_fold(0, |all, row| Ok(all + rows.get(row)?.map_or(0, |bytes| bytes.value().len())))
+    })?;
+    let held = MEMORY.current_usage().saturating_sub(before);
+    ensure!(all == 32 << 20 && held <= CACHE + (1 << 20), "{held} bytes are held of {all} that were read");
     Ok(())
 }

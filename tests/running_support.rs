@@ -18,6 +18,9 @@ use reelway_tests::program;
 
 use crate::support::{BIG, Protocol, begin, soon};
 
+/// Has glibc give pages back when they are free: what is resident is then what is in use, not what was once.
+const ALLOCATOR: [(&str, &str); 3] = [("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "65536"), ("MALLOC_MMAP_THRESHOLD_", "65536")];
+
 /// A server in a process of its own, killed when dropped.
 pub struct Running {
     child: Child,
@@ -45,7 +48,7 @@ impl Running {
         }
         let mut command = Command::new(program::binary().unwrap());
         command.args(["serve", "--listen", &secure.to_string(), "--http", &plain.to_string(), "--media"]).arg(media);
-        command.arg("--data").arg(folder.path().join("data")).args(arguments);
+        command.arg("--data").arg(folder.path().join("data")).args(arguments).envs(ALLOCATOR);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -73,6 +76,23 @@ impl Running {
             }
         })
         .await
+    }
+
+    /// All of standard error so far.
+    pub fn complaints(&self) -> String {
+        self.complained.lock().unwrap().clone()
+    }
+
+    /// Resident memory in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process");
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Descriptors that are open.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     pub fn signal(&self, name: &str) {

@@ -103,12 +103,15 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() -> Result<()> {
     let path = site.begin(10, &[]).await?;
     site.patch(&path, 0, &[], b"01234").await?;
     let part = site.begin(3, &[("upload-concat", "partial")]).await?;
+    let long = "a YQ==,".repeat(2000);
     for (method, path, fields, body, status) in [
         (Method::POST, "/upload/tus/", &[("upload-length", "1001")][..], "", 413),
         (Method::POST, "/upload/tus/", &[("upload-length", "x")], "", 400),
         (Method::POST, "/upload/tus/", &[], "", 400),
         (Method::POST, "/upload/tus/", &[("upload-concat", "final;/upload/tus/none")], "", 404),
         (Method::POST, "/upload/tus/", &[("upload-concat", &format!("final;{part}"))], "", 400),
+        (Method::POST, "/upload/tus/", &[("upload-length", "9"), ("upload-metadata", &long)], "", 431), // RFC 6585 5
+        (Method::POST, "/upload/tus/", &[("upload-concat", &format!("final;{long}"))], "", 431),
         (Method::GET, "/upload/tus/", &[], "", 405),
         (Method::PATCH, &path, &[("upload-offset", "4"), BYTES], "4", 409),
         (Method::PATCH, &path, &[("upload-offset", "6"), BYTES], "6", 409),

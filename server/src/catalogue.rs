@@ -45,6 +45,9 @@ impl From<CatalogueError> for io::Error {
     }
 }
 
+/// Bytes of the catalogue that are kept in memory at most. What is not among them is in the page cache of the system.
+pub const CACHE: usize = 16 << 20;
+
 /// The open catalogue; clones are the same one. Every call may wait for the disk.
 #[derive(Clone, Debug)]
 pub struct Catalogue(Arc<Database>);
@@ -53,7 +56,7 @@ impl Catalogue {
     /// Opens `catalogue.redb` in the data folder, which exists; it is made if it is not there. A process opens it once.
     pub fn open(data: &Path) -> Result<Self, CatalogueError> {
         let path = data.join("catalogue.redb");
-        match Database::create(&path) {
+        match Database::builder().set_cache_size(CACHE).create(&path) {
             Ok(database) => Ok(Self(Arc::new(database))),
             Err(DatabaseError::DatabaseAlreadyOpen) => Err(CatalogueError::InUse(path)),
             Err(error) => Err(CatalogueError::Open { path, reason: error.to_string() }),

@@ -12,6 +12,9 @@ use crate::upload::{
 /// Algorithms of `Upload-Checksum`.
 pub const CHECKSUMS: &str = "sha1,sha256";
 
+/// The longest field that is kept with a file, and told with each answer: names, or the URLs of a hundred parts.
+const KEPT: usize = 8 << 10;
+
 /// What the bytes of a request should be.
 pub struct Checksum {
     context: Context,
@@ -81,9 +84,19 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>> {
     headers.get(name).map(text).transpose()
 }
 
+/// A field that is kept with the file, if it is there. It has at most 8 KiB.
+pub fn kept<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>> {
+    let field = text(headers, name)?;
+    if field.is_some_and(|field| field.len() > KEPT) {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(Refusal(status, format!("{name} may have {KEPT} bytes: leave out what the server need not know")));
+    }
+    Ok(field)
+}
+
 /// What a file is of another, by `Upload-Concat`.
 pub fn concat(headers: &HeaderMap) -> Result<Concat> {
-    match text(headers, "upload-concat")? {
+    match kept(headers, "upload-concat")? {
         None => Ok(Concat::Whole),
         Some("partial") => Ok(Concat::Partial),
         Some(field) => match field.strip_prefix("final;") {

@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, reque
 use http_body_util::BodyExt;
 
 use self::{
-    fields::{CHECKSUMS, Checksum, ContentRange, bad, concat, number, text},
+    fields::{CHECKSUMS, Checksum, ContentRange, bad, concat, kept, number, text},
     file::Partial,
 };
 use super::{
@@ -107,7 +107,7 @@ pub fn tell(headers: &mut HeaderMap) {
 async fn create(uploads: &Arc<Uploads>, parts: &Parts, body: RequestBody) -> Result<Response> {
     let headers = &parts.headers;
     let owner = Owner::of(parts, uploads.tokens.as_deref())?;
-    let metadata = text(headers, "upload-metadata")?.unwrap_or_default().to_owned();
+    let metadata = kept(headers, "upload-metadata")?.unwrap_or_default().to_owned();
     let maker = Arc::clone(uploads);
     let partial = match concat(headers)? {
         Concat::Final(paths) => blocking(move || Partial::join(&maker, paths, metadata, owner)).await?,
