@@ -80,7 +80,7 @@ export class Sending {
     this.show("Reads");
     const plan = await open(file, { signal, ...(segment !== undefined && { segment }) });
     this.plan = plan;
-    const tracks = plan.tracks.map(trackOf);
+    const tracks = plan.tracks.flatMap(trackOf);
     this.details.replaceChildren(...problems(plan), trackList(tracks));
     const arrive = this.lay(plan);
     const sending = upload(plan, { name: file.name, keep: handle ?? true, signal });
@@ -208,9 +208,11 @@ function problem({ message, offset, path, longest }: Problem): HTMLElement {
   return h("li", {}, message, where.length > 0 && h("span", { class: "quiet" }, ` (${where.join(", ")})`));
 }
 
-function trackOf(track: Plan["tracks"][number]): Track {
+/** Metadata is no track to people. */
+function trackOf(track: Plan["tracks"][number]): Track[] {
   const { id, codec, bitrate, language, kind, width = 0, height = 0, channels = 0, sampleRate = 0, frameRate } = track;
   const common = { id, codec, bitrate, ...(language !== undefined && { language }) };
-  if (kind === "video") return { ...common, kind, width, height, ...(frameRate !== undefined && { frameRate }) };
-  return kind === "audio" ? { ...common, kind, channels, sampleRate } : { ...common, kind };
+  if (kind === "video") return [{ ...common, kind, width, height, ...(frameRate !== undefined && { frameRate }) }];
+  if (kind === "audio") return [{ ...common, kind, channels, sampleRate }];
+  return kind === "text" ? [{ ...common, kind }] : [];
 }
