@@ -85,10 +85,13 @@ async function send({ client, endpoint, stop = Infinity, chunk = CHUNK }) {
   const steered = await begin(endpoint, file, chunk, {
     acknowledged(offset) {
       state.acknowledged = offset;
-      if (offset < stop || state.paused) return;
-      state.paused = true;
+      if (offset < stop) return;
+      stop = Infinity;
       // As a person does it: while the next chunk is on its way.
-      setTimeout(() => steered.pause());
+      setTimeout(() => {
+        steered.pause();
+        state.paused = true;
+      });
     },
     at: (url) => void (url && (state.url = String(new URL(url, endpoint)))),
     asset: (id) => void (state.asset = id),

@@ -64,8 +64,14 @@ describe("uploads by clients of others", () => {
       await site.inPage(async (page) => {
         const begun = new Set();
         page.on("request", (request) => void (request.method() === "POST" && begun.add(request)));
+        // A question about the file would cut off what is on its way: UpChunk lets that come.
+        const flying = new Set();
+        page.on("request", (request) => void (["PATCH", "PUT"].includes(request.method()) && flying.add(request)));
+        page.on("requestfinished", (request) => void flying.delete(request));
+        page.on("requestfailed", (request) => void flying.delete(request));
         await send(page, { client, stop: 1 << 20, chunk: 1 << 20 });
         await page.waitForFunction(() => window.sending.paused);
+        while (flying.size > 0) await sleep(5);
         const { status, offset } = await held(page);
         assert.ok(status === 200 && offset >= 1 << 20 && offset < size(), `${status}, ${offset} bytes`);
         assert.equal(await page.evaluate(() => window.sending.ended), false);
@@ -115,6 +121,7 @@ describe("uploads by clients of others", () => {
       await arrives(page);
       assert.ok(there < size(), "it was killed before the end");
       assert.equal(offsets.at(-1), there);
-    }, /ERR_|Failed to load resource/);
+      // Chromium may send a request that broke off once more by itself; it begins before what is there by then.
+    }, /ERR_|Failed to load resource|status 409/);
   });
 });
