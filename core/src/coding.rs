@@ -74,6 +74,19 @@ impl<'a> Reader<'a> {
         self.array::<1>().map(|[byte]| byte)
     }
 
+    /// `leb128` (AV1 4.10.5): seven bits a byte, the lowest first, eight bytes at most.
+    pub fn leb128(&mut self) -> Result<u64> {
+        let mut value = 0;
+        for index in 0..8 {
+            let byte = self.u8()?;
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        Ok(value)
+    }
+
     /// Two bytes.
     pub fn u16(&mut self) -> Result<u16> {
         self.array().map(u16::from_be_bytes)

@@ -145,11 +145,11 @@ impl CaptionReader {
             if header & 4 != 0 {
                 sample.skip(1)?;
             }
-            let length = if header & 2 != 0 { leb128(&mut sample)? } else { u64::MAX };
+            let length = if header & 2 != 0 { sample.leb128()? } else { u64::MAX };
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             let mut unit = sample.sub(length.min(sample.rest().len()))?;
             match header >> 3 & 15 {
-                METADATA if leb128(&mut unit)? == REGISTERED => drop(self.registered(unit)),
+                METADATA if unit.leb128()? == REGISTERED => drop(self.registered(unit)),
                 METADATA | SEQUENCE | DELIMITER => {}
                 _ => return Ok(()),
             }
@@ -186,7 +186,9 @@ impl CaptionReader {
                 let pairs = usize::from(header & 0x3f);
                 self.packet = (if pairs == 0 { 127 } else { 2 * pairs - 1 }, Vec::from([first]));
             }
-            PACKET_DATA => self.packet.1.extend(pair),
+            // What belongs to no packet is not kept.
+            PACKET_DATA if self.packet.0 > 0 => self.packet.1.extend(pair),
+            PACKET_DATA => {}
             field => {
                 // Control codes say for which channel of the field they are (CTA-608 8.4); the highest bit is parity.
                 let second = field == SECOND_FIELD;
@@ -231,19 +233,6 @@ fn number(reader: &mut Reader<'_>) -> Result<usize> {
             return Ok(number);
         }
     }
-}
-
-/// `leb128` (AV1 4.10.5).
-fn leb128(reader: &mut Reader<'_>) -> Result<u64> {
-    let mut number = 0;
-    for place in 0..8 {
-        let byte = reader.u8()?;
-        number |= u64::from(byte & 0x7f) << (7 * place);
-        if byte & 0x80 == 0 {
-            break;
-        }
-    }
-    Ok(number)
 }
 
 #[cfg(test)]

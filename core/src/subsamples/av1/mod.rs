@@ -118,23 +118,10 @@ fn obu<'a>(reader: &mut Reader<'a>) -> Result<Obu<'a>> {
     let mut length = reader.remaining();
     if header & 2 != 0 {
         let at = reader.position();
-        let size = leb128(reader)?;
+        let size = reader.leb128()?;
         length = usize::try_from(size).ok().filter(|size| *size <= reader.remaining()).ok_or_else(|| {
             Error::malformed(format!("an OBU says that it has {size} bytes, {} are left", reader.remaining())).at(at).by("AV1 5.3.1")
         })?;
     }
     Ok(Obu { kind: u32::from(header >> 3) & 15, layers, content: reader.sub(length)? })
-}
-
-/// `leb128` (4.10.5): seven bits a byte, the lowest first, eight bytes at most.
-fn leb128(reader: &mut Reader<'_>) -> Result<u64> {
-    let mut value = 0;
-    for index in 0..8 {
-        let byte = reader.u8()?;
-        value |= u64::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            break;
-        }
-    }
-    Ok(value)
 }
