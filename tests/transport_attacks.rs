@@ -7,7 +7,7 @@ mod support;
 
 use quinn::{Connection, ConnectionError, ReadError, VarInt, WriteError};
 use reelway::net::Settings;
-use support::{Server, receive, soon};
+use support::{PARTS, Server, receive, soon};
 
 const H3_NO_ERROR: u64 = 0x100;
 const H3_FRAME_UNEXPECTED: u64 = 0x105;
@@ -130,6 +130,40 @@ async fn the_control_stream_may_say_what_browsers_say() {
     send.finish().unwrap();
     assert!(soon(receive.read_to_end(1000)).await.unwrap().ends_with(b"hello"));
     assert!(connection.close_reason().is_none());
+    server.ended().await;
+}
+
+/// RFC 9218 section 7: what is said of a response while it waits for the window of its client.
+#[tokio::test]
+async fn a_response_may_be_put_before_another_that_runs() {
+    let server = Server::start(Settings::default());
+    let connection = server.quic_with(server.secure, |config| config.receive_window((64u32 << 10).into())).await;
+    let mut control = connection.open_uni().await.unwrap();
+    control.write_all(CONTROL).await.unwrap();
+    let mut responses = Vec::new();
+    for index in 0..2 {
+        let (mut send, receive) = connection.open_bi().await.unwrap();
+        send.write_all(&head(GET, "/parts")).await.unwrap();
+        send.finish().unwrap();
+        responses.push((receive, 0));
+        server.alive(index + 1).await;
+    }
+    control.write_all(&[&[0x80, 0x0f, 0x07, 0x00, 0x04, 0x04][..], b"u=0"].concat()).await.unwrap();
+    let [(first, of_first), (second, of_second)] = &mut responses[..] else { unreachable!() };
+    soon(async {
+        loop {
+            tokio::select! {
+                chunk = first.read_chunk(1 << 16, true) => *of_first += chunk.unwrap().unwrap().bytes.len(),
+                chunk = second.read_chunk(1 << 16, true) => match chunk.unwrap() {
+                    Some(chunk) => *of_second += chunk.bytes.len(),
+                    None => break,
+                }
+            }
+        }
+    })
+    .await;
+    assert!(*of_second > PARTS && *of_first < PARTS / 8, "{of_first} bytes of the first and {of_second} of the second");
+    drop((responses, connection));
     server.ended().await;
 }
 

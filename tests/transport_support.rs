@@ -97,6 +97,9 @@ impl Body for TestBody {
     }
 }
 
+/// Bytes of `/parts`.
+pub const PARTS: usize = 8 << 20;
+
 /// 50 MB whose every part is different.
 pub static BIG: LazyLock<Bytes> = LazyLock::new(|| (0u32..12_500_000).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect());
 
@@ -123,6 +126,10 @@ impl Service for Lab {
             "/big" => {
                 let chunks = (0..BIG.len()).step_by(256 << 10).map(|at| Ok(BIG.slice(at..BIG.len().min(at + (256 << 10)))));
                 Response::builder().body(body(chunks.collect(), false))
+            }
+            "/parts" => {
+                let part = Bytes::from(vec![7; 128 << 10]);
+                Response::builder().body(body((0..PARTS).step_by(part.len()).map(|_| Ok(part.clone())).collect(), false))
             }
             "/fails" => Response::builder().body(body(vec![chunk(), Err(io::Error::other("the disk is gone"))], false)),
             "/short" => Response::builder().header(header::CONTENT_LENGTH, 200_000).body(body(vec![chunk()], false)),

@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use tracing::Instrument;
 
-use super::{Settings, gate::Gate, measured::Measured, pace::Upload};
+use super::{Settings, gate::Gate, measured::Measured, order::Order, pace::Upload, priority::Said};
 use crate::{
     http::{BodyError, Handler, Request, refuse},
     metrics::{Record, without_secrets},
@@ -42,13 +42,15 @@ pub struct Peer {
     pub secure: bool,
 }
 
-/// Calls the service, and holds its response to what its head announces, and the client to the limits of a request.
+/// Calls the service, and holds its response to what its head announces and to its place in `order`, and the client to the limits of a
+/// request.
 pub(super) async fn answer<S, B>(
     service: &S,
     request: http::Request<B>,
     peer: Peer,
     settings: &Settings,
     gate: &Gate,
+    order: &Order,
 ) -> http::Response<Measured<S::Body>>
 where
     S: Service,
@@ -67,6 +69,7 @@ where
     let span =
         tracing::debug_span!("request", peer = %peer.address, method = %request.method(), path = %without_secrets(request.uri().path()));
     let head = request.method() == Method::HEAD;
+    let wanted = Said::in_headers(request.headers());
     let mut request = request.map(|body| Upload::new(body, settings).boxed_unsync());
     request.extensions_mut().insert(peer);
     let response = service.call(request).instrument(span).await;
@@ -74,7 +77,12 @@ where
     let bodyless = head || has_no_body(response.status());
     let (parts, body) = response.into_parts();
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = if bodyless { Measured::absent(record) } else { Measured::new(body, announced, record) };
+    let body = if bodyless {
+        Measured::absent(record)
+    } else {
+        let turn = order.begin(Said::in_headers(&parts.headers).or(wanted).complete());
+        Measured::new(body, announced, turn, record)
+    };
     http::Response::from_parts(parts, body.holding(permit))
 }
 

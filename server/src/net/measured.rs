@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{activity::Busy, pace::Pace};
+use super::{activity::Busy, order::Turn, pace::Pace};
 use crate::metrics::Record;
 
 /// Over HTTP/2 and HTTP/3 nothing below us notices that a body ends early: the client would get a clean end of a torn response.
@@ -20,6 +20,8 @@ use crate::metrics::Record;
 pub(super) struct Measured<B> {
     /// None: the response has no content.
     body: Option<B>,
+    /// Among the contents that are under way on the connection.
+    turn: Option<Turn>,
     expects: Expects,
     /// Says that the connection is at work until the last byte is handed over.
     busy: Option<Busy>,
@@ -41,16 +43,21 @@ enum Expects {
 }
 
 impl<B> Measured<B> {
-    /// A body that must be `announced` bytes long, when that is known.
-    pub fn new(body: B, announced: Option<u64>, record: Record) -> Self {
+    /// A body that must be `announced` bytes long, when that is known, and goes in its turn.
+    pub fn new(body: B, announced: Option<u64>, turn: Turn, record: Record) -> Self {
         let expects = announced.map_or(Expects::End, Expects::Bytes);
-        Self { body: Some(body), expects, busy: None, pace: None, permit: None, record }
+        Self { body: Some(body), turn: Some(turn), expects, busy: None, pace: None, permit: None, record }
     }
 
     /// No content: HEAD, 204, 304, and what we answer ourselves.
     pub fn absent(mut record: Record) -> Self {
         record.complete();
-        Self { body: None, expects: Expects::Nothing, busy: None, pace: None, permit: None, record }
+        Self { body: None, turn: None, expects: Expects::Nothing, busy: None, pace: None, permit: None, record }
+    }
+
+    /// Its turn, if there is content.
+    pub fn turn(&mut self) -> Option<&mut Turn> {
+        self.turn.as_mut()
     }
 
     /// Keeps `permit` as long as the body lives.
@@ -97,7 +104,14 @@ impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Body for Measured<B> {
         if let Some(pace) = &self.pace {
             pace.taken();
         }
-        let frame = ready!(self.poll_measured(cx));
+        if let Some(turn) = &mut self.turn {
+            ready!(turn.poll(cx));
+        }
+        let frame = self.poll_measured(cx);
+        if let Some(turn) = &self.turn {
+            turn.gave(frame.is_ready());
+        }
+        let frame = ready!(frame);
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(pace) = &self.pace {

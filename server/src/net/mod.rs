@@ -23,6 +23,7 @@
 //! | `challenges` | what shows an authority of ACME that a name is ours |
 //! | `answer`, `measured` | what holds for a request on every transport |
 //! | `gate`, `pace` | how many may come in; clients that do not keep up |
+//! | `priority`, `order` | what is said of the urgency of a response; whose turn it is |
 //! | `activity`, `drain` | closing what is idle; stopping |
 //! | `tcp`, `gathered` | hyper; TLS in few calls |
 //! | `quic` | HTTP/3, from frames up to one exchange |
@@ -42,7 +43,9 @@ mod gate;
 mod gathered;
 mod listeners;
 mod measured;
+mod order;
 mod pace;
+mod priority;
 mod quic;
 mod settings;
 mod tcp;

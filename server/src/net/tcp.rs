@@ -32,6 +32,7 @@ use super::{
     drain::Drain,
     gate::{Gate, Place},
     gathered::{Gathered, Outflow},
+    order::Order,
     pace::{PACE, Pace},
 };
 use crate::metrics::Link;
@@ -192,11 +193,12 @@ impl<S: Service> Shared<S> {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Activity::new();
+        let order = Order::default();
         let service = service_fn(|request: http::Request<Incoming>| {
             let (service, settings, gate) = (Arc::clone(&self.service), Arc::clone(&self.settings), Arc::clone(&self.gate));
-            let (alt_svc, busy) = (self.alt_svc.clone(), activity.begin());
+            let (alt_svc, busy, order) = (self.alt_svc.clone(), activity.begin(), order.clone());
             async move {
-                let mut response = answer(&*service, request, peer, &settings, &gate).await;
+                let mut response = answer(&*service, request, peer, &settings, &gate, &order).await;
                 if let Some(alt_svc) = alt_svc {
                     response.headers_mut().insert(header::ALT_SVC, alt_svc);
                 }
@@ -214,7 +216,7 @@ impl<S: Service> Shared<S> {
                 let polled = connection.as_mut().poll(cx);
                 if let Some(outflow) = &outflow {
                     // An error is seen by hyper when it goes on to read or write.
-                    let _ = outflow.poll_flush(cx);
+                    order.set_full(outflow.poll_flush(cx).is_pending());
                 }
                 polled
             });

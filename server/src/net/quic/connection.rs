@@ -25,6 +25,7 @@ use super::{
 use crate::net::{
     answer::{Peer, Service},
     drain::Drain,
+    order::Order,
 };
 
 /// Requests that a client may abandon: at once, and each second after. A player that seeks abandons a handful; rapid reset
@@ -44,6 +45,7 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
     let outbox = Outbox::default();
     let (transport, door) = Transport::new(connection.clone(), outbox.clone(), settings);
     let window = Arc::new(SendWindow::new(connection.clone(), settings.send_window, Arc::clone(&host.sending)));
+    let order = Order::default();
     let mut builder = h3::server::builder();
     builder.max_field_section_size(settings.max_header_bytes.into()).send_grease(false);
     // A client that gives us no stream credit for our control stream would hold this up for ever.
@@ -62,7 +64,7 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
                 Ok(Some(resolver)) => {
                     let Some(halves) = door.take() else { continue };
                     let peer = Peer { address: connection.remote_address(), secure: true };
-                    exchanges.spawn(exchange(Arc::clone(&host), Arc::clone(&window), resolver, halves, peer));
+                    exchanges.spawn(exchange(Arc::clone(&host), (Arc::clone(&window), order.clone()), resolver, halves, peer));
                 }
                 Ok(None) => break,
                 // Closed, by whomever. Every exchange is dropped with the set, and its handler with it.

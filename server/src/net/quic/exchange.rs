@@ -4,6 +4,7 @@ use std::{
     future::{Future, pending, poll_fn},
     pin::{Pin, pin},
     sync::Arc,
+    task::Context,
     time::{Duration, SystemTime},
 };
 
@@ -19,14 +20,18 @@ use tokio::time::timeout;
 use super::{
     Host,
     fault::varint,
-    priority::{priority, urgency},
     request_body::RequestBody,
-    response_writer::ResponseWriter,
+    response_writer::{Data, ResponseWriter},
     send_window::SendWindow,
     streams::{Halves, RequestStream},
     transport::Transport,
 };
-use crate::net::answer::{Peer, Service, answer};
+use crate::net::{
+    answer::{Peer, Service, answer},
+    measured::Measured,
+    order::{Order, Turn},
+    priority::Said,
+};
 
 /// After the response, what is read of a request that the handler left unread. A client that is told to stop while its FIN is
 /// on the way takes that for a failure of a response it has (curl issue 22270), so the end of a short rest is awaited.
@@ -54,7 +59,7 @@ pub(super) enum Outcome {
 /// Serves one request stream to its end. Dropping the future resets the response and drops the handler.
 pub(super) async fn exchange<S: Service>(
     host: Arc<Host<S>>,
-    window: Arc<SendWindow>,
+    (window, order): (Arc<SendWindow>, Order),
     resolver: RequestResolver<Transport, Bytes>,
     halves: Halves,
     peer: Peer,
@@ -70,7 +75,7 @@ pub(super) async fn exchange<S: Service>(
     };
     tokio::select! {
         biased;
-        outcome = serve(&host, &window, resolver, &halves, peer) => outcome,
+        outcome = serve(&host, (&window, &order), resolver, &halves, peer) => outcome,
         code = given_up => {
             halves.reject(code);
             Outcome::Abandoned
@@ -80,7 +85,7 @@ pub(super) async fn exchange<S: Service>(
 
 async fn serve<S: Service>(
     host: &Host<S>,
-    window: &SendWindow,
+    (window, order): (&SendWindow, &Order),
     resolver: RequestResolver<Transport, Bytes>,
     halves: &Halves,
     peer: Peer,
@@ -108,11 +113,10 @@ async fn serve<S: Service>(
         halves.reject(varint(Code::H3_MESSAGE_ERROR));
         return Outcome::Abandoned;
     };
-    let wanted = urgency(request.headers());
     let head = request.method() == Method::HEAD;
-    let response = answer(&*host.service, request, peer, &host.settings, &host.gate).await;
+    let response = answer(&*host.service, request, peer, &host.settings, &host.gate, order).await;
     let way = Way { halves, window, write_timeout: host.settings.write_timeout };
-    if !way.respond(response, head, wanted, &mut h3).await {
+    if !way.respond(response, head, &mut h3).await {
         return Outcome::Served;
     }
     read_rest(halves).await;
@@ -122,7 +126,7 @@ async fn serve<S: Service>(
         let mut received = pin!(received);
         poll_fn(|cx| {
             if let Some(writer) = &halves.lock().writer {
-                writer.heed(cx);
+                writer.heed(cx, None);
             }
             received.as_mut().poll(cx).map(drop)
         })
@@ -157,14 +161,17 @@ struct Way<'a> {
 
 impl Way<'_> {
     /// Sends the response; false when it has been reset, or cannot be received any more.
-    async fn respond<B>(&self, response: Response<B>, head: bool, wanted: Option<i32>, h3: &mut H3Stream<RequestStream, Bytes>) -> bool
+    async fn respond<B>(&self, response: Response<Measured<B>>, head: bool, h3: &mut H3Stream<RequestStream, Bytes>) -> bool
     where
         B: Body<Data = Bytes, Error = std::io::Error> + Unpin,
     {
-        let (mut parts, body) = response.into_parts();
+        let (mut parts, mut body) = response.into_parts();
         complete(&mut parts, &body, head);
-        if let Some(writer) = &self.halves.lock().writer {
-            writer.set_priority(priority(writer.wished().or(wanted), &parts.headers));
+        if let (Some(writer), Some(turn)) = (&self.halves.lock().writer, body.turn()) {
+            if let Some(wished) = writer.wished() {
+                turn.set_priority(Said::in_headers(&parts.headers).or(wished.into()).complete());
+            }
+            writer.set_priority(turn.priority());
         }
         match timeout(self.write_timeout, h3.send_response(Response::from_parts(parts, ()))).await {
             Ok(Ok(())) => {}
@@ -189,24 +196,45 @@ impl Way<'_> {
 
     /// Sends the whole body; the code for a reset when it failed, or the client does not take it. Trailers are not sent: no body of
     /// ours has any.
-    async fn send_body<B>(&self, mut body: B, writer: &mut ResponseWriter) -> Result<(), Code>
+    async fn send_body<B>(&self, mut body: Measured<B>, writer: &mut ResponseWriter) -> Result<(), Code>
     where
         B: Body<Data = Bytes, Error = std::io::Error> + Unpin,
     {
-        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let next = |body: &mut Measured<B>, writer: &ResponseWriter, cx: &mut Context<'_>| {
+            writer.heed(cx, body.turn());
+            Pin::new(body).poll_frame(cx)
+        };
+        while let Some(frame) = poll_fn(|cx| next(&mut body, writer, cx)).await {
             match frame.map(http_body::Frame::into_data) {
-                Ok(Ok(bytes)) => match timeout(self.write_timeout, writer.data(bytes, |taken| self.window.took(taken))).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) => return Err(Code::H3_INTERNAL_ERROR),
-                    Err(_) => {
-                        tracing::debug!("a response over HTTP/3 is reset: the client does not take it");
-                        return Err(Code::H3_REQUEST_CANCELLED);
-                    }
-                },
+                Ok(Ok(bytes)) => {
+                    let Some(turn) = body.turn() else { return Ok(()) };
+                    self.send(Data::new(bytes), turn, writer).await?;
+                }
                 Ok(Err(_trailers)) => {}
                 Err(error) => {
                     tracing::debug!(%error, "a response body failed and is reset");
                     return Err(Code::H3_INTERNAL_ERROR);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a piece, in its turn.
+    async fn send(&self, mut data: Data, turn: &mut Turn, writer: &mut ResponseWriter) -> Result<(), Code> {
+        while !data.is_written() {
+            // It is not the client's fault how long this takes.
+            poll_fn(|cx| {
+                writer.heed(cx, Some(turn));
+                turn.poll(cx)
+            })
+            .await;
+            match timeout(self.write_timeout, writer.data(&mut data, turn, |taken| self.window.took(taken))).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(Code::H3_INTERNAL_ERROR),
+                Err(_) => {
+                    tracing::debug!("a response over HTTP/3 is reset: the client does not take it");
+                    return Err(Code::H3_REQUEST_CANCELLED);
                 }
             }
         }

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! `connection` holds the exchanges of one connection and ends them with it; `frame` is the layout of frames, `request_frames` and
-//! `uni_frames` what may come in which order; `fault` what goes wrong; `budget` what is too much; `priority` RFC 9218; `send_window`
+//! `uni_frames` what may come in which order; `fault` what goes wrong; `budget` what is too much; `priority` what the client says of it later; `send_window`
 //! what is held for a client; `endpoint` who may connect; `socket` how packets leave.
 
 mod budget;

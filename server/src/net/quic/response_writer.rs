@@ -15,6 +15,7 @@ use super::{
     frame::{header, kind},
     priority::Wish,
 };
+use crate::net::{order::Turn, priority::Priority};
 
 /// quinn ends a stream cleanly when it is dropped, so that a response whose handler failed, panicked or was cancelled would look
 /// complete. This half resets the stream with H3_INTERNAL_ERROR, unless it was ended on purpose.
@@ -36,21 +37,25 @@ impl ResponseWriter {
         self.stream.stopped()
     }
 
-    /// The urgency that the client has asked for by a frame, since this was last looked at.
-    pub fn wished(&self) -> Option<i32> {
+    /// What the client has asked for by a frame, since this was last looked at.
+    pub fn wished(&self) -> Option<Priority> {
         self.wish.take()
     }
 
-    /// Does what the client wishes from now on. The task is woken when it wishes otherwise.
-    pub fn heed(&self, cx: &mut Context<'_>) {
+    /// Does what the client wishes from now on, with what is written and, by `turn`, what is to be. The task is woken when it wishes
+    /// otherwise.
+    pub fn heed(&self, cx: &mut Context<'_>, turn: Option<&mut Turn>) {
         if let Some(priority) = self.wish.poll(cx) {
             self.set_priority(priority);
+            if let Some(turn) = turn {
+                turn.set_priority(priority);
+            }
         }
     }
 
-    /// Streams of a higher priority are sent first.
-    pub fn set_priority(&self, priority: i32) {
-        let _ = self.stream.set_priority(priority);
+    /// Of what is written and not yet sent quinn sends the more urgent first, streams of one urgency in turns.
+    pub fn set_priority(&self, priority: Priority) {
+        let _ = self.stream.set_priority(-i32::from(priority.urgency));
     }
 
     /// Writes what h3 has framed; used for header sections, which are small.
@@ -65,21 +70,17 @@ impl ResponseWriter {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes one DATA frame (RFC 9114 section 7.2.1), and tells how much quinn has taken of it, each time. The bytes go to quinn as
-    /// they are; this waits until it has taken them, which is how a slow client holds back the body.
-    pub async fn data(&mut self, bytes: Bytes, mut taken: impl FnMut(usize)) -> Result<(), WriteError> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let mut chunks = [header(kind::DATA, bytes.len() as u64), bytes];
-        let mut left = &mut chunks[..];
+    /// Writes a DATA frame as long as it is its turn, and tells how much quinn has taken of it, each time. The bytes go to quinn as they
+    /// are; this waits until it has taken them, which is how a slow client holds back the body.
+    pub async fn data(&mut self, data: &mut Data, turn: &mut Turn, mut taken: impl FnMut(usize)) -> Result<(), WriteError> {
         poll_fn(|cx| {
-            self.heed(cx);
-            while !left.is_empty() {
+            self.heed(cx, Some(turn));
+            while !data.is_written() && turn.poll(cx).is_ready() {
                 // The future of write_chunks keeps its state in the stream, so it may be made anew at every call.
-                let written = ready!(pin!(self.stream.write_chunks(left)).poll(cx))?;
+                let written = ready!(pin!(self.stream.write_chunks(&mut data.chunks[data.written..])).poll(cx))?;
                 taken(written.bytes);
-                left = &mut std::mem::take(&mut left)[written.chunks..];
+                turn.gave(true);
+                data.written += written.chunks;
             }
             Poll::Ready(Ok(()))
         })
@@ -98,6 +99,27 @@ impl ResponseWriter {
         if std::mem::take(&mut self.open) {
             let _ = self.stream.reset(code);
         }
+    }
+}
+
+/// A DATA frame (RFC 9114 section 7.2.1) on its way.
+#[derive(Debug)]
+pub(super) struct Data {
+    chunks: [Bytes; 2],
+    /// Whole chunks; of one in part the part is left.
+    written: usize,
+}
+
+impl Data {
+    /// With this content; without any it is no frame.
+    pub fn new(content: Bytes) -> Self {
+        let written = if content.is_empty() { 2 } else { 0 };
+        Self { chunks: [header(kind::DATA, content.len() as u64), content], written }
+    }
+
+    /// Nothing is left.
+    pub fn is_written(&self) -> bool {
+        self.written == self.chunks.len()
     }
 }
 
