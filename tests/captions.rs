@@ -8,21 +8,13 @@ use reelway_core::{
     codec::{Media, captions::Captions},
     demux::captions::{CaptionSearch, FIRST, HEAD, MORE, PLACES},
 };
-use reelway_tests::{ffmpeg, movie::Movie, program::run, schema::Schema};
-
-/// A message with these triplets (ATSC A/53 part 4 6.2.3), as supplemental enhancement information behind the header of its NAL unit.
-fn message(triplets: &[[u8; 3]]) -> Vec<u8> {
-    let length = u8::try_from(10 + 3 * triplets.len() + 1).unwrap_or(0);
-    let count = u8::try_from(triplets.len()).unwrap_or(0);
-    let head = [4, length, 0xb5, 0, 0x31, b'G', b'A', b'9', b'4', 3, 0x40 | count, 0xff];
-    [&head, triplets.as_flattened(), &[0xff, 0x80]].concat()
-}
-
-/// What keeps the place of the first field of CTA-608.
-const PADDING: [u8; 3] = [0xfc, 0x80, 0x80];
-/// Control codes of CC1 and CC3: resume caption loading.
-const CC1: [u8; 3] = [0xfc, 0x94, 0x20];
-const CC3: [u8; 3] = [0xfd, 0x94, 0x20];
+use reelway_tests::{
+    captions::{CC1, CC3, PADDING, message},
+    ffmpeg,
+    movie::Movie,
+    program::run,
+    schema::Schema,
+};
 
 /// Looks for captions in a file in memory. Returns how often it was read besides.
 fn search(file: &[u8]) -> Result<(Captions, u32)> {

@@ -80,6 +80,11 @@ fn subsamples() -> Result<()> {
 }
 
 #[test]
+fn captions() -> Result<()> {
+    short("captions")
+}
+
+#[test]
 fn text() -> Result<()> {
     short("text")
 }

@@ -8,6 +8,7 @@
 //! | a live stream under a clock that the test sets | [`live`] |
 //! | a file in another box layout | [`layout`] |
 //! | a file with one box changed | [`surgery`] |
+//! | messages with closed captions in them | [`captions`] |
 //! | what ffprobe and ffmpeg say of a file | [`ffmpeg`] |
 //! | what stands in the boxes of a published rendition, read by mp4-atom | [`published`] |
 //! | encrypted samples decrypted by a plain reading of the standard | [`decrypt`] |
@@ -18,6 +19,7 @@
 //! | what fuzz targets do with any bytes | [`fuzzing`] |
 //! | a job for each item on all processors | [`parallel`] |
 
+pub mod captions;
 pub mod cuts;
 pub mod decrypt;
 pub mod description;

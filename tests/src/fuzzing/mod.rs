@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is what is looked for")]
 
 pub mod announcement;
+pub mod captions;
 pub mod configuration;
 pub mod fragments;
 pub mod headers;
@@ -33,7 +34,7 @@ pub struct Target {
 }
 
 /// All of them; each has a file in `tests/fuzz/fuzz_targets`.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "movie", run: movie::movie, seeds: seeds::movies },
     Target { name: "round_trip", run: movie::round_trip, seeds: seeds::movies },
     Target { name: "fragments", run: fragments::fragments, seeds: seeds::fragments },
@@ -42,6 +43,7 @@ pub const TARGETS: [Target; 13] = [
     Target { name: "rtmp", run: rtmp::rtmp, seeds: seeds::publishers },
     Target { name: "configuration", run: configuration::configuration, seeds: seeds::configurations },
     Target { name: "subsamples", run: subsamples::subsamples, seeds: seeds::samples },
+    Target { name: "captions", run: captions::captions, seeds: seeds::pictures },
     Target { name: "text", run: text::text, seeds: seeds::text },
     Target { name: "publication", run: publication::publication, seeds: seeds::publications },
     Target { name: "request", run: request::request, seeds: seeds::requests },

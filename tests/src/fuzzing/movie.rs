@@ -8,6 +8,8 @@ use reelway_core::{
     demux::chapters::{ChapterReader, cues},
 };
 
+use super::captions;
+
 fn part(bytes: &[u8], range: Range<u64>) -> &[u8] {
     &bytes[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()]
 }
@@ -45,7 +47,8 @@ fn chapters(bytes: &[u8]) {
 pub fn movie(bytes: &[u8]) {
     chapters(bytes);
     let size = bytes.len() as u64;
-    let Some(movie) = open(bytes) else { return };
+    let Some(mut movie) = open(bytes) else { return };
+    captions::search(&mut movie, bytes);
     assert!(movie.memory() as u64 <= 4 * size + (1 << 20), "{} bytes of index for {size}", movie.memory());
     let Ok(vod) = Vod::new(vec![movie], &Options::default()) else { return };
     let _ = (vod.multivariant_playlist(), vod.mpd());

@@ -18,7 +18,13 @@ use super::{
     configuration::{FORMS, WHOLE},
     publication::PUBLISHED,
 };
-use crate::{files, movie::Movie, surgery::boxed, synthetic};
+use crate::{
+    captions::{CC1, CC3, PADDING, message},
+    files,
+    movie::Movie,
+    surgery::boxed,
+    synthetic,
+};
 
 /// Files larger than this are seeds without their media: it is boxes that are read.
 const SMALL: usize = 24 << 10;
@@ -190,6 +196,38 @@ pub fn samples() -> Result<Vec<Vec<u8>>> {
             }
             seeds.insert(seed);
         }
+    }
+    Ok(seeds.into_iter().collect())
+}
+
+/// First pictures of videos, and pictures with captions in each way that samples hold them.
+pub fn pictures() -> Result<Vec<Vec<u8>>> {
+    /// The forms of H.264 and H.265 with lengths of four bytes, that of AV1, and what a slice of each begins with.
+    const WAYS: [(u8, &[u8], &[u8]); 3] = [(0, &[6], &[0x65, 1]), (1, &[39 << 1, 1], &[19 << 1, 1]), (2, &[4], &[6 << 3 | 2, 1, 1])];
+    let rows: [&[[u8; 3]]; 3] =
+        [&[PADDING, [0xff, 0x83, 0x24], [0xfe, b'a', 0x42]], &[CC1, CC3, [0xfe, 1, 2]], &[[0xff, 0x02, 0xe1], [0xfe, 0x09, b'b']]];
+    let mut seeds = BTreeSet::new();
+    for (form, head, slice) in WAYS {
+        let mut seed = vec![form];
+        for triplets in rows {
+            let message = message(triplets);
+            let sample = if form == 2 {
+                let body = message.get(2..).unwrap_or_default();
+                [&[5 << 3 | 2, u8::try_from(body.len() + 1)?], head, body, slice].concat()
+            } else {
+                let unit = [head, &message].concat();
+                let length = |unit: &[u8]| u32::try_from(unit.len()).map(u32::to_be_bytes);
+                [&length(&unit)?, unit.as_slice(), &length(slice)?, slice].concat()
+            };
+            seed.extend(u16::try_from(sample.len())?.to_be_bytes());
+            seed.extend(sample);
+        }
+        seeds.insert(seed);
+    }
+    // Those of other codecs are read as H.264 once more.
+    for seed in samples()? {
+        let Some(([codec, length], rest)) = seed.split_first_chunk() else { continue };
+        seeds.insert([&[codec % 3], rest.get(usize::from(*length)..).unwrap_or_default()].concat());
     }
     Ok(seeds.into_iter().collect())
 }
