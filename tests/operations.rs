@@ -10,6 +10,7 @@ mod support;
 use std::{
     fs,
     net::SocketAddr,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -137,6 +138,19 @@ async fn asked_to_end_it_finishes_what_runs_and_exits_with_0() {
     }
     assert!(content(&mut h3).await.unwrap() == *BIG);
     assert_eq!(server.ended().await, Some(0));
+}
+
+/// RFC 9000 section 10.3: without it, clients over QUIC would learn of the end by their idle time-outs alone.
+#[tokio::test]
+async fn killed_and_started_again_it_tells_clients_over_quic_that_their_connections_are_gone() {
+    let server = Running::start(&[]);
+    let client = H3::connect(server.secure, &server.development()).await;
+    let (secure, plain) = (server.secure, server.plain);
+    let server = Running::start_at(server.kill(), secure, plain, &[]);
+    let _ = client.connection.open_uni().await.unwrap().write_all(b"!").await;
+    assert_eq!(soon(client.connection.closed()).await, quinn::ConnectionError::Reset);
+    let key = fs::metadata(server.folder.path().join("data/reset.key")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
 }
 
 #[tokio::test]

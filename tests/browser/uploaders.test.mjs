@@ -45,7 +45,6 @@ describe("uploads by clients of others", () => {
   /** Waits for its end: the server has the very bytes, and they play.
    * @param {Page} page */
   async function arrives(page) {
-    // A server that was killed says nothing over QUIC: its client may give the connection up after 30 s alone.
     await page.waitForFunction(() => window.sending.ended, undefined, { timeout: PATIENCE });
     const { error, asset } = await page.evaluate(() => window.sending);
     assert.equal(error, "");

@@ -17,6 +17,9 @@ use zeroize::Zeroizing;
 /// The file in the data folder.
 const FILE: &str = "secret.key";
 
+/// The file of what no other server may have.
+const OWN_FILE: &str = "reset.key";
+
 /// Bytes of a secret.
 const LENGTH: usize = 32;
 
@@ -27,7 +30,17 @@ pub struct Secret(hmac::Key);
 impl Secret {
     /// The secret of the server whose data folder is `data`; made, for its owner alone to read, when there is none.
     pub fn of(data: &Path) -> io::Result<Self> {
-        let path = data.join(FILE);
+        Self::kept(data, FILE)
+    }
+
+    /// What ends the QUIC connections that this server had before it was started again. Servers that run side by side may have the
+    /// same secret, but not this: one would tell anybody how to end the connections of the other (RFC 9000 section 21.11).
+    pub fn of_connections(data: &Path) -> io::Result<Self> {
+        Self::kept(data, OWN_FILE)
+    }
+
+    fn kept(data: &Path, name: &str) -> io::Result<Self> {
+        let path = data.join(name);
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -43,7 +56,7 @@ impl Secret {
         SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("the system has no random numbers"))?;
         let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             // Another process was first: its secret counts.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Self::of(data),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Self::kept(data, name),
             file => file.map_err(named)?,
         };
         file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(named)?;

@@ -116,7 +116,7 @@ impl Serve {
         let data = self.data.display();
         std::fs::create_dir_all(&self.data).with_context(|| format!("cannot make the data folder {data}: name another with --data"))?;
         let (certificates, acme) = self.tls.open(&self.data)?;
-        let listeners = Listeners::bind(Some((self.listen, &certificates)), Some(self.http), self.settings())?;
+        let listeners = Listeners::bind(Some((self.listen, &certificates)), Some(self.http), self.settings()?)?;
         let rtmp = self.rtmp()?;
         let admin = self.admin.map(|address| Listeners::bind(None, Some(address), Settings::default())).transpose()?;
         let first = certificates.first();
@@ -254,14 +254,16 @@ impl Serve {
         }
     }
 
-    fn settings(&self) -> Settings {
-        Settings {
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let key = Secret::of_connections(&self.data).context("cannot read the secret of QUIC connections")?;
+        Ok(Settings {
             drain_timeout: self.drain,
             max_connections: self.max_connections,
             max_connections_per_ip: self.max_connections_per_ip,
             max_requests: self.max_requests,
+            reset_key: Some(key.derive("reset", "").into()),
             ..Settings::default()
-        }
+        })
     }
 
     /// Prints where it can be reached.

@@ -59,6 +59,6 @@ pub use challenges::{Challenges, Shown};
 pub use error::Error;
 pub(crate) use gate::Gate;
 pub use listeners::{Listeners, listen};
-pub use quic::{Breach, RequestFrames, UniFrames};
+pub use quic::{Breach, RequestFrames, ResetKey, UniFrames};
 pub use settings::Settings;
 pub use tls::Identity;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::ResetKey;
+
 /// Limits, windows and timeouts of every listener. The defaults suit a public origin on a machine with 1 GiB of memory.
 ///
 /// # Worst case
@@ -75,6 +77,9 @@ pub struct Settings {
     pub udp_buffer_bytes: usize,
     /// How long a client may remember that HTTP/3 is offered (`ma`, RFC 7838 section 3.1). Default 24 h.
     pub alt_svc_max_age: Duration,
+    /// What tells the QUIC clients of a server that was killed that their connections are gone, once it runs again (RFC 9000
+    /// section 10.3). Default: none, and they wait until [`quic_idle_timeout`](Self::quic_idle_timeout).
+    pub reset_key: Option<ResetKey>,
 }
 
 impl Default for Settings {
@@ -102,6 +107,7 @@ impl Default for Settings {
             initial_window_packets: 40,
             udp_buffer_bytes: 4 << 20,
             alt_svc_max_age: Duration::from_hours(24),
+            reset_key: None,
         }
     }
 }

@@ -4,8 +4,7 @@ use std::{future::IntoFuture, net::UdpSocket, sync::Arc, time::Duration};
 
 use h3::error::Code;
 use quinn::{
-    Endpoint, EndpointConfig, Incoming, Runtime, ServerConfig, TokioRuntime, TransportConfig, congestion::CubicConfig,
-    crypto::rustls::QuicServerConfig,
+    Endpoint, Incoming, Runtime, ServerConfig, TokioRuntime, TransportConfig, congestion::CubicConfig, crypto::rustls::QuicServerConfig,
 };
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -16,6 +15,7 @@ use tokio::{
 use super::{
     connection,
     fault::varint,
+    reset,
     send_window::{self, SendPool},
     socket::BatchingSocket,
 };
@@ -49,8 +49,9 @@ pub(in crate::net) fn endpoint(socket: UdpSocket, crypto: Arc<QuicServerConfig>,
         .incoming_buffer_size(INCOMING_BYTES)
         .incoming_buffer_size_total(ALL_INCOMING_BYTES);
     let open = || {
+        let identity = reset::identity(settings.reset_key.as_ref(), socket.local_addr()?);
         let socket = Arc::new(BatchingSocket::new(TokioRuntime.wrap_udp_socket(socket)?));
-        Endpoint::new_with_abstract_socket(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))
+        Endpoint::new_with_abstract_socket(identity, Some(config), socket, Arc::new(TokioRuntime))
     };
     match address {
         Ok(address) => open().map_err(|source| Error::bind(address, Transport::Udp, source)),

@@ -16,8 +16,9 @@
 //! ```
 //!
 //! `connection` holds the exchanges of one connection and ends them with it; `frame` is the layout of frames, `request_frames` and
-//! `uni_frames` what may come in which order; `fault` what goes wrong; `budget` what is too much; `priority` what the client says of it later; `send_window`
-//! what is held for a client; `endpoint` who may connect; `socket` how packets leave.
+//! `uni_frames` what may come in which order; `fault` what goes wrong; `budget` what is too much; `priority` what the client says of it
+//! later; `send_window` what is held for a client; `endpoint` who may connect; `reset` what ends connections of a server that is gone;
+//! `socket` how packets leave.
 
 mod budget;
 mod connection;
@@ -29,6 +30,7 @@ mod priority;
 mod request_body;
 mod request_frames;
 mod request_reader;
+mod reset;
 mod response_writer;
 mod send_window;
 mod socket;
@@ -40,5 +42,6 @@ mod uni_reader;
 pub(super) use endpoint::{Host, endpoint, run};
 pub use fault::Breach;
 pub use request_frames::RequestFrames;
+pub use reset::ResetKey;
 pub(super) use send_window::SendPool;
 pub use uni_frames::UniFrames;
