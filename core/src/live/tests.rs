@@ -477,7 +477,11 @@ fn reload_follows_the_stream() {
     let mut source = Source::new(Config::default());
     let ask = |source: &Source, query: &str| source.live.reload(source.v(), &Directives::parse(query).unwrap());
     assert_eq!(ask(&source, ""), Decision::Wait, "nothing is there");
-    source.run(0, 4620, 0).unwrap();
+    source.run(0, 1000, 0).unwrap();
+    assert!(source.playlist(source.v()).contains("EXT-X-PART:"));
+    assert_eq!(ask(&source, ""), Decision::Wait, "players take parts alone for nothing");
+    source.run(1000, 4620, 0).unwrap();
+    assert_eq!(ask(&source, ""), Decision::Ready);
     assert_eq!(ask(&source, "_HLS_msn=3&_HLS_part=2"), Decision::Ready);
     assert_eq!(ask(&source, "_HLS_msn=3&_HLS_part=3"), Decision::Wait);
     assert_eq!(ask(&source, "_HLS_msn=9"), Decision::Refuse);

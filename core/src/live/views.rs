@@ -98,9 +98,15 @@ impl Live {
         })
     }
 
-    /// What to do with a request for the playlist of a rendition. Where there is nothing to list yet it is to wait too.
+    /// What to do with a request for the playlist of a rendition. Where there is no whole segment yet it is to wait too: players take a
+    /// playlist without one for broken.
     pub fn reload(&self, id: RenditionId, directives: &Directives) -> Decision {
-        self.edge(id).map_or(if self.is_ended() { Decision::Refuse } else { Decision::Wait }, |edge| edge.decide(directives))
+        let Some(edge) = self.edge(id) else { return if self.is_ended() { Decision::Refuse } else { Decision::Wait } };
+        let begun = self.window(id).is_some_and(|window| !window.segments.is_empty());
+        match edge.decide(directives) {
+            Decision::Ready if !begun && !edge.ended => Decision::Wait,
+            decision => decision,
+        }
     }
 
     /// What to do with a request for a segment or, by its number, a part of it.
