@@ -16,7 +16,7 @@ import { binary, startServer } from "./server.mjs";
 /** Patience with a slow machine. Nothing is measured by it. */
 export const PATIENCE = 60_000;
 /** Less than that, so that what a page waits for in vain is named. */
-const PAGE_PATIENCE = 30_000;
+export const PAGE_PATIENCE = 30_000;
 
 const QUIET = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 

@@ -11,9 +11,9 @@ import { look, seeFrom, seen, watchOn } from "./viewer.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
-/** Players of HLS lie back by three parts, 1.5 s, and those of DASH by three seconds, so that what else a machine does is not taken for a fault
+/** Players of HLS lie back by three parts, 3 s, and those of DASH by four seconds, so that what else a machine does is not taken for a fault
  * of ours: `live.bench.mjs` measures how close to the source they can be. */
-const CONFIG = '[live]\nsegment = "1s"\npart = "500ms"\nlatency = "3s"\n[stream.ranges]\nparts = "ranges"\n';
+const CONFIG = '[live]\nsegment = "2s"\npart = "1s"\nlatency = "4s"\n[stream.ranges]\nparts = "ranges"\n';
 /** How long each is watched, in seconds. */
 const WATCHED = 6;
 /** Until then it may wait, in seconds; Video.js begins as soon as it has one segment, and then loads those behind it. */
@@ -38,7 +38,7 @@ async function cameOverHttp3(page, name) {
  * that, stays there.
  * @param {string} playlist */
 async function begun(playlist) {
-  while ((await (await fetch(playlist)).text()).split("#EXTINF").length < 6) await sleep(100);
+  while ((await (await fetch(playlist)).text()).split("#EXTINF").length < 5) await sleep(100);
 }
 
 /** Opens the page of a stream, to be played one way.
