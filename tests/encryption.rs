@@ -364,7 +364,7 @@ fn manifests_tell_how_to_get_keys() -> Result<()> {
                  KEYFORMAT=\"urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed\",KEYFORMATVERSIONS=\"1\"",
                 KIDS[0]
             ),
-            format!("#EXT-X-KEY:METHOD={method},URI=\"https://keys.example/a&b\",KEYID=0x{},KEYFORMAT=\"org.w3.clearkey\"", KIDS[0]),
+            format!("#EXT-X-KEY:METHOD={method},URI=\"https://keys.example/a&b#{0}\",KEYID=0x{0},KEYFORMAT=\"org.w3.clearkey\"", KIDS[0]),
         ] {
             ensure!(media.contains(&expected), "{expected} is not in\n{media}");
         }

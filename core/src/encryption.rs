@@ -147,8 +147,8 @@ impl Encryption {
     pub fn protection(&self, kind: Kind, segments: u32) -> Protection {
         let step = self.period.filter(|_| self.rotates(kind)).map_or(u32::MAX, NonZeroU32::get);
         let starts = (0..segments.div_ceil(step).max(1)).map(|turn| turn.saturating_mul(step).saturating_add(1));
-        let keys = starts.map(|start| (start, self.key(kind, start).info.clone())).collect();
-        Protection { scheme: self.scheme, keys, clear_key_url: self.clear_key_url.clone() }
+        let keys: Vec<_> = starts.map(|start| (start, self.key(kind, start).info.clone())).collect();
+        Protection { scheme: self.scheme, changes: keys.len() > 1, keys, clear_key_url: self.clear_key_url.clone() }
     }
 
     fn of(&self, kind: Kind) -> &Keys {

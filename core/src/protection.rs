@@ -45,6 +45,8 @@ pub struct Protection {
     pub scheme: Scheme,
     /// The keys, each with the number of the first segment that has it; the first is of segment 1.
     pub keys: Vec<(u32, KeyInfo)>,
+    /// Whether others take its place later: segments tell them.
+    pub changes: bool,
     /// Where players get keys as W3C ClearKey, if they can.
     pub clear_key_url: Option<String>,
 }

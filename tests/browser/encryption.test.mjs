@@ -256,8 +256,8 @@ describe("encrypted presentations", () => {
     });
 
     for (const stream of /** @type {(keyof typeof streams)[]} */ (Object.keys(streams))) {
-      // hls.js, told of another key, waits for it for ever.
-      const players = /** @type {const} */ (["hls.js", "dash.js", "Shaka Player by DASH"]).filter((name) => stream === "one" || name !== "hls.js");
+      // dash.js asks W3C ClearKey for no key that only a segment tells.
+      const players = /** @type {const} */ (["hls.js", "dash.js", "Shaka Player by DASH"]).filter((name) => stream === "one" || name !== "dash.js");
       for (const name of players) {
         test(`${stream}, ${name}`, { timeout: 2 * PATIENCE }, async () => {
           const signed = execFileSync(binary(), ["token", "play", `/live/${stream}/manifest.mpd`, "--data", site.data], { encoding: "utf8" }).trim();
@@ -273,16 +273,16 @@ describe("encrypted presentations", () => {
             await page.addInitScript((licence) => Object.assign(window, { licence }), `${folder}/clearkey`);
             await openPlayer(page, site.plain, name, folder.slice(1), (player) => {
               if (player.config) Object.assign(player.config, { emeEnabled: true, drmSystems: { "org.w3.clearkey": { licenseUrl: /** @type {any} */ (window).licence } } });
-              player.configure?.({ drm: { parseInbandPsshEnabled: true } });
             });
             const begun = await page.evaluate(() => window.bare.video.currentTime);
-            await playPast(page, begun + (stream === "turns" ? 6 : 3));
+            // A licence has the keys of what is there at first, and the next.
+            await playPast(page, begun + (stream === "turns" ? 10 : 3));
             const told = await page.evaluate(() => {
               const { video } = window.bare;
               return { keys: video.mediaKeys !== null, width: video.videoWidth, frames: video.getVideoPlaybackQuality().totalVideoFrames };
             });
             assert.ok(told.keys && told.width === WIDTH && told.frames > 50, JSON.stringify(told));
-            assert.ok(licences > 0, `${licences} licences`);
+            assert.ok(licences > (stream === "turns" ? 1 : 0), `${licences} licences`);
           } finally {
             await page.close();
           }

@@ -40,7 +40,8 @@ pub fn write_keys(text: &mut String, name: &str, protection: &Protection, key: &
         );
     };
     if let Some(url) = &protection.clear_key_url {
-        system(url, "org.w3.clearkey");
+        // The same place has all keys; the fragment, which no request carries, tells players that take URLs for names that this is another.
+        system(&format!("{url}#{}", Hex(&key.id)), "org.w3.clearkey");
     }
     for known in key.systems() {
         match known.system {

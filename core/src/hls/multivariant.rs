@@ -90,6 +90,7 @@ fn write_session_keys(text: &mut String, presentation: &Presentation) {
     let protections = presentation.renditions.iter().filter_map(|rendition| rendition.protection.as_ref());
     for protection in protections.filter(|protection| protection.scheme != Scheme::Aes128) {
         if let [(_, key)] = protection.keys.as_slice()
+            && !protection.changes
             && !told.contains(&key)
         {
             write_keys(text, "EXT-X-SESSION-KEY", protection, key);

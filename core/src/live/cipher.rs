@@ -137,7 +137,7 @@ impl PartCipher {
 
     /// What manifests say of all of it.
     pub fn protection(&self) -> Protection {
-        self.encryption.named.protection(self.kind, 1)
+        Protection { changes: self.encryption.turns.is_some(), ..self.encryption.named.protection(self.kind, 1) }
     }
 
     /// What playlists say of the segments with these numbers.
