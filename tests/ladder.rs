@@ -688,6 +688,7 @@ fn bit_rates_follow_the_pictures() -> Result<()> {
         ensure!(ran.code == Some(0), "{name}: {ran:?}");
         let percent = ran.err.split_once("may take ").and_then(|(_, rest)| rest.split_once(" %")).context("nothing is told")?.0;
         given.push(percent.parse::<u64>()?);
+        ensure!(ran.err.contains("measured by SSIM"), "{name}: {ran:?}");
         // The same again is known again.
         let again = ladder(folder.path(), name, &["--rungs", "180p,96p@300k", "--per-title", "--no-images"])?;
         ensure!(again.code == Some(0) && again.err.contains("there already: 180p-h264.mp4, 96p-h264.mp4"), "{name}: {again:?}");

@@ -45,7 +45,7 @@ pub struct Ladder {
     /// Encode the rungs one after the other, the smallest first: each is there when it is whole, and what is whole stays when it is interrupted
     #[arg(long)]
     one_by_one: bool,
-    /// Encode a few stretches first, and let the bit rates of rungs that name none follow from how complex the pictures are
+    /// Encode a few stretches first, and let the bit rates of rungs that name none follow from what the pictures take to be as like the source as they are to be (SSIM)
     #[arg(long)]
     per_title: bool,
     /// Make no poster and no storyboard

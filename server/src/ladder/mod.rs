@@ -47,6 +47,7 @@ pub use rendering::render;
 pub use rungs::{Wanted, WantedRung};
 pub use tool::Tool;
 
+use complexity::Complexity;
 use error::at;
 use images::Images;
 use loudness::Loudness;
@@ -111,9 +112,10 @@ pub fn make(request: &Request, tool: &Tool, cancel: &Cancel, events: &mut dyn Fn
     let settings = &request.settings;
     let mut plan = plan::plan(&source, settings, tool, USUAL)?;
     if let Some(rung) = plan.rungs.last().filter(|_| settings.per_title) {
-        let hundredths = complexity::measure(&source, rung, &work, tool, cancel)?;
+        let Complexity { hundredths, measured } = complexity::measure(&source, rung, &work, tool, cancel)?;
         plan = plan::plan(&source, settings, tool, hundredths)?;
-        plan.notes.push(format!("its pictures may take {hundredths} % of what is usual for their size"));
+        let how = if measured { "measured by SSIM" } else { "by their rate alone: this ffmpeg measures no SSIM" };
+        plan.notes.push(format!("its pictures may take {hundredths} % of what is usual for their size, {how}"));
     }
     measure_loudness(&mut plan, settings, &work, tool, cancel)?;
     plan.list_products(&source, settings);
