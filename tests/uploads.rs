@@ -44,6 +44,22 @@ impl Site {
 }
 
 #[tokio::test]
+async fn announcements_of_all_clients_fit_into_memory() -> Result<()> {
+    let film = Film::new(21)?;
+    let size = film.announcement().len() as u64;
+    for (memory, status) in [(size / 2, StatusCode::SERVICE_UNAVAILABLE), (size + 4096, StatusCode::CREATED)] {
+        let site = Site::new(Limits { memory, ..Limits::default() })?;
+        for again in [StatusCode::CREATED, StatusCode::OK] {
+            let answer = site.ask(Method::POST, "/api/v1/uploads", &[], film.announcement()).await?;
+            // What came of one is given back with it.
+            let expected = if status == StatusCode::CREATED { again } else { status };
+            ensure!(answer.status == expected, "{memory}: {}: {}", answer.status, answer.text());
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn segments_come_in_any_order_and_are_the_film() -> Result<()> {
     let mut site = Site::new(Limits::default())?;
     let film = Film::new(21)?;

@@ -29,6 +29,11 @@ impl Refusal {
         Self(StatusCode::UNAUTHORIZED, why.to_string())
     }
 
+    /// Others bring as much as fits into memory.
+    pub fn busy() -> Self {
+        Self(StatusCode::SERVICE_UNAVAILABLE, "others announce and bring as much as fits into memory: come again in a moment".into())
+    }
+
     /// More than is taken.
     pub fn too_large(why: impl Display) -> Self {
         Self(StatusCode::PAYLOAD_TOO_LARGE, why.to_string())

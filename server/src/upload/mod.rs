@@ -40,7 +40,7 @@ pub struct Limits {
     pub announcement: usize,
     /// Bytes of a segment: it is in memory as a whole.
     pub segment: u64,
-    /// Bytes of all segments that are in memory at once, of all clients.
+    /// Bytes of all segments and announcements that are in memory at once, of all clients.
     pub memory: u64,
     /// Files, be they whole or not.
     pub files: usize,

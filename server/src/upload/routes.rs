@@ -113,9 +113,20 @@ impl Uploads {
         }
         let owner = Owner::of(parts, self.tokens.as_deref())?;
         let _way = self.under.begin(&owner.0, self.limits.parallel)?;
-        let bytes = collect(body, self.limits.announcement).await?;
+        let grown = |by: u32| Arc::clone(&self.memory).try_acquire_many_owned(by).map_err(|_| Refusal::busy());
+        let mut room = grown(0)?;
+        let bytes = collect(body, self.limits.announcement, |length| {
+            let held = u32::try_from(room.num_permits()).unwrap_or(u32::MAX);
+            room.merge(grown(kib(length).saturating_sub(held))?);
+            Ok(())
+        });
+        let bytes = bytes.await?;
         let uploads = Arc::clone(self);
-        let (upload, new) = blocking(move || uploads.begin(Announcement::read(&bytes)?, owner)).await?;
+        let begun = blocking(move || {
+            let _kept = room;
+            uploads.begin(Announcement::read(&bytes)?, owner)
+        });
+        let (upload, new) = begun.await?;
         let mut told = state(&upload);
         told["token"] = upload.record.token.as_str().into();
         let mut response = tell(if new { StatusCode::CREATED } else { StatusCode::OK }, &told);
@@ -140,9 +151,8 @@ impl Uploads {
         };
         let way = self.under.begin(&upload.record.owner, self.limits.parallel)?;
         let planned = usize::try_from(planned).unwrap_or(usize::MAX);
-        let room = u32::try_from(planned.div_ceil(1024)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.memory).acquire_many_owned(room).await.map_err(|_| Refusal::not_found())?;
-        let bytes = collect(body, planned).await.map_err(|refusal| match refusal.0 {
+        let room = Arc::clone(&self.memory).acquire_many_owned(kib(planned)).await.map_err(|_| Refusal::not_found())?;
+        let bytes = collect(body, planned, |_| Ok(())).await.map_err(|refusal| match refusal.0 {
             StatusCode::PAYLOAD_TOO_LARGE => Refusal::content(format!("the segment has more than the {planned} bytes that are planned")),
             _ => refusal,
         })?;
@@ -296,7 +306,7 @@ fn check_digest(headers: &HeaderMap, bytes: &[u8]) -> Result<()> {
 }
 
 /// The whole of a body of at most so many bytes.
-async fn collect(mut body: RequestBody, most: usize) -> Result<Bytes> {
+async fn collect(mut body: RequestBody, most: usize, mut grow: impl FnMut(usize) -> Result<()>) -> Result<Bytes> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("the request broke off: {error}")))?;
@@ -304,9 +314,15 @@ async fn collect(mut body: RequestBody, most: usize) -> Result<Bytes> {
         if data.len() > most - bytes.len() {
             return Err(Refusal::too_large(format!("more than {most} bytes")));
         }
+        grow(bytes.len() + data.len())?;
         bytes.extend_from_slice(&data);
     }
     Ok(bytes.freeze())
+}
+
+/// So many bytes in KiB, of which memory is counted.
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub struct Uploads {
     pub(super) limits: Limits,
     /// Those that were asked for last.
     open: Mutex<HashMap<String, Arc<Upload>>>,
-    /// KiB of segments that may be in memory.
+    /// KiB of segments and announcements that may be in memory.
     pub(super) memory: Arc<Semaphore>,
     /// Who writes to the files that come as a whole.
     pub(super) turns: Turns,
