@@ -18,8 +18,11 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body::{Body, Frame};
 use reelway::net::Settings;
-use support::{ALL, H3, PATIENCE, Protocol, Server, begin, content, receive, soon};
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use support::{ALL, H3, PARTS, PATIENCE, Protocol, Server, begin, content, receive, soon};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -74,6 +77,24 @@ async fn a_response_that_is_not_taken_is_reset() {
         }
         server.all_dropped().await;
     }
+    server.ended().await;
+}
+
+/// The system would take megabytes for such a client, and ask for more only when a third of it is gone.
+#[tokio::test]
+async fn a_response_that_is_taken_slowly_is_not_reset() {
+    let server = Server::start(Settings { write_timeout: Duration::from_secs(2), ..Settings::default() });
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(256 << 10).unwrap();
+    let mut stream = socket.connect(server.plain).await.unwrap();
+    stream.write_all(b"GET /parts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut piece = vec![0; 20_000];
+    for _ in 0..60 {
+        soon(stream.read_exact(&mut piece)).await.unwrap();
+        tokio::time::sleep(SHORT / 2).await;
+    }
+    let rest = soon(stream.read_to_end(&mut piece)).await.unwrap();
+    assert!(60 * 20_000 + rest > PARTS, "cut after {rest} more bytes");
     server.ended().await;
 }
 

@@ -12,6 +12,11 @@ use super::{Address, Error};
 /// Connections the kernel holds for us between two calls of accept.
 const BACKLOG: i32 = 1024;
 
+/// What the system takes of a connection beyond what is on its way, in bytes. It would take megabytes: what became urgent meanwhile would
+/// come behind them, and a slow client would seem to take nothing until a third of them is gone.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 128 << 10;
+
 /// Another process may hold the UDP or IPv6 side of a port that the system chose for us; then the next one is tried.
 const PORT_TRIES: usize = 32;
 
@@ -93,6 +98,9 @@ fn tcp(address: SocketAddr) -> Result<TcpListener, Error> {
         // something else: that two programs may listen on one port.
         #[cfg(unix)]
         socket.set_reuse_address(true)?;
+        // Accepted sockets have it from here.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let _ = socket.set_tcp_notsent_lowat(UNSENT);
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(socket.into())

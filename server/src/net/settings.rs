@@ -15,6 +15,7 @@ use super::ResetKey;
 /// | an idle HTTP/3 connection; with TLS on TCP less | 54 KiB | 432 MiB at [`max_connections`](Self::max_connections) |
 /// | written over QUIC and not yet acknowledged | 64 KiB, and up to [`send_window`](Self::send_window) as its path takes more | all beyond 64 KiB: [`send_total`](Self::send_total), 128 MiB |
 /// | encrypted for TCP and not yet taken by the kernel | 144 KiB | |
+/// | taken by the kernel and not yet sent over TCP, on Linux | 128 KiB | |
 /// | written over HTTP/2 and not yet taken | 128 KiB a stream | with the piece of each response, below |
 /// | the piece that each response waits with | 128 KiB a request, where the handler made it | 128 KiB x [`max_requests`](Self::max_requests), reached only by so many requests for different files that all stall within [`write_timeout`](Self::write_timeout) |
 /// | bursts of QUIC packets that are gathered | | 1 MiB a UDP socket |
