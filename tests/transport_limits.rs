@@ -202,7 +202,7 @@ async fn one_address_has_its_share_of_connections() {
     let client = server.client();
     assert!(soon(client.connect(server.secure, "localhost").unwrap()).await.is_err());
     // The three are as well as ever, and others may come when one of them has left.
-    tokio::io::AsyncWriteExt::write_all(&mut plain, b"GET /small HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+    plain.write_all(b"GET /small HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     soon(plain.read_to_end(&mut answer)).await.unwrap();
     assert!(answer.ends_with(b"hello"));

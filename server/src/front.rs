@@ -93,8 +93,8 @@ impl Front {
 impl Handler for Front {
     async fn handle(&self, request: Request) -> Response {
         match self.playback.admit(request).await {
-            Ok(Admitted { request, private }) => {
-                let mut response = self.serve(request).await;
+            Ok(Admitted { request, resource, private }) => {
+                let mut response = self.serve(request, resource).await;
                 if private {
                     keep_private(response.headers_mut());
                 }
@@ -110,9 +110,9 @@ impl Handler for Front {
 
 impl Front {
     /// Answers a request that may go on.
-    async fn serve(&self, request: Request) -> Response {
+    async fn serve(&self, request: Request, resource: Option<Resource>) -> Response {
         let path = request.uri().path();
-        if Operators::take(path) {
+        if Operators::take(path, resource.as_ref()) {
             return match &self.operators {
                 Some(operators) => operators.answer(request).await,
                 None => problem(StatusCode::NOT_FOUND, "there is nothing here"),
@@ -124,7 +124,7 @@ impl Front {
         if let Some(uploads) = self.uploads.as_ref().filter(|_| Uploads::takes(path)) {
             return uploads.handle(request).await;
         }
-        match (Resource::parse(path), &self.jobs) {
+        match (resource, &self.jobs) {
             (Some(Resource::Ready), _) if self.readiness.is_over() => {
                 problem(StatusCode::SERVICE_UNAVAILABLE, "the server is about to end")
             }
@@ -134,7 +134,7 @@ impl Front {
                 response
             }
             (Some(Resource::ApiJobs(place)), Some(jobs)) => jobs.handle(place.as_deref(), request).await,
-            _ => self.origin.handle(request).await,
+            (resource, _) => self.origin.serve(resource, request).await,
         }
     }
 }

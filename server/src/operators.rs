@@ -28,9 +28,9 @@ impl Operators {
         Self { config: origin.streams().config().clone(), origin, ingest, metrics }
     }
 
-    /// Whether a path is for operators.
-    pub fn take(path: &str) -> bool {
-        path == "/metrics" || matches!(Resource::parse(path), Some(Resource::ApiStream(_)))
+    /// Whether a path, which names `resource`, is for operators.
+    pub fn take(path: &str, resource: Option<&Resource>) -> bool {
+        path == "/metrics" || matches!(resource, Some(Resource::ApiStream(_)))
     }
 
     /// Answers a request for such a path.
@@ -76,7 +76,12 @@ impl Operators {
 
 impl Handler for Operators {
     async fn handle(&self, request: Request) -> Response {
-        if Self::take(request.uri().path()) { self.answer(request).await } else { problem(StatusCode::NOT_FOUND, "there is nothing here") }
+        let path = request.uri().path();
+        if Self::take(path, Resource::parse(path).as_ref()) {
+            self.answer(request).await
+        } else {
+            problem(StatusCode::NOT_FOUND, "there is nothing here")
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Playback {
 pub struct Admitted {
     /// The request, without the token in its path.
     pub request: Request,
+    /// What it asks for.
+    pub resource: Option<Resource>,
     /// Whether it needed a token, so that what is answered is for nobody else.
     pub private: bool,
 }
@@ -57,28 +59,27 @@ impl Playback {
 
     /// The request as others see it, or why it may not go on.
     pub async fn admit(&self, mut request: Request) -> Result<Admitted, Box<Response>> {
-        let in_path = match split(request.uri().path()) {
+        let (in_path, resource) = match split(request.uri().path()) {
             Some((token, path)) => {
-                let (token, path) = (token.to_owned(), path.to_owned());
+                let token = token.to_owned();
                 // Under a token there is what is played, and nothing else.
-                let played = Resource::parse(&path).is_some_and(|resource| self.play(&resource).is_some());
-                let uri = with_path(request.uri(), &path).filter(|_| played);
+                let played = Resource::parse(path).filter(|resource| self.play(resource).is_some());
+                let uri = with_path(request.uri(), path).filter(|_| played.is_some());
                 *request.uri_mut() = uri.ok_or_else(|| Box::new(problem(StatusCode::NOT_FOUND, "there is nothing here")))?;
-                Some(token)
+                (Some(token), played)
             }
-            None => None,
+            None => (None, Resource::parse(request.uri().path())),
         };
-        let resource = Resource::parse(request.uri().path());
         let play = resource.as_ref().and_then(|resource| self.play(resource)).unwrap_or_default();
         // A preflight comes without a token (Fetch 3.3).
         if play == Play::Anyone || request.method() == Method::OPTIONS {
-            return Ok(Admitted { request, private: false });
+            return Ok(Admitted { request, resource, private: false });
         }
         let token = in_path.as_deref().or_else(|| bearer(request.headers())).or_else(|| cookie(request.headers()));
         let address = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
-        let checked = match (play, resource) {
+        let checked = match (play, &resource) {
             (Play::Hook, Some(resource)) => {
-                let question = (place(&resource, request.uri().path()), token.map(ToOwned::to_owned));
+                let question = (place(resource, request.uri().path()), token.map(ToOwned::to_owned));
                 self.ask(&question.0, question.1.as_deref(), address).await
             }
             _ => self.check(request.uri().path(), token, address),
@@ -88,7 +89,7 @@ impl Playback {
                 if let Some(under) = in_path.as_deref().and_then(Under::new) {
                     request.extensions_mut().insert(under);
                 }
-                Ok(Admitted { request, private: true })
+                Ok(Admitted { request, resource, private: true })
             }
             Err(refused) => Err(Box::new(answer(refused))),
         }

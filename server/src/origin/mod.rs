@@ -133,9 +133,30 @@ impl Origin {
         self.assets.index_cache()
     }
 
-    async fn answer(&self, method: &Method, fields: &HeaderMap, uri: &Uri, under: Option<&Under>) -> Response {
+    /// Answers a request for `resource`, which its path names.
+    pub async fn serve(&self, resource: Option<Resource>, request: Request) -> Response {
+        let (parts, body) = request.into_parts();
+        let mut response = match resource {
+            Some(Resource::Vod(path, VodPart::ClearKey)) => {
+                clear_key(&parts.method, body, async |kids| Some(self.key(path).await?.licence(kids))).await
+            }
+            Some(Resource::Live(name, LivePart::ClearKey)) => {
+                clear_key(&parts.method, body, async |kids| live::licence(&self.streams, &name, kids).await).await
+            }
+            resource => self.answer((&parts.method, &parts.headers), &parts.uri, resource, parts.extensions.get()).await,
+        };
+        share(response.headers_mut());
+        response
+    }
+
+    async fn answer(
+        &self,
+        (method, fields): (&Method, &HeaderMap),
+        uri: &Uri,
+        resource: Option<Resource>,
+        under: Option<&Under>,
+    ) -> Response {
         let path = uri.path();
-        let resource = Resource::parse(path);
         // RFC 9110 9.3.7: `*` is the server as a whole.
         if *method == Method::OPTIONS && (path == "*" || resource.is_some()) {
             return options();
@@ -251,18 +272,7 @@ where
 
 impl Handler for Origin {
     async fn handle(&self, request: Request) -> Response {
-        let (parts, body) = request.into_parts();
-        let mut response = match Resource::parse(parts.uri.path()) {
-            Some(Resource::Vod(path, VodPart::ClearKey)) => {
-                clear_key(&parts.method, body, async |kids| Some(self.key(path).await?.licence(kids))).await
-            }
-            Some(Resource::Live(name, LivePart::ClearKey)) => {
-                clear_key(&parts.method, body, async |kids| live::licence(&self.streams, &name, kids).await).await
-            }
-            _ => self.answer(&parts.method, &parts.headers, &parts.uri, parts.extensions.get()).await,
-        };
-        share(response.headers_mut());
-        response
+        self.serve(Resource::parse(request.uri().path()), request).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! A media file that is open, with what it was when it was opened.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io,
     ops::Range,
     os::unix::fs::{FileExt, MetadataExt},
@@ -38,11 +38,15 @@ pub struct Identity {
 impl Identity {
     /// Of a file that is open.
     pub fn of(file: &File) -> io::Result<Self> {
-        file.metadata().map(|metadata| Self {
+        file.metadata().map(|metadata| Self::in_metadata(&metadata))
+    }
+
+    fn in_metadata(metadata: &Metadata) -> Self {
+        Self {
             size: metadata.size(),
             inode: (metadata.dev(), metadata.ino()),
             modified: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
-        })
+        }
     }
 
     /// Whole seconds since 1970 of the last change of content; 0 for times before.
@@ -92,10 +96,11 @@ enum Changes {
 impl SourceFile {
     /// Takes an open file. Anything but a regular file is refused.
     pub fn new(file: File) -> io::Result<Self> {
-        if !file.metadata()?.is_file() {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
-        let identity = Identity::of(&file)?;
+        let identity = Identity::in_metadata(&metadata);
         Ok(Self { file, identity, changes: Changes::Never, hot: None })
     }
 
