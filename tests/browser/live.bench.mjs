@@ -1,8 +1,10 @@
 /** How late live pictures are in each player, from the making of a frame to its being shown, and how often playing stands still.
  *
  * `cargo xtask bench live-players [--seconds N] [--only TEXT]`: each player, or each that has TEXT in its name, is watched for N seconds (60), one
- * after the other, by HTTP/3, with segments of 1 s and parts of 200 ms. Encoder, server and browser share the machine and its clock. */
+ * after the other, by HTTP/3, with segments of 1 s and parts of 200 ms. Encoder, server and browser share the machine and its clock. The last is
+ * shown a smaller rung that the server makes of a stream: what it is later than the same player of the source is what the ladder adds. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { openSite, inPage } from "./browser.mjs";
 import { state } from "./player.mjs";
 import { openPlayer, playPast } from "./players.mjs";
@@ -11,14 +13,16 @@ import { look, seen, watchOn } from "./viewer.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
-const CONFIG = '[live]\nsegment = "1s"\npart = "200ms"\n';
+const CONFIG = '[live]\nsegment = "1s"\npart = "200ms"\n[stream.ladder]\nladder = "144p"\n';
 const NAME = "clock";
+/** The stream with a ladder; its second picture is the rung. */
+const LADDER = "ladder";
 /** Until it has found its distance, in seconds. */
 const SETTLING = 5;
 
 const { seconds, only } = asked(process.argv.slice(2));
 const site = await openSite("forced", [], CONFIG);
-const source = startSource(`${site.plain}ingest/${NAME}`);
+const sources = [startSource(`${site.plain}ingest/${NAME}`)];
 
 /** @param {"hls" | "dash" | "file"} way @returns {(page: Page) => Promise<void>} */
 const ours = (way) => async (page) => {
@@ -33,6 +37,20 @@ const bare = (name) => async (page) => {
   await playPast(page, 0);
 };
 
+/** @param {Page} page */
+async function rung(page) {
+  while ((await (await fetch(`${site.plain}live/${LADDER}/v2/media.m3u8`)).text()).split("#EXTINF").length < 5) await sleep(200);
+  await openPlayer(page, site.secure, "hls.js", `live/${LADDER}`, (player) => {
+    player.on("hlsManifestParsed", () => {
+      const heights = player.levels.map((/** @type {{ height: number }} */ { height }) => height);
+      player.currentLevel = heights.indexOf(Math.min(...heights));
+    });
+  });
+  await playPast(page, 0);
+  const height = await page.evaluate(() => window.bare.video.videoHeight);
+  if (height !== 144) throw new Error(`the rung is not shown, but ${height} lines`);
+}
+
 /** @type {Record<string, (page: Page) => Promise<void>>} */
 const VIEWERS = {
   "the page, LL-HLS (hls.js)": ours("hls"),
@@ -42,12 +60,15 @@ const VIEWERS = {
   "dash.js, LL-DASH": bare("dash.js"),
   "Shaka Player, LL-HLS": bare("Shaka Player by HLS"),
   "Shaka Player, LL-DASH": bare("Shaka Player by DASH"),
+  "hls.js, a rung of the ladder": rung,
 };
 
 try {
   console.log(`live, glass to glass, ${seconds} s each; milliseconds`);
   console.log(["player".padEnd(30), "median", "least", "95 %", "most", "stalls", "frames"].join("\t"));
   for (const [name, open] of Object.entries(VIEWERS).filter(([name]) => name.includes(only))) {
+    // The encoder of the rung is not to cost the others time.
+    if (open === rung) sources.push(startSource(`${site.plain}ingest/${LADDER}`));
     await inPage(site.context, async (page) => {
       await open(page);
       await watchOn(page, SETTLING);
@@ -60,7 +81,7 @@ try {
     });
   }
 } finally {
-  await source.kill();
+  for (const source of sources) await source.kill();
   await site.close();
 }
 
