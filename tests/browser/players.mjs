@@ -66,10 +66,13 @@ export async function openPlayer(page, origin, name, path, prepare) {
         bare.player.initialize(video, url, false);
       } else {
         bare.player = new shaka.Player();
-        bare.player.addEventListener("error", (/** @type {any} */ { detail }) => (bare.error = `${detail.code}: ${detail.message}`));
+        bare.player.addEventListener("error", (/** @type {any} */ { detail }) => {
+          // From the others it recovers by itself: of a live stream it asks again for what was refused.
+          if (detail.severity === shaka.util.Error.Severity.CRITICAL) bare.error = `${detail.code}: ${detail.message} ${detail.data?.[0] ?? ""}`;
+        });
         prepare(bare.player);
         await bare.player.attach(video);
-        await bare.player.load(url).catch((/** @type {any} */ error) => (bare.error = `${error.code}: ${error.message}`));
+        await bare.player.load(url).catch((/** @type {any} */ error) => (bare.error = `${error.code}: ${error.message} ${error.data?.[0] ?? ""}`));
       }
     },
     { library, url: `/${path.split("/").map(encodeURIComponent).join("/")}/${manifest}` },
