@@ -553,7 +553,8 @@ fn put_config(entry: &mut [u8], config: &[u8]) {
     }
 }
 
-/// Pictures of VP8 that an MP4 calls VP9, for no muxer of ffmpeg takes them under their name.
+/// Pictures of VP8 that an MP4 calls VP9, for no muxer of ffmpeg takes them under their name. It is not to look into them, where some seem
+/// to be frames of VP9 that are not shown.
 fn mux_vp8(folder: &Path, path: &Path) -> Result<()> {
     let matroska = folder.join("a.mkv");
     let encode = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=5 -c:v libvpx -deadline realtime -cpu-used 8 -g 50 -b:v 200k";
@@ -562,7 +563,7 @@ fn mux_vp8(folder: &Path, path: &Path) -> Result<()> {
     let place = bytes.windows(5).position(|window| window == b"V_VP8").context("no codec in the source")?;
     bytes.get_mut(place..place + 5).context("no codec in the source")?.copy_from_slice(b"V_VP9");
     fs::write(&matroska, &bytes)?;
-    ffmpeg::run(["-i", &*matroska.to_string_lossy(), "-c", "copy"], path)
+    ffmpeg::run(["-i", &*matroska.to_string_lossy(), "-c", "copy", "-fflags", "-autobsf"], path)
 }
 
 /// Their own name, and a configuration (VP Codec ISO Media File Format Binding, VP Codec Configuration Box) in place of an empty one.
