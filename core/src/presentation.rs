@@ -190,6 +190,11 @@ impl Rendition {
         }
     }
 
+    /// How its segments are encrypted. Without the feature `encryption` nothing can encrypt them, and no manifest has text for it.
+    pub fn protection(&self) -> Option<&Protection> {
+        self.protection.as_ref().filter(|_| cfg!(any(test, feature = "encryption")))
+    }
+
     /// How the brightness of the pictures is coded, as HLS names it (RFC 8216bis 4.4.6.2, VIDEO-RANGE).
     pub fn video_range(&self) -> Option<&'static str> {
         let Media::Video(video) = &self.codec.media else { return None };

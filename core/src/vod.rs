@@ -222,7 +222,7 @@ impl Vod {
             return Err(Error::misuse("only video has I-frames"));
         }
         #[cfg(feature = "encryption")]
-        if let Some(protection) = &rendition.protection {
+        if let Some(protection) = rendition.protection() {
             let index = self.presentation.renditions.iter().position(|found| found.name == rendition.name);
             let lengths = index.and_then(|index| self.lengths.get(index)?.as_deref()).filter(|_| protection.scheme != Scheme::Aes128);
             let lengths = lengths.ok_or_else(|| {
@@ -250,7 +250,7 @@ impl Vod {
         let (_, track) = self.rendition(rendition)?;
         #[cfg(feature = "encryption")]
         if let Some(encryption) = &self.encryption
-            && self.rendition(rendition)?.0.protection.is_some()
+            && self.rendition(rendition)?.0.protection().is_some()
         {
             return Ok(encrypt::header(track, encryption));
         }
@@ -298,7 +298,7 @@ impl Vod {
         let encryption = self.encryption.as_ref().ok_or_else(|| Error::misuse("the presentation is not encrypted"))?;
         let (index, (rendition, track)) =
             (0..).zip(self.renditions()).find(|(_, (found, _))| found.name == rendition).ok_or_else(no_rendition)?;
-        if rendition.protection.is_none() {
+        if rendition.protection().is_none() {
             return Err(Error::misuse("the rendition stays clear"));
         }
         let segment = rendition.timeline.segment(number).ok_or_else(no_segment)?;

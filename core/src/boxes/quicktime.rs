@@ -46,8 +46,10 @@ impl SampleEntry<'_> {
             w.u16(pcm.map_or(16, |pcm| pcm.bits.into())); // samplesize, a template field of all others
             w.zeros(4);
             w.u32(u16::try_from(sample_rate).map_or(0, |rate| u32::from(rate) << 16));
-            let inner = find(audio.boxes, *b"wave").into_iter().flat_map(children);
-            for (name, content) in inner.chain(children(audio.boxes)).filter_map(Result::ok) {
+            // What is there twice counts as it stands in the entry itself, for who reads the QuickTime form too.
+            let own = |name: &[u8; 4]| find(audio.boxes, *name).is_some();
+            let inner = find(audio.boxes, *b"wave").into_iter().flat_map(children).filter_map(Result::ok).filter(|(name, _)| !own(&name.0));
+            for (name, content) in inner.chain(children(audio.boxes).filter_map(Result::ok)) {
                 // QuickTime's own: the nested container, a repetition of the coding name, its terminator, channel layout, a nested dummy.
                 let quicktime = matches!(&name.0, b"wave" | b"frma" | b"\0\0\0\0" | b"chan" | b"mp4a" | b"enda");
                 // What is written below is not there twice.
@@ -151,6 +153,15 @@ mod tests {
             w.boxed(b"btrt", |w| w.zeros(12));
         });
         assert_eq!(iso_form(&version_1.into_bytes()), Some(expected.clone()));
+        let mut twice = Writer::default();
+        twice.boxed(b"mp4a", |w| {
+            fields(w, 1, 48_000);
+            w.zeros(16);
+            w.boxed(b"wave", |w| w.boxed(b"esds", |w| w.bytes(&[9, 9])));
+            w.boxed(b"esds", |w| w.bytes(&[1, 2, 3]));
+            w.boxed(b"btrt", |w| w.zeros(12));
+        });
+        assert_eq!(iso_form(&twice.into_bytes()), Some(expected.clone()), "the one that describes the codec");
         let mut version_2 = Writer::default();
         version_2.boxed(b"mp4a", |w| {
             fields(w, 2, 1);

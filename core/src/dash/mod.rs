@@ -34,7 +34,7 @@ fn start(presentation: &Presentation) -> String {
     if presentation.videos().any(|video| video.supplemental_codec().is_some()) {
         text.push_str(" xmlns:scte214=\"urn:scte:dash:scte214-extensions\"");
     }
-    if presentation.renditions.iter().any(|rendition| rendition.protection.is_some()) {
+    if presentation.renditions.iter().any(|rendition| rendition.protection().is_some()) {
         text.push_str(protection::NAMESPACES);
     }
     text

@@ -93,7 +93,7 @@ pub fn write(text: &mut String, presentation: &Presentation, sets: &[Set<'_>], s
         }
     }
     text.push_str(">\n");
-    if let Some(protection) = &first.protection {
+    if let Some(protection) = first.protection() {
         write_content_protection(text, protection);
     }
     if let Some(trick_mode) = &first.trick_mode {

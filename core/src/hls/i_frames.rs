@@ -32,7 +32,7 @@ pub fn i_frame_playlist(presentation: &Presentation, rendition: &Rendition, fram
             base = places.next().map_or(base, |place| place.start);
         }
         if let Some((protection, (index, key))) =
-            rendition.protection.as_ref().and_then(|protection| Some((protection, protection.key_of(*segment)?)))
+            rendition.protection().and_then(|protection| Some((protection, protection.key_of(*segment)?)))
             && period.replace(index) != Some(index)
         {
             write_keys(&mut text, "EXT-X-KEY", protection, key);

@@ -34,9 +34,7 @@ fn playlist(presentation: &Presentation, rendition: &Rendition, events: &[Event]
         if arrived.is_some_and(|arrived| number > arrived) {
             continue;
         }
-        if let Some((protection, key)) =
-            rendition.protection.as_ref().and_then(|protection| Some((protection, protection.key_from(number)?)))
-        {
+        if let Some((protection, key)) = rendition.protection().and_then(|protection| Some((protection, protection.key_from(number)?))) {
             write_keys(&mut list, "EXT-X-KEY", protection, key);
         }
         let _ = writeln!(list, "#EXTINF:{},", Seconds { ticks, timescale, places: 6 });

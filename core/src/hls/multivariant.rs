@@ -87,7 +87,7 @@ pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Ren
 /// The keys that a player can ask for before it has a media playlist (4.4.6.5): those of samples, where they do not change.
 fn write_session_keys(text: &mut String, presentation: &Presentation) {
     let mut told: Vec<&KeyInfo> = Vec::new();
-    let protections = presentation.renditions.iter().filter_map(|rendition| rendition.protection.as_ref());
+    let protections = presentation.renditions.iter().filter_map(Rendition::protection);
     for protection in protections.filter(|protection| protection.scheme != Scheme::Aes128) {
         if let [(_, key)] = protection.keys.as_slice()
             && !protection.changes

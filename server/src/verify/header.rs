@@ -144,12 +144,16 @@ impl Check<'_> {
         })
     }
 
-    /// What Firefox's parser makes of the `moov`. It reads boxes alone; it never builds a sample table here.
+    /// What Firefox's parser makes of the `moov`. It reads boxes alone; it never builds a sample table here, but sets memory aside by the
+    /// counts of tables before it reads them.
     fn second_reader(&mut self, path: &str, moov: &[u8], entry: FourCc, codec: Option<&Codec>) {
         // It refuses some sample entries that it has no name for: those say nothing.
         const KNOWN: [&[u8; 4]; 10] = [b"avc1", b"avc3", b"mp4a", b"vp08", b"vp09", b"av01", b"fLaC", b"Opus", b".mp3", b"alac"];
         if !KNOWN.contains(&&entry.0) {
             return;
+        }
+        if !counts_fit(moov) {
+            return self.error(path, "a table tells more entries than the header has bytes", "ISO/IEC 14496-12 8.6");
         }
         let context = match mp4parse::read_mp4(&mut Cursor::new(moov)) {
             Ok(context) => context,
@@ -206,5 +210,45 @@ impl Check<'_> {
             self.error(from, format!("{length} bytes from byte {offset} of '{path}' are named, it has {size} bytes"), clause);
         }
         inside
+    }
+}
+
+/// Whether no table of a `moov` tells more entries than it has bytes, wherever a table may be.
+fn counts_fit(moov: &[u8]) -> bool {
+    const TABLES: [&[u8; 4]; 8] = [b"elst", b"stsd", b"stts", b"ctts", b"stsc", b"stss", b"stco", b"co64"];
+    let count = |place: usize| moov.get(place..).and_then(|rest| rest.first_chunk()).map_or(0, |count| u32::from_be_bytes(*count));
+    moov.windows(4).enumerate().all(|(place, name)| {
+        // Version and flags are before it, and in `stsz` the size that all have.
+        let behind = match name {
+            b"stsz" => 12,
+            _ if TABLES.iter().any(|table| name == *table) => 8,
+            _ => return true,
+        };
+        usize::try_from(count(place + behind)).is_ok_and(|count| count <= moov.len())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by fuzzing: 1.4 thousand million entries in a header of 700 bytes.
+    #[test]
+    fn tables_that_tell_too_many_entries_are_not_given_to_another_reader() {
+        let table = |name: &[u8; 4], fields: &[u32]| {
+            let fields = fields.iter().flat_map(|field| field.to_be_bytes());
+            [0, 0, 0, 16].into_iter().chain(*name).chain(fields).collect::<Vec<u8>>()
+        };
+        for (moov, fits) in [
+            (table(b"stts", &[0, 0]), true),
+            (table(b"stts", &[0, 1, 5, 1024]), true),
+            (table(b"stts", &[0, 0x5464_6470]), false),
+            (table(b"stsz", &[0, 0x1000_0000, 0]), true),
+            (table(b"stsz", &[0, 0, 0x1000_0000]), false),
+            ([table(b"free", &[0, 0xffff_ffff]), table(b"elst", &[0, 0xffff_ffff])].concat(), false),
+            (table(b"stts", &[]), true),
+        ] {
+            assert_eq!(counts_fit(&moov), fits, "{moov:x?}");
+        }
     }
 }
