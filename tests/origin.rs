@@ -17,11 +17,12 @@ use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt, Empty};
 use reelway::{
     http::{Body, Handler},
+    live::{Clock, Streams},
     origin::{Origin, ServerInfo},
     package::{Manifests, package},
     storage::SourceFile,
 };
-use reelway_core::{Options, Vod};
+use reelway_core::{Options, Vod, time::Moment};
 use reelway_tests::movie::{Movie, Sample};
 
 /// A media folder and an origin that serves it.
@@ -171,6 +172,17 @@ async fn what_is_made_on_demand_is_what_is_packaged() -> Result<()> {
             ensure!(answer.status == StatusCode::NOT_FOUND, "{missing}: {}", answer.status);
         }
     }
+    Ok(())
+}
+
+/// The clock of the system may be set while streams are on: manifests go on by theirs, and so does what players compare with.
+#[tokio::test]
+async fn players_are_told_the_time_by_which_streams_are_published() -> Result<()> {
+    let streams = Streams::default().with_clock(Clock::beginning(Moment(1_000_000_000_000)));
+    let origin = Origin::with_live(None, ServerInfo::new(vec!["h3"], None), Arc::new(streams))?;
+    let site = Site { folder: tempfile::tempdir()?, origin };
+    let told = String::from_utf8(site.get("/api/v1/time").await?)?;
+    ensure!(told.starts_with("1970-01-12T13:4"), "{told}");
     Ok(())
 }
 

@@ -22,6 +22,11 @@ impl Default for Clock {
 }
 
 impl Clock {
+    /// One by which it is `moment` now, whatever the wall says.
+    pub fn beginning(moment: Moment) -> Self {
+        Self { base: moment.0, since: Instant::now() }
+    }
+
     /// What time it is.
     pub fn now(&self) -> Moment {
         let passed = i64::try_from(self.since.elapsed().as_micros()).unwrap_or(i64::MAX);

@@ -91,6 +91,13 @@ impl Streams {
         self
     }
 
+    /// The same, published by this clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// How streams are to be.
     pub fn config(&self) -> &Current {
         &self.config

@@ -1,12 +1,9 @@
 //! `/api/v1/...` but for the library.
 
-use std::{
-    sync::LazyLock,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::LazyLock;
 
 use data_encoding::HEXLOWER;
-use reelway_core::time::Date;
+use reelway_core::time::Moment;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
@@ -42,10 +39,10 @@ impl ServerInfo {
     }
 }
 
-/// `/api/v1/time`: the time to the millisecond, for players that compare their clock with ours (ISO/IEC 23009-1 5.8.5.7).
-pub(super) fn time() -> Representation {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let date = Date(i64::try_from(now.as_millis()).unwrap_or(0)).to_string();
+/// `/api/v1/time`: the time to the millisecond, for players that compare their clock with ours (ISO/IEC 23009-1 5.8.5.7): by the clock of
+/// the live streams, which their manifests tell times by, whatever becomes of that of the system.
+pub(super) fn time(now: Moment) -> Representation {
+    let date = now.date().to_string();
     Representation { content: Content::from_bytes(date.clone()), etag: date, ..alive() }
 }
 

@@ -215,7 +215,7 @@ impl Origin {
             Resource::ApiServer => Ok(self.server.represent(preferred)),
             Resource::ApiAssets => self.list(preferred).await,
             Resource::ApiStreams => Ok(streams::list(&self.streams).represent(preferred)),
-            Resource::ApiTime => Ok(api::time()),
+            Resource::ApiTime => Ok(api::time(self.streams.clock().now())),
             Resource::ApiDescription => Ok(api::description(preferred)),
             // Of a live stream there is more to say than a representation does; encoders and jobs are answered elsewhere.
             Resource::Live(..) | Resource::Ingest(_) | Resource::ApiJobs(_) | Resource::ApiStream(_) => Err(Fault::NotFound),
