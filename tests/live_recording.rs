@@ -1,4 +1,5 @@
-//! Recordings: nothing that a playlist listed is lost, however the server ends; the disk may fail, the stream goes on.
+//! Recordings: nothing that a playlist listed is lost, however the server ends; the disk may fail, the server may be stopped, the stream
+//! goes on.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, though not all marked as such")]
 
@@ -210,6 +211,37 @@ async fn a_server_that_is_killed_loses_no_segment_that_was_listed() {
     }
     let recording = folder.path().join("live/show").join(vod.split('/').nth(4).unwrap()).join("v1.mp4");
     assert_eq!(fs::read(recording).unwrap(), file, "the recording is what viewers get");
+}
+
+/// A server that does not run for longer than the target duration, as on a machine that has too much to do or was asleep, finds what came
+/// meanwhile in its sockets: nothing is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_while_the_server_does_not_run_is_no_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path());
+    let encoder = encoder(server.plain, 1);
+    let playlist = async || text(server.plain, "/live/show/v1/media.m3u8").await;
+    let segments = async || headers_and_segments(&playlist().await).len();
+    soon(async {
+        while segments().await < 3 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    server.signal("STOP").unwrap();
+    // Three target durations, in which the encoder sends six segments.
+    sleep(Duration::from_secs(6)).await;
+    server.signal("CONT").unwrap();
+    soon(async {
+        while segments().await < 11 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    let told = playlist().await;
+    assert!(!told.contains("EXT-X-GAP") && !told.contains("#EXT-X-DISCONTINUITY\n"), "{told}");
+    assert!(!encoder.is_finished(), "the encoder was turned away: {:?}", encoder.await);
+    encoder.abort();
 }
 
 /// Where the disk takes no more the recording ends with what is whole, and the stream goes on.

@@ -102,8 +102,14 @@ impl Serving {
 
     /// Asks it to end, and waits until it has; whether it ended well.
     pub fn terminate(mut self) -> Result<bool> {
-        ensure!(Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status()?.success());
+        self.signal("TERM")?;
         Ok(self.child.wait()?.success())
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        ensure!(Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status()?.success());
+        Ok(())
     }
 }
 

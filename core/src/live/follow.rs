@@ -43,7 +43,7 @@ impl Live {
     }
 
     fn follow_one(&mut self, index: usize, now: Moment, force: bool) -> Result<()> {
-        let patience = self.patience();
+        let (patience, judged) = (self.patience(), self.judged);
         let target = micros(self.config.segment_target);
         // No key frame of the rendition that leads is presented before this.
         let leader = self.leader.and_then(|leader| self.renditions.get(leader));
@@ -68,7 +68,7 @@ impl Live {
                     !video && rendition.has_content() && rendition.shown().saturating_add(rendition.step() / 2) >= end.in_scale(scale);
                 // What nobody has sent is missing in all renditions.
                 let missing = cut.gap && !rendition.has_content();
-                if force || full || missing || now.since(made) >= patience {
+                if force || full || missing || judged.since(made) >= patience {
                     rendition.close(end, video, &mut desk)?;
                     self.changed = (now, self.changed.1 + 1);
                     continue;

@@ -35,9 +35,9 @@ enum Step {
 
 impl Live {
     /// The rendition that leads: the first of pictures, or sound where no pictures have come for a while.
-    fn choose_leader(&mut self, now: Moment) -> Option<usize> {
+    fn choose_leader(&mut self) -> Option<usize> {
         if self.leader.is_none() {
-            let settled = self.first.is_some_and(|first| now.since(first) >= SETTLE);
+            let settled = self.first.is_some_and(|first| self.judged.since(first) >= SETTLE);
             let is_video = |index: &usize| self.renditions.get(*index).is_some_and(|found| found.track.kind() == Kind::Video);
             self.leader = self.leading().filter(|index| settled || is_video(index));
         }
@@ -52,7 +52,7 @@ impl Live {
 
     /// Takes the samples of the rendition that leads: each begins a segment or belongs to the one that is open.
     pub(super) fn lead(&mut self, now: Moment) -> Result<()> {
-        let Some(leader) = self.choose_leader(now) else { return Ok(()) };
+        let Some(leader) = self.choose_leader() else { return Ok(()) };
         while let Some(step) = self.renditions.get(leader).and_then(|rendition| self.next_step(rendition)) {
             match step {
                 Step::Begin(start, duration) => {

@@ -25,6 +25,7 @@ mod rendition;
 mod restore;
 #[cfg(test)]
 mod tests;
+mod timeout;
 mod views;
 
 use alloc::{collections::VecDeque, format, vec::Vec};
@@ -36,7 +37,7 @@ use crate::{
     demux::stream::ReferenceTime,
     error::{Error, Result},
     sample::LiveSample,
-    time::{Moment, Timescale, rescale},
+    time::{Moment, Timescale},
     track::Track,
     window::Promise,
 };
@@ -73,6 +74,9 @@ pub struct Live {
     /// When the first sample came, and the last of the rendition that leads.
     first: Option<Moment>,
     fed: Moment,
+    /// Up to when nobody is waited for who is missing by then, and until when that is put off.
+    judged: Moment,
+    excused: Option<Moment>,
     /// Since when what leads comes too late to be published.
     late: Option<Moment>,
     epoch: Option<Epoch>,
@@ -113,6 +117,8 @@ impl Live {
             source: Source::Here,
             first: None,
             fed: Moment::default(),
+            judged: Moment::default(),
+            excused: None,
             late: None,
             epoch: None,
             changed: (Moment::default(), 0),
@@ -294,60 +300,11 @@ impl Live {
         self.events.pop_front()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called, if nothing comes before.
-    pub fn timeout(&self) -> Option<Moment> {
-        let lost = match self.source {
-            Source::Here => None,
-            Source::Lost(at) => Some(at.after(micros(self.config.grace))),
-            Source::Ended => return None,
-        };
-        let settle = self.first.filter(|_| self.leader.is_none()).map(|first| first.after(SETTLE));
-        let stall = self.cuts.last().map(|_| match self.cuts.stopped() {
-            Some(end) => self.clock.zero().after(end.micros() + micros(self.config.segment_target) + self.clock.delay()),
-            None => self.fed.after(self.patience()),
-        });
-        let late = self.renditions.iter().filter_map(|rendition| {
-            let (_, made) = self.cuts.end_of(rendition.window.open.as_ref()?.number)?;
-            Some(made.after(self.patience()))
-        });
-        [lost, settle, stall].into_iter().flatten().chain(late).min()
-    }
-
-    /// Does what time alone brings: publishes that something is missing, gives up waiting.
-    pub fn handle_timeout(&mut self, now: Moment) {
-        if let Source::Lost(at) = self.source
-            && now.since(at) >= micros(self.config.grace)
-        {
-            return self.end(now);
-        }
-        if self.source == Source::Ended {
-            return;
-        }
-        // Samples that break a promise were refused when they came.
-        let _ = self.lead(now);
-        if self.cuts.last().is_some() && self.cuts.stopped().is_none() && now.since(self.fed) >= self.patience() {
-            self.stop(false, now);
-        }
-        let target = micros(self.config.segment_target);
-        let behind = self.clock.position(now).saturating_sub(self.clock.delay()).saturating_sub(target);
-        for _ in 0..self.config.most_segments() {
-            let Some(end) = self.cuts.stopped().filter(|end| end.micros() <= behind) else { break };
-            self.cuts.push_gap(rescale(target, Timescale::MICROS, end.scale), &self.clock, now);
-        }
-        let _ = self.follow(now, false);
-        self.note();
-    }
-
     /// By how many microseconds the media that came is ahead of the clock: of a source that sends faster than it plays, nothing should be
     /// read while that is seconds.
     pub fn ahead(&self, now: Moment) -> u64 {
         let end = self.renditions.iter().filter_map(|rendition| rendition.place.end()).max().unwrap_or(0);
         u64::try_from(end.saturating_sub(self.clock.position(now))).unwrap_or(0)
-    }
-
-    /// How long something that belongs to the stream is waited for, in microseconds.
-    fn patience(&self) -> i64 {
-        i64::from(self.promise.target_duration).saturating_mul(1_000_000)
     }
 
     fn place(&mut self, index: usize, samples: Vec<LiveSample>, now: Moment) -> Result<()> {

@@ -71,7 +71,7 @@ impl Live {
             rendition.next = live.cuts.next_number();
             rendition.place.restore(rendition.shown());
         }
-        (live.source, live.fed, live.changed) = (Source::Lost(now), now, (now, 1));
+        (live.source, live.fed, live.judged, live.changed) = (Source::Lost(now), now, now, (now, 1));
         Ok(live)
     }
 

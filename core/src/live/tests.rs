@@ -2,6 +2,7 @@
 
 mod derived;
 mod messages;
+mod overslept;
 
 use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 
