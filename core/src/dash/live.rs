@@ -143,8 +143,8 @@ impl LiveMpd<'_> {
         let in_micros =
             |ticks: u64, window: &Window| i64::try_from(rescale_length(ticks, window.timescale, Timescale::MICROS)).unwrap_or(0);
         let all = || self.windows.iter().flat_map(|window| segments(window, period.number).map(move |segment| (*window, segment)));
-        let grows = |window: &&&Window| window.open.as_ref().is_some_and(|open| open.period == period.number && !open.parts.is_empty());
-        let growing = !self.ended && period.duration.is_some() && self.windows.iter().any(|window| grows(&window));
+        let grows = || self.windows.iter().any(|window| growing(window, period.number).is_some());
+        let growing = !self.ended && period.duration.is_some() && grows();
         if all().next().is_none() && !growing {
             return None;
         }
@@ -168,6 +168,11 @@ fn segments(window: &Window, period: u32) -> impl Iterator<Item = &Segment> {
         .take_while(move |segment| segment.period == period)
 }
 
+/// The segment of a period that grows, if there is anything of it: which header it needs is not known before.
+fn growing(window: &Window, period: u32) -> Option<&Segment> {
+    window.open.as_ref().filter(|open| open.period == period && !open.parts.is_empty())
+}
+
 impl Telling<'_> {
     fn window(&self, rendition: &Rendition) -> Option<&Window> {
         let index = self.period.presentation.renditions.iter().position(|found| found.name == rendition.name)?;
@@ -177,13 +182,11 @@ impl Telling<'_> {
     /// Whether anything of it is in the period.
     fn has(&self, rendition: &Rendition) -> bool {
         let Some(window) = self.window(rendition) else { return false };
-        let grows = window.open.as_ref().is_some_and(|open| open.period == self.period.number);
-        segments(window, self.period.number).next().is_some() || (self.by_number.is_some() && grows)
+        segments(window, self.period.number).next().is_some() || (self.by_number.is_some() && growing(window, self.period.number).is_some())
     }
 
     fn header(&self, window: &Window) -> u32 {
-        let open = window.open.as_ref().filter(|open| open.period == self.period.number);
-        segments(window, self.period.number).next().or(open).map_or(1, |segment| segment.header)
+        segments(window, self.period.number).next().or(growing(window, self.period.number)).map_or(1, |segment| segment.header)
     }
 
     /// `SegmentTemplate` (5.3.9.4).

@@ -82,6 +82,8 @@ pub struct Live {
     epoch: Option<Epoch>,
     /// When what the MPD tells last changed, and how often.
     changed: (Moment, u64),
+    /// The newest period that it tells, and how many renditions have something of it.
+    told: (u32, usize),
     version: u64,
 }
 
@@ -122,6 +124,7 @@ impl Live {
             late: None,
             epoch: None,
             changed: (Moment::default(), 0),
+            told: (0, 0),
             version: 0,
         })
     }
@@ -268,7 +271,7 @@ impl Live {
         self.first.get_or_insert(now);
         let samples = rendition.take(sample);
         let done = self.place(id.0, samples, now).and_then(|()| self.lead(now)).and_then(|()| self.follow(now, false));
-        self.note();
+        self.note_at(now);
         done
     }
 
@@ -280,7 +283,7 @@ impl Live {
                 (rendition.free, rendition.place.resumed) = (true, true);
             }
             self.source = Source::Lost(now);
-            self.note();
+            self.note_at(now);
         }
     }
 
@@ -291,7 +294,7 @@ impl Live {
             self.source = Source::Ended;
             self.events.push_back(Event::Ended);
             self.changed = (now, self.changed.1 + 1);
-            self.note();
+            self.note_at(now);
         }
     }
 
@@ -329,6 +332,15 @@ impl Live {
             }
         }
         Ok(())
+    }
+
+    /// Media may have been published.
+    fn note_at(&mut self, now: Moment) {
+        let told = self.newest();
+        if told != self.told {
+            (self.told, self.changed) = (told, (now, self.changed.1 + 1));
+        }
+        self.note();
     }
 
     /// Something may have happened.

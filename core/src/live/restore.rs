@@ -72,6 +72,7 @@ impl Live {
             rendition.place.restore(rendition.shown());
         }
         (live.source, live.fed, live.judged, live.changed) = (Source::Lost(now), now, now, (now, 1));
+        live.told = live.newest();
         Ok(live)
     }
 

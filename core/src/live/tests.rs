@@ -3,6 +3,7 @@
 mod derived;
 mod messages;
 mod overslept;
+mod periods;
 
 use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 

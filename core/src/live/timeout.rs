@@ -56,7 +56,7 @@ impl Live {
             self.cuts.push_gap(rescale(target, Timescale::MICROS, end.scale), &self.clock, now);
         }
         let _ = self.follow(now, false);
-        self.note();
+        self.note_at(now);
     }
 
     /// Whether what is due is put off.

@@ -2,7 +2,12 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::{Epoch, Live, RenditionId, Source, cipher::PartCipher, cuts::Time, rendition::Rendition};
+use super::{
+    Epoch, Live, RenditionId, Source,
+    cipher::PartCipher,
+    cuts::{Period, Time},
+    rendition::Rendition,
+};
 use crate::{
     codec::{Kind, Media},
     dash::{LiveMpd, LivePeriod},
@@ -179,7 +184,7 @@ impl Live {
     pub fn mpd(&self) -> Option<String> {
         let Epoch { zero: epoch, delay } = self.epoch.filter(|_| self.is_ready())?;
         let windows: Vec<&Window> = self.sorted().into_iter().map(|rendition| &rendition.window).collect();
-        let periods = self.cuts.periods().map(|period| LivePeriod {
+        let periods = self.cuts.periods().filter(|period| period.number <= self.told.0).map(|period| LivePeriod {
             number: period.number,
             first: period.first,
             start: (u64::try_from(period.start.ticks).unwrap_or(0), period.start.scale),
@@ -203,6 +208,17 @@ impl Live {
             ended: self.is_ended(),
         };
         Some(mpd.write())
+    }
+
+    /// The newest period that MPDs tell, and how many renditions have something of it. Players take a period for what they first read of it,
+    /// so it waits for all renditions that are sent; one of which nothing comes is given up, which begins it too.
+    pub(super) fn newest(&self) -> (u32, usize) {
+        let sent =
+            || self.renditions.iter().filter(|rendition| !rendition.free && !rendition.place.derived && !rendition.window.is_empty());
+        let begun = |period: &&Period| sent().all(|rendition| rendition.has_begun(period));
+        let newest = self.cuts.periods().filter(begun).last();
+        let there = |newest: &Period| self.renditions.iter().filter(|rendition| rendition.has_begun(newest)).count();
+        newest.map_or((0, 0), |newest| (newest.number, there(newest)))
     }
 
     /// The latency that players are to aim at, in milliseconds.
@@ -265,10 +281,18 @@ fn report(rendition: &Rendition) -> Option<Report> {
 impl Rendition {
     /// How its source described it in a period.
     fn track_in(&self, period: Option<u32>) -> &Track {
-        let mut segments = self.window.segments.iter().chain(&self.window.open);
+        let open = self.window.open.iter().filter(|open| !open.parts.is_empty());
+        let mut segments = self.window.segments.iter().chain(open);
         let header = segments.find(|segment| Some(segment.period) == period && !segment.gap).map(|segment| segment.header);
         let past = header.and_then(|header| self.past.iter().find(|(number, _)| *number == header));
         past.map_or(&self.track, |(_, track)| track)
+    }
+
+    /// Whether there is anything of it in a period, as far as MPDs tell that: those whose segments are listed tell whole ones.
+    fn has_begun(&self, period: &Period) -> bool {
+        let begun = |segment: &Segment| segment.period >= period.number;
+        let open = self.window.open.as_ref().filter(|open| !period.listed && period.duration.is_some() && !open.parts.is_empty());
+        self.window.segments.back().is_some_and(begun) || open.is_some_and(begun)
     }
 
     /// Bit rates so far, rounded up so that they seldom change.
