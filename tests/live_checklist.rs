@@ -514,6 +514,7 @@ fn mpds_tell_of_a_live_stream(history: &History) -> Result<()> {
             "<Latency target=\"1000\" min=\"750\" max=\"2000\" referenceId=\"0\"/>",
             "<PlaybackRate min=\"0.96\" max=\"1.04\"/>",
             "<ProducerReferenceTime id=\"0\" inband=\"true\" type=\"encoder\"",
+            "><UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"/api/v1/time\"/></ProducerReferenceTime>",
             "<UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"/api/v1/time\"/>",
         ] {
             ensure!(mpd.contains(expected), "{expected} is not in\n{mpd}");

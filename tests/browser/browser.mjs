@@ -148,6 +148,15 @@ function keepSourceBuffers() {
   };
 }
 
+/** How far a page has come. */
+function playing() {
+  const video = document.querySelector("video");
+  const buffered = video && Array.from({ length: video.buffered.length }, (_, index) => [video.buffered.start(index), video.buffered.end(index)]);
+  const { currentTime, readyState, paused, seeking } = video ?? {};
+  const { latencies, ...seen } = window.seen ?? {};
+  return JSON.stringify({ page: window.reelway?.state(), error: window.bare?.error, currentTime, buffered, readyState, paused, seeking, seen, frames: latencies?.length });
+}
+
 /** Opens a tab for a test and closes it after. Whatever went wrong in it fails the test, but for what `expected` matches.
  * @param {import("playwright-core").BrowserContext} context
  * @param {(page: Page) => Promise<void>} visit
@@ -174,7 +183,7 @@ export async function inPage(context, visit, expected) {
     await visit(page);
   } catch (error) {
     // What the page complained of is mostly why.
-    const state = await page.evaluate(() => JSON.stringify(window.reelway?.state())).catch(() => "no player");
+    const state = await page.evaluate(playing).catch(() => "no page");
     throw new Error([error instanceof Error ? error.message : error, "in the page:", state, ...faults].join("\n  "), { cause: error });
   } finally {
     await page.close();

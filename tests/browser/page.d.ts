@@ -18,8 +18,12 @@ interface Window {
   bare: { video: HTMLVideoElement; player: any; error: string };
   /** The segments of video that came, in a test that keeps them. */
   segments: { number: number; rung: string }[];
-  /** What a viewer of a live stream has seen: milliseconds each frame was late, and stalls. */
-  seen: { latencies: number[]; stalls: number; newest: number };
+  /** What a viewer of a live stream has seen: milliseconds each frame was late, stalls, and at each wait how many seconds lay ahead. */
+  seen: { latencies: number[]; stalls: number; waits: number[]; newest: number };
+  /** An upload by the page: milliseconds by its clock, and segments that were there when it played. */
+  sent: { chosen: number; playing: number; there: number; of: number; done: number; longest: number };
+  /** What was chosen for it. */
+  film: File;
   /** Sends the chosen file by a client of others, see uploaders.mjs. */
   send(how: { client: string; endpoint: string; stop?: number; chunk?: number }): Promise<void>;
   /** How far it is, and how it is steered. */

@@ -8,9 +8,19 @@ import { BITS, HEIGHT, WIDTH } from "./source.mjs";
  * @param {Page} page */
 export async function look(page) {
   await page.locator("video").evaluate((/** @type {HTMLVideoElement} */ video, { bits, width, height }) => {
-    const seen = { latencies: /** @type {number[]} */ ([]), stalls: 0, newest: 0 };
+    const seen = { latencies: /** @type {number[]} */ ([]), stalls: 0, waits: /** @type {number[]} */ ([]), newest: 0 };
     window.seen = seen;
-    video.addEventListener("waiting", () => (seen.stalls += video.seeking ? 0 : 1));
+    // A decoder that is late on a busy machine waits too, with all that it needs before it.
+    const ahead = () => {
+      const ranges = Array.from({ length: video.buffered.length }, (_, index) => [video.buffered.start(index), video.buffered.end(index)]);
+      const range = ranges.find(([start = 0, end = 0]) => start <= video.currentTime && video.currentTime <= end);
+      return (range?.[1] ?? video.currentTime) - video.currentTime;
+    };
+    video.addEventListener("waiting", () => {
+      if (video.seeking) return;
+      seen.waits.push(ahead());
+      if (ahead() < 0.5) seen.stalls += 1;
+    });
     const canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext("2d", { willReadFrequently: true });
     const note = () => {

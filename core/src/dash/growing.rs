@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::{Duration, Escaped, Tell, lengths, representation::write_listed, start, write_sets};
+use super::{Duration, Tell, UtcTiming, lengths, representation::write_listed, start, write_sets};
 use crate::{
     presentation::{Presentation, Rendition},
     time::Date,
@@ -30,7 +30,7 @@ pub fn growing_mpd(presentation: &Presentation, arrived: &dyn Fn(&Rendition) -> 
         Duration(duration),
     );
     write_sets(&mut text, presentation, &Growing { presentation, arrived });
-    let _ = writeln!(text, "  <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"{}\"/>\n</MPD>", Escaped(utc_timing));
+    let _ = writeln!(text, "  {}\n</MPD>", UtcTiming(utc_timing));
     text
 }
 

@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
 
-use super::{Duration, Escaped, Tell, representation::write_timeline, sets, start};
+use super::{Duration, Tell, UtcTiming, representation::write_timeline, sets, start};
 use crate::{
     presentation::{Presentation, Rendition},
     time::{Moment, Seconds, Timescale, rescale_length},
@@ -120,7 +120,7 @@ impl LiveMpd<'_> {
             text.push_str("  </Period>\n");
         }
         if let Some(url) = self.utc_timing.filter(|_| !self.ended) {
-            let _ = writeln!(text, "  <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"{}\"/>", Escaped(url));
+            let _ = writeln!(text, "  {}", UtcTiming(url));
         }
         text.push_str("</MPD>\n");
         text
@@ -235,11 +235,16 @@ impl Tell for Telling<'_> {
         let Some(window) = self.window(first) else { return };
         // It counts in ticks of the template.
         let ticks = if self.by_number.is_some() { start } else { rescale_length(start, scale, window.timescale) };
-        let _ = writeln!(
+        let _ = write!(
             text,
-            "      <ProducerReferenceTime id=\"0\" inband=\"true\" type=\"encoder\" wallClockTime=\"{}\" presentationTime=\"{ticks}\"/>",
+            "      <ProducerReferenceTime id=\"0\" inband=\"true\" type=\"encoder\" wallClockTime=\"{}\" presentationTime=\"{ticks}\"",
             self.period.clock.date()
         );
+        // Shaka Player takes a time whose format is not told for a count of NTP.
+        let _ = match self.mpd.utc_timing {
+            Some(url) => writeln!(text, ">{}</ProducerReferenceTime>", UtcTiming(url)),
+            None => writeln!(text, "/>"),
+        };
     }
 
     fn tell_set(&self, text: &mut String, renditions: &[&Rendition]) {

@@ -108,6 +108,15 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// `UTCTiming` (5.8.4.11): where players ask for the time, and that it is told by ISO 8601.
+struct UtcTiming<'a>(&'a str);
+
+impl fmt::Display for UtcTiming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"{}\"/>", Escaped(self.0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::{format, string::ToString, vec::Vec};
