@@ -210,7 +210,8 @@ class Sending {
     const segment = key({ track, number });
     const headers: Record<string, string> = { authorization: `Bearer ${token}`, segment };
     if (digested && bytes) headers["content-digest"] = `sha-256=:${base64(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)))}:`;
-    const body = bytes ?? blob;
+    // Chromium takes a buffer apart in the page, which stands still meanwhile, and sends it at a fraction of the rate of a blob.
+    const body = bytes ? new Blob([bytes as Uint8Array<ArrayBuffer>]) : blob;
     const response = await this.ask(segment, `/upload/${id}`, () => ({ method: "PUT", headers, body }), signal);
     await response.body?.cancel();
     return bytes?.buffer;

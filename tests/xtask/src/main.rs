@@ -31,6 +31,7 @@ usage: cargo xtask COMMAND
   bundlers                      build a page that uses the npm package with each bundler, and run it in Chromium
   bench [ARGS]                  build and run the benchmarks
   bench live-players [ARGS]     how late live pictures are in each player, in Chromium
+  bench upload-page [ARGS]      how fast a large file goes up from Chromium, and when it plays
   fuzz [TARGET] [--minutes N]   run one fuzz target, or each of them, for so long (1 minute)
 ";
 
@@ -65,7 +66,7 @@ fn dispatch(command: &str, args: &[String]) -> Option<Result<()>> {
         ("web", []) => Some(wasm::ensure_tools(&[needs::NODE]).and_then(|tools| web::build(&tools))),
         ("wasm", []) => Some(wasm_package()),
         ("bundlers", []) => Some(bundlers()),
-        ("bench", [name, args @ ..]) if name == "live-players" => Some(test::bench_live_players(args)),
+        ("bench", [name, args @ ..]) if test::BROWSER_BENCHES.contains(&name.as_str()) => Some(test::bench_in_browser(name, args)),
         ("bench", args) => Some(bench(args)),
         ("fuzz", args) => fuzz::Options::parse(args).map(|options| fuzz::run(&options)),
         _ => None,

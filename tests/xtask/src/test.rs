@@ -51,15 +51,18 @@ pub fn matching(filter: &str) -> Result<()> {
     rust_tests(&[filter])
 }
 
-/// How late live pictures are in each player; what needs a browser lives with the browser tests.
-pub fn bench_live_players(args: &[String]) -> Result<()> {
+/// The benches that need a browser, by name; they live with the browser tests.
+pub const BROWSER_BENCHES: [&str; 2] = ["live-players", "upload-page"];
+
+/// Runs one of them on the release build.
+pub fn bench_in_browser(name: &str, args: &[String]) -> Result<()> {
     needs::ensure(&[NODE, FFMPEG, CHROMIUM])?;
     for package in [web::WEB, BROWSER] {
         package.install()?;
     }
     crate::build_release()?;
     let server = place::target().join("release").join(format!("reelway{}", std::env::consts::EXE_SUFFIX));
-    let step = BROWSER.script("bench").args(["--"]).args(args);
+    let step = BROWSER.script(&format!("bench-{name}")).args(["--"]).args(args);
     step.env("REELWAY_BIN", &server).env("CHROMIUM", place::on_path("chromium").unwrap_or_default()).shown()
 }
 

@@ -1,0 +1,113 @@
+/** How fast a large file goes up from the upload page, and how soon it plays.
+ *
+ * `cargo xtask bench upload-page [--megabytes N]`: a film of N megabytes (1000) goes up over HTTP/3, cut into segments by the page, and plays
+ * beside it; then the same bytes as one request by tus, which is the most that this browser and this server do. Browser and server share
+ * the machine. */
+
+import { execFileSync } from "node:child_process";
+import { rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { inPage, openSite } from "./browser.mjs";
+
+const MINUTE = 60;
+/** Of the film, in bits a second. */
+const RATE = "8M";
+/** Milliseconds: much longer than anything here takes. */
+const PATIENCE = 600_000;
+
+const { megabytes } = asked(process.argv.slice(2));
+const site = await openSite("forced", [], undefined, undefined, "--uploads");
+const film = join(site.folder, "film.mp4");
+
+try {
+  make(film, megabytes);
+  const { size } = statSync(film);
+  const rate = (/** @type {number} */ ms) => size / 1e3 / ms;
+  console.log(`upload of ${Math.round(size / 1e6)} MB over HTTP/3, from Chromium to the server on the same machine`);
+  await inPage(site.context, async (page) => {
+    page.setDefaultTimeout(PATIENCE);
+    await page.goto(`${site.secure}#/upload`);
+    await page.getByText("or drop them here").waitFor();
+    await page.evaluate(watch);
+    await page.locator("#files").setInputFiles(film);
+    await page.waitForFunction(() => window.sent.done > 0);
+    const { chosen, playing, there, of, done, longest } = await page.evaluate(() => window.sent);
+    const protocols = await page.evaluate(() => {
+      const all = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType("resource"));
+      return [...new Set(all.map(({ nextHopProtocol }) => nextHopProtocol).filter(Boolean))];
+    });
+    const line = (/** @type {string} */ what, /** @type {string} */ figure) => console.log(`  ${what.padEnd(46)} ${figure}`);
+    const whole = await page.evaluate(inOne);
+    line("by segments, as the page does", `${rate(done - chosen).toFixed(0)} MB/s (${protocols.join(", ")})`);
+    line("in one request of tus", `${rate(whole).toFixed(0)} MB/s`);
+    line("ratio", (whole / (done - chosen)).toFixed(2));
+    line("it plays", `${Math.round(playing - chosen)} ms after it was chosen, with ${there} of ${of} segments there`);
+    line("longest that the page did not answer", `${Math.round(longest)} ms`);
+    if (!(playing < done)) throw new Error("it did not play before its end was there");
+  });
+} finally {
+  rmSync(film, { force: true });
+  await site.close();
+}
+
+/** Notes in the page when things happen. */
+function watch() {
+  const sent = { chosen: 0, playing: 0, there: 0, of: 0, done: 0, longest: 0 };
+  window.sent = sent;
+  const input = /** @type {HTMLInputElement} */ (document.querySelector("#files"));
+  // The page empties it once it has taken what is in it.
+  input.addEventListener("change", () => {
+    sent.chosen = performance.now();
+    const [film] = input.files ?? [];
+    if (film) window.film = film;
+  }, { capture: true });
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) sent.longest = Math.max(sent.longest, duration);
+  }).observe({ type: "longtask" });
+  // Not by frames: the page would be painted for it.
+  const timer = setInterval(() => {
+    const facts = document.querySelector(".sending-facts")?.textContent ?? "";
+    const [, there = 0, of = 0] = /(\d+) of (\d+) segments/.exec(facts) ?? [];
+    const video = document.querySelector("video");
+    if (sent.playing === 0 && video && video.currentTime > 0) Object.assign(sent, { playing: performance.now(), there: Number(there), of: Number(of) });
+    if (document.querySelector(".badge-state")?.textContent !== "Done") return;
+    sent.done = performance.now();
+    clearInterval(timer);
+  }, 5);
+}
+
+/** Sends the same file in one request, and tells how many milliseconds that takes. */
+async function inOne() {
+  const { film } = window;
+  const resumable = { "Tus-Resumable": "1.0.0" };
+  const began = performance.now();
+  const made = await fetch("/upload/tus/", { method: "POST", headers: { ...resumable, "Upload-Length": String(film.size), "Upload-Metadata": `filename ${btoa("film.mp4")}` } });
+  const place = made.headers.get("Location") ?? "";
+  const answer = await fetch(place, { method: "PATCH", headers: { ...resumable, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream" }, body: film });
+  if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
+  return performance.now() - began;
+}
+
+/** Makes a film of so many megabytes: a minute of it is encoded, and stands in it again and again.
+ * @param {string} path @param {number} megabytes */
+function make(path, megabytes) {
+  const minute = `${path}.minute.mp4`;
+  const ffmpeg = (/** @type {string[]} */ ...args) => execFileSync("ffmpeg", ["-nostdin", "-v", "error", "-y", ...args], { stdio: ["ignore", "ignore", "inherit"] });
+  const sources = ["-f", "lavfi", "-i", `testsrc2=s=1280x720:r=25:d=${MINUTE}`, "-f", "lavfi", "-i", `sine=d=${MINUTE}`];
+  const picture = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "50", "-b:v", RATE, "-minrate", RATE, "-maxrate", RATE, "-bufsize", RATE, "-x264-params", "nal-hrd=cbr"];
+  ffmpeg(...sources, ...picture, "-c:a", "aac", "-b:a", "128k", minute);
+  const again = Math.max(0, Math.round((megabytes * 1e6) / statSync(minute).size) - 1);
+  ffmpeg("-stream_loop", String(again), "-i", minute, "-c", "copy", path);
+  rmSync(minute);
+}
+
+/** @param {string[]} args */
+function asked(args) {
+  let megabytes = 1000;
+  for (let at = 0; at < args.length; at += 2) {
+    const value = Number(args[at + 1]);
+    if (args[at] === "--megabytes" && value >= 1) megabytes = value;
+    else throw new Error("usage: upload-page [--megabytes N]");
+  }
+  return { megabytes };
+}
