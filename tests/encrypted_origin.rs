@@ -54,6 +54,11 @@ key_period = 2
 [stream.other]
 encrypt = "cenc"
 key_period = 1
+[stream.whole]
+encrypt = "aes-128"
+[stream.whole-turns]
+encrypt = "aes-128"
+key_period = 2
 [asset.title]
 play = "token"
 [asset."title/a.mp4"]
@@ -230,28 +235,41 @@ async fn common_encryption_as_it_is_asked_for() {
     assert!(before.keys().ne(after.keys()) && before.values().ne(after.values()) && etag != other);
 }
 
+/// The file of the key and the vector that a tag tells of whole segments.
+fn key_of_segments(line: &str) -> Option<(&str, u128)> {
+    let (uri, rest) = line.strip_prefix("#EXT-X-KEY:METHOD=AES-128,URI=\"../")?.split_once('"')?;
+    Some((uri, u128::from_str_radix(rest.strip_prefix(",IV=0x")?, 16).ok()?))
+}
+
+/// What AES-128 of HLS has sealed (RFC 8216bis 4.4.4.4): chained blocks from the vector on, padded as PKCS #7 says.
+fn unseal(key: &[u8], iv: u128, sealed: &[u8]) -> Vec<u8> {
+    let cipher = Aes128Dec::new_from_slice(key).unwrap();
+    let (mut chained, mut bytes) = (iv.to_be_bytes(), Vec::new());
+    assert!(!sealed.is_empty() && sealed.len().is_multiple_of(16), "{} bytes", sealed.len());
+    for block in sealed.chunks_exact(16) {
+        let mut plain = aes::cipher::Block::<Aes128Dec>::try_from(block).unwrap();
+        cipher.decrypt_block(&mut plain);
+        bytes.extend(plain.iter().zip(chained).map(|(byte, mask)| byte ^ mask));
+        chained = block.try_into().unwrap();
+    }
+    let padding = *bytes.last().unwrap();
+    assert!((1..=16).contains(&padding) && bytes[bytes.len() - usize::from(padding)..].iter().all(|byte| *byte == padding));
+    bytes.truncate(bytes.len() - usize::from(padding));
+    bytes
+}
+
 #[tokio::test]
 async fn whole_segments_as_they_are_asked_for() {
     let Some(site) = Site::new() else { return };
     let playlist = site.get("/vod/whole.mp4/v1/media.m3u8").await.text();
-    let uri = playlist.split("#EXT-X-KEY:METHOD=AES-128,URI=\"../").nth(1).unwrap().split('"').next().unwrap();
+    let (uri, iv) = playlist.lines().find_map(key_of_segments).unwrap();
     let key = site.get(&format!("/vod/whole.mp4/{uri}")).await;
     assert_eq!((key.status, key.body.len()), (StatusCode::OK, 16));
-    let cipher = Aes128Dec::new_from_slice(&key.body).unwrap();
     for rendition in ["v1", "a1"] {
         let [whole, clear] = [site.rendition("/vod/whole.mp4", rendition).await, site.rendition("/vod/clear.mp4", rendition).await];
         assert_eq!((whole.len(), &whole[0]), (clear.len(), &clear[0]), "the header is clear");
         for (number, (whole, clear)) in whole.iter().zip(&clear).enumerate().skip(1) {
-            // RFC 8216bis 5.2: chained blocks from the number of the segment on, padded as PKCS #7 says.
-            let (mut chained, mut bytes) = ((number as u128).to_be_bytes(), Vec::new());
-            for block in whole.chunks_exact(16) {
-                let mut plain = aes::cipher::Block::<Aes128Dec>::try_from(block).unwrap();
-                cipher.decrypt_block(&mut plain);
-                bytes.extend(plain.iter().zip(chained).map(|(byte, mask)| byte ^ mask));
-                chained = block.try_into().unwrap();
-            }
-            bytes.truncate(bytes.len() - usize::from(*bytes.last().unwrap()));
-            assert!(bytes == *clear, "{rendition} {number}");
+            assert!(unseal(&key.body, iv, whole) == *clear, "{rendition} {number}");
         }
     }
     for path in ["/vod/whole.mp4/manifest.mpd", "/vod/whole.mp4/00000000000000000000000000000000.key", "/media/whole.mp4"] {
@@ -317,19 +335,27 @@ async fn keys_are_for_who_may_play() {
     assert!(Path::new(&site.folder.path().join("secret.key")).is_file());
 }
 
-/// Streams of an encoder: decrypted, each sample is that of the source, and so is the recording; keys go to those who may watch.
-#[tokio::test]
-async fn live_streams_as_they_come() {
-    let Some(site) = Site::new() else { return };
+/// The first seconds of the clip, as an encoder sends them.
+fn film(site: &Site) -> Vec<u8> {
     let film = site.folder.path().join("film.mp4");
     let fragments = ["-c", "copy", "-movflags", "+frag_keyframe+empty_moov+default_base_moof", "-frag_duration", "200000", "-f", "mp4"];
     let clip = site.folder.path().join("clip.mp4");
     ffmpeg::run([&["-t", "6", "-i", clip.to_str().unwrap()][..], &fragments].concat(), &film).unwrap();
+    fs::read(film).unwrap()
+}
+
+/// A path under a token for it.
+fn signed(site: &Site, path: &str) -> String {
     let ring = KeyRing::new(Some(&Secret::of(site.folder.path()).unwrap()), &Config::default().tokens, None).unwrap();
-    let signed = |path: String| {
-        let claims = Claims { exp: u64::from(u32::MAX), nbf: None, paths: vec![format!("{path}/")], ip: None, sub: None };
-        format!("/t/{}{path}", ring.sign("server", &claims).unwrap())
-    };
+    let claims = Claims { exp: u64::from(u32::MAX), nbf: None, paths: vec![format!("{path}/")], ip: None, sub: None };
+    format!("/t/{}{path}", ring.sign("server", &claims).unwrap())
+}
+
+/// Streams of an encoder: decrypted, each sample is that of the source, and so is the recording; keys go to those who may watch.
+#[tokio::test]
+async fn live_streams_as_they_come() {
+    let Some(site) = Site::new() else { return };
+    let film = film(&site);
     // The name and scheme of a stream, how many keys it has in three segments, and their tag of HLS.
     for (name, scheme, turns, method) in [
         ("cbcs", "cbcs", 1, "SAMPLE-AES"),
@@ -337,9 +363,9 @@ async fn live_streams_as_they_come() {
         ("turns", "cbcs", 2, "SAMPLE-AES"),
         ("other", "cenc", 3, "SAMPLE-AES-CTR"),
     ] {
-        let answer = site.put(&format!("/ingest/{name}"), fs::read(&film).unwrap()).await;
+        let answer = site.put(&format!("/ingest/{name}"), film.clone()).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-        let folder = signed(format!("/live/{name}"));
+        let folder = signed(&site, &format!("/live/{name}"));
         assert_eq!(site.ask(Method::POST, &format!("/live/{name}/clearkey"), &json!({"kids": []})).await.status, StatusCode::UNAUTHORIZED);
         let nobody = json!({"kids": [URL_SAFE_NO_PAD.encode([7; 16])]});
         assert_eq!(site.ask(Method::POST, &format!("{folder}/clearkey"), &nobody).await.json()["keys"], json!([]));
@@ -380,7 +406,7 @@ async fn live_streams_as_they_come() {
             assert_eq!((used.len(), used.contains(&decrypted.default.kid)), (turns, turns == 1), "{name} {rendition}");
             // What stays of it is encrypted as it is read, with another key.
             let session = fs::read_dir(site.folder.path().join("live").join(name)).unwrap().next().unwrap().unwrap();
-            let recording = signed(format!("/vod/live/{name}/{}", session.file_name().to_str().unwrap()));
+            let recording = signed(&site, &format!("/vod/live/{name}/{}", session.file_name().to_str().unwrap()));
             let others = site.keys(&recording).await;
             assert!(others.keys().all(|kid| !keys.contains_key(kid)));
             let recorded = decrypt(&site.rendition(&recording, rendition).await.concat(), &others).unwrap();
@@ -388,5 +414,62 @@ async fn live_streams_as_they_come() {
             let kept = fs::read(session.path().join(format!("{rendition}.mp4"))).unwrap();
             assert!(!kept.windows(4).any(|bytes| bytes == b"sinf"), "as the files of others are");
         }
+    }
+}
+
+/// Streams for players of HLS alone: each part and each segment is encrypted by itself, and decrypted they are the same.
+#[tokio::test]
+async fn live_streams_in_whole_segments() {
+    let Some(site) = Site::new() else { return };
+    let film = film(&site);
+    for (name, turns) in [("whole", 1), ("whole-turns", 2)] {
+        assert_eq!(site.put(&format!("/ingest/{name}"), film.clone()).await.status, StatusCode::OK);
+        let folder = signed(&site, &format!("/live/{name}"));
+        assert!(!site.get(&format!("{folder}/master.m3u8")).await.text().contains("SESSION-KEY"));
+        for (track, rendition) in ["v1", "a1"].into_iter().enumerate() {
+            let playlist = site.get(&format!("{folder}/{rendition}/media.m3u8")).await.text();
+            assert!(playlist.find("#EXT-X-MAP:") < playlist.find("#EXT-X-KEY:"), "the header is clear (4.4.4.4): {playlist}");
+            let mut file = site.get(&format!("{folder}/{rendition}/init-1.mp4")).await.body.to_vec();
+            let (mut key, mut iv, mut keys, mut parts) = (Bytes::new(), 0, 0, 0);
+            for line in playlist.lines() {
+                if let Some((uri, vector)) = key_of_segments(line) {
+                    assert_eq!(site.get(&format!("/live/{name}/{uri}")).await.status, StatusCode::UNAUTHORIZED);
+                    key = site.get(&format!("{folder}/{uri}")).await.body;
+                    assert_eq!(key.len(), 16);
+                    iv = vector;
+                    keys += 1;
+                } else if let Some(number) = line.strip_suffix(".m4s").filter(|line| !line.starts_with('#')) {
+                    let place = format!("{folder}/{rendition}/{number}");
+                    let segment = unseal(&key, iv, &site.get(&format!("{place}.m4s")).await.body);
+                    let mut together = Vec::new();
+                    for part in 0.. {
+                        let answer = site.get(&format!("{place}.{part}.m4s")).await;
+                        if answer.status != StatusCode::OK {
+                            break;
+                        }
+                        together.extend(unseal(&key, iv, &answer.body));
+                        parts += 1;
+                    }
+                    assert!(together == segment, "{rendition} {number}: its parts are something else");
+                    file.extend(segment);
+                }
+            }
+            assert!((keys, parts > 20) == (turns, true), "{keys} keys, {parts} parts: {playlist}");
+            let source = site.source(track);
+            let movie = demux(&file).unwrap();
+            let range = |range: std::ops::Range<u64>| usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+            let samples: Vec<_> = movie.tracks[0].samples.iter().map(|sample| file[range(sample.range())].to_vec()).collect();
+            let first = source.iter().position(|sample| *sample == samples[0]).unwrap();
+            assert!(samples.len() > 90 && samples[..] == source[first..first + samples.len()], "{name} {rendition}");
+        }
+        for (path, why) in [
+            ("manifest.mpd", "DASH has no such scheme"),
+            ("stream.mp4", "it would be clear"),
+            ("00000000000000000000000000000000.key", "a key that nobody has"),
+        ] {
+            assert_eq!(site.get(&format!("{folder}/{path}")).await.status, StatusCode::NOT_FOUND, "{why}");
+        }
+        let anything = json!({"kids": [URL_SAFE_NO_PAD.encode([7; 16])]});
+        assert_eq!(site.ask(Method::POST, &format!("{folder}/clearkey"), &anything).await.status, StatusCode::NOT_FOUND);
     }
 }

@@ -46,7 +46,8 @@ impl MediaKey {
         let whole = scheme == Scheme::Aes128;
         // Media playlists stand one folder below.
         let uri = whole.then(|| format!("../{}.key", self.name()));
-        let info = KeyInfo { id: self.id, iv: (!whole).then_some(self.iv), uri, systems: Vec::new() };
+        // Told of AES-128 too: players count segments of a live stream for a vector, and some count from where they have begun.
+        let info = KeyInfo { id: self.id, iv: Some(self.iv), uri, systems: Vec::new() };
         ContentKey { key: Key::new(*self.key), info }
     }
 
@@ -135,7 +136,7 @@ impl StreamKeys {
 
     /// As the core takes them, for what plays below the path `place`.
     pub fn encryption(&self, place: &str) -> reelway_core::Result<LiveEncryption> {
-        let encryption = LiveEncryption::new(self.named.encryption(place)?)?;
+        let encryption = LiveEncryption::new(self.named.encryption(place)?);
         Ok(match self.turns.clone() {
             Some(turns) => {
                 let scheme = self.named.scheme;
@@ -145,16 +146,31 @@ impl StreamKeys {
         })
     }
 
+    /// Whether whole segments are encrypted with them, and not samples.
+    pub fn are_of_segments(&self) -> bool {
+        self.named.scheme == Scheme::Aes128
+    }
+
     /// What a licence server of W3C ClearKey answers for a stream of which the segments `numbers` are there: who asks for a key of it gets
     /// those of all these segments, and the next one, so that nobody waits when it is used.
     pub fn licence(&self, kids: &[String], numbers: RangeInclusive<u32>) -> Value {
+        let keys = self.of(numbers);
+        let asked = keys.iter().any(|key| key.is_asked(kids));
+        licence(keys.iter().filter(|_| asked))
+    }
+
+    /// The bytes of the key with the number `name`, in hexadecimal digits, if it is of one of the segments `numbers` or the next.
+    pub fn bytes(&self, name: &str, numbers: RangeInclusive<u32>) -> Option<Vec<u8>> {
+        self.of(numbers).iter().find(|key| key.name() == name).map(|key| key.key.to_vec())
+    }
+
+    /// The keys of the segments `numbers`, and the next one.
+    fn of(&self, numbers: RangeInclusive<u32>) -> Vec<MediaKey> {
         let turns = self.turns.iter().flat_map(|turns| {
             let last = turns.of(*numbers.end()).saturating_add(1);
             (turns.of(*numbers.start())..=last).map(|turn| turns.key(turn))
         });
-        let keys: Vec<MediaKey> = self.named.all().cloned().chain(turns).collect();
-        let asked = keys.iter().any(|key| key.is_asked(kids));
-        licence(keys.iter().filter(|_| asked))
+        self.named.all().cloned().chain(turns).collect()
     }
 }
 

@@ -242,8 +242,8 @@ describe("encrypted presentations", () => {
     let site;
     /** @type {ReturnType<typeof startSource>[]} */
     const sources = [];
-    // The keys of the second change every two seconds.
-    const streams = { one: 'encrypt = "cbcs"\n', turns: 'encrypt = "cenc"\nkey_period = 2\n' };
+    // The keys of the second and the third change every two seconds.
+    const streams = { one: 'encrypt = "cbcs"\n', turns: 'encrypt = "cenc"\nkey_period = 2\n', whole: 'encrypt = "aes-128"\nkey_period = 2\n' };
     before(async () => {
       const tables = Object.entries(streams).map(([name, settings]) => `[stream.${name}]\n${settings}`);
       const live = '[live]\nsegment = "1s"\npart = "500ms"\nlatency = "3s"\nplay = "token"\n';
@@ -256,18 +256,25 @@ describe("encrypted presentations", () => {
     });
 
     for (const stream of /** @type {(keyof typeof streams)[]} */ (Object.keys(streams))) {
-      // dash.js asks W3C ClearKey for no key that only a segment tells.
-      const players = /** @type {const} */ (["hls.js", "dash.js", "Shaka Player by DASH"]).filter((name) => stream === "one" || name !== "dash.js");
+      // dash.js asks W3C ClearKey for no key that only a segment tells, and DASH has no whole segments.
+      const players = /** @type {const} */ ({
+        one: ["hls.js", "dash.js", "Shaka Player by DASH"],
+        turns: ["hls.js", "Shaka Player by DASH"],
+        whole: ["hls.js", "Shaka Player by HLS"],
+      })[stream];
       for (const name of players) {
         test(`${stream}, ${name}`, { timeout: 2 * PATIENCE }, async () => {
-          const signed = execFileSync(binary(), ["token", "play", `/live/${stream}/manifest.mpd`, "--data", site.data], { encoding: "utf8" }).trim();
-          const folder = signed.replace(/\/manifest\.mpd$/, "");
+          const signed = execFileSync(binary(), ["token", "play", `/live/${stream}/master.m3u8`, "--data", site.data], { encoding: "utf8" }).trim();
+          const folder = signed.replace(/\/master\.m3u8$/, "");
           const page = await browser.newPage();
           page.setDefaultTimeout(PATIENCE);
-          let licences = 0;
+          let [licences, parts] = [0, 0];
           // Players begin a few seconds back.
           while (((await (await fetch(`${site.plain}${folder.slice(1)}/v1/media.m3u8`)).text()).match(/#EXTINF/g) ?? []).length < 5) await sleep(200);
-          page.on("response", (response) => (licences += Number(response.url().endsWith(`${folder}/clearkey`) && response.ok())));
+          page.on("response", (response) => {
+            licences += Number(/\/(clearkey|[0-9a-f]{32}\.key)$/.test(response.url()) && response.ok());
+            parts += Number(/\/\d+\.\d+\.m4s$/.test(response.url()) && response.ok());
+          });
           try {
             // hls.js alone is not told by the manifest where keys are.
             await page.addInitScript((licence) => Object.assign(window, { licence }), `${folder}/clearkey`);
@@ -276,13 +283,14 @@ describe("encrypted presentations", () => {
             });
             const begun = await page.evaluate(() => window.bare.video.currentTime);
             // A licence has the keys of what is there at first, and the next.
-            await playPast(page, begun + (stream === "turns" ? 10 : 3));
+            await playPast(page, begun + (stream === "one" ? 3 : 10));
             const told = await page.evaluate(() => {
               const { video } = window.bare;
               return { keys: video.mediaKeys !== null, width: video.videoWidth, frames: video.getVideoPlaybackQuality().totalVideoFrames };
             });
-            assert.ok(told.keys && told.width === WIDTH && told.frames > 50, JSON.stringify(told));
-            assert.ok(licences > (stream === "turns" ? 1 : 0), `${licences} licences`);
+            assert.ok(told.keys === (stream !== "whole") && told.width === WIDTH && told.frames > 50, JSON.stringify(told));
+            assert.ok(licences > (stream === "one" ? 0 : 1), `${licences} licences or keys`);
+            if (stream === "whole") assert.ok(parts > 5, `${parts} parts`);
           } finally {
             await page.close();
           }

@@ -154,7 +154,7 @@ impl Broadcast {
                     let part = Part { segment, number: part, bytes, duration, independent };
                     self.output.entry(rendition).or_default().parts.push(part);
                 }
-                Event::Segment { rendition, segment } => self.output.entry(rendition).or_default().segments.push(segment),
+                Event::Segment { rendition, segment, .. } => self.output.entry(rendition).or_default().segments.push(segment),
                 Event::Removed { rendition, segment } => self.output.entry(rendition).or_default().removed.push(segment),
                 Event::Ended => self.ended = true,
                 Event::Began(_) | Event::Opened { .. } => {}

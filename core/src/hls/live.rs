@@ -1,11 +1,11 @@
 //! The media playlist of a live rendition, with parts (RFC 8216bis 4.4.3, 4.4.4, 6.2.2, 6.2.5).
 
 use alloc::{collections::VecDeque, format, string::String};
-use core::fmt::Write;
+use core::{fmt::Write, mem};
 
 use super::{Quoted, key::write_keys};
 use crate::{
-    protection::Protection,
+    protection::{Protection, Scheme},
     time::{Seconds, Timescale},
     window::{PartAddressing, Promise, Segment, Window},
 };
@@ -73,6 +73,8 @@ struct Told {
     header: Option<u32>,
     /// Which of the keys.
     key: Option<usize>,
+    /// Whether something is left out before it.
+    behind: bool,
 }
 
 impl LivePlaylist<'_> {
@@ -103,7 +105,7 @@ impl LivePlaylist<'_> {
         }
         // Parts are for players near the end (6.2.2).
         let far = window.before_end(3 * u64::from(target));
-        let mut told = Told::default();
+        let mut told = Told { behind: skipped > 0, ..Told::default() };
         for (index, (segment, lines)) in window.segments.iter().zip(self.lines).enumerate().skip(skipped) {
             self.write_changes(&mut text, segment, &mut told);
             if index >= far && !self.ended && !segment.parts.is_empty() {
@@ -127,7 +129,11 @@ impl LivePlaylist<'_> {
             let _ = writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=MAP,URI=\"init-{number}.mp4\"");
         }
         let (segment, part) = self.next_part;
+        // A hint tells no key, and a player that decrypts parts takes that of the part before.
+        let key = self.protection.filter(|told| told.scheme == Scheme::Aes128).and_then(|told| Some(told.key_of(segment)?.0));
+        let is_understood = key.is_none_or(|key| told.key == Some(key));
         let _ = match promise.part_addressing {
+            _ if !is_understood => Ok(()),
             PartAddressing::Files => writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{segment}.{part}.m4s\""),
             PartAddressing::Ranges => {
                 let start = window.open.as_ref().filter(|open| open.number == segment).map_or(0, |open| open.bytes);
@@ -159,6 +165,11 @@ impl LivePlaylist<'_> {
             text.push_str("#EXT-X-DISCONTINUITY\n");
         }
         if told.header.replace(segment.header) != Some(segment.header) {
+            // A header behind a key would be encrypted with it (4.4.4.4), and behind what is left out there is one.
+            let is_whole = self.protection.is_some_and(|protection| protection.scheme == Scheme::Aes128);
+            if is_whole && (mem::take(&mut told.behind) | told.key.take().is_some()) {
+                text.push_str("#EXT-X-KEY:METHOD=NONE\n");
+            }
             let _ = writeln!(text, "#EXT-X-MAP:URI=\"init-{}.mp4\"", segment.header);
         }
         if let Some((protection, (turn, key))) = self.protection.and_then(|told| Some((told, told.key_of(segment.number)?)))

@@ -1,18 +1,23 @@
 //! Encryption of a live stream: every part once, for all who watch. Keys may change every so many segments, without end, so they come from
 //! a function; it has to tell the same of the same turn each time.
+//!
+//! AES-128 of HLS encrypts what is asked for, not samples: a part by itself, from the vector of its segment on, and the segment once more
+//! when all of it is there.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{fmt, mem, num::NonZeroU32, ops::RangeInclusive};
 
+use bytes::Bytes;
+
 use crate::{
     codec::Kind,
     encryption::{ContentKey, Encryption},
-    error::{Error, Result},
+    error::Result,
     protection::{Protection, Scheme},
     sample::LiveSample,
     segment::{
         chunk::Additions,
-        encrypt::{self, SampleCipher, finders},
+        encrypt::{self, SampleCipher, finders_for},
     },
     subsamples::Finder,
     track::Track,
@@ -41,20 +46,17 @@ impl fmt::Debug for LiveEncryption {
 
 impl LiveEncryption {
     /// As `encryption` says, with its first keys.
-    ///
-    /// # Errors
-    /// The scheme encrypts whole segments, of which live streams have none while they grow.
-    pub fn new(encryption: Encryption) -> Result<Self> {
-        if encryption.scheme() == Scheme::Aes128 {
-            return Err(Error::unsupported(
-                "AES-128 encrypts whole segments, and those of a live stream go out in parts; choose cbcs or cenc",
-            ));
-        }
-        Ok(Self { named: encryption, turns: None })
+    pub fn new(encryption: Encryption) -> Self {
+        Self { named: encryption, turns: None }
     }
 
-    /// Another key for every so many `segments`: that of turn 0 for the segments from 1 on, and so on; each needs a vector. The keys given
-    /// before are then those that headers and MPDs name, and nothing is encrypted with them.
+    /// Whether parts and segments are encrypted whole, so that there is no MPD of them, and no part is a range of its segment.
+    pub fn is_whole(&self) -> bool {
+        self.named.scheme() == Scheme::Aes128
+    }
+
+    /// Another key for every so many `segments`: that of turn 0 for the segments from 1 on, and so on; each needs a vector, but with
+    /// AES-128. The keys given before are then those that headers and MPDs name, and nothing is encrypted with them.
     #[must_use]
     pub fn with_turns(mut self, segments: NonZeroU32, key: Box<dyn Fn(u32) -> ContentKey + Send + Sync>) -> Self {
         self.turns = Some(Turns { segments, key: key.into() });
@@ -82,6 +84,8 @@ pub struct PartCipher {
     finders: Vec<Finder>,
     /// Samples so far: no two have one vector.
     count: u32,
+    /// The segment that grows, as it is, where whole segments are encrypted.
+    clear: Vec<u8>,
 }
 
 impl PartCipher {
@@ -91,7 +95,8 @@ impl PartCipher {
     /// The track cannot be encrypted.
     pub fn new(track: &Track, rendition: usize, encryption: LiveEncryption) -> Result<Self> {
         let rendition = u32::try_from(rendition).unwrap_or(u32::MAX);
-        Ok(Self { encryption, kind: track.kind(), rendition, finders: finders(track)?, count: 0 })
+        let finders = finders_for(track, &encryption.named)?;
+        Ok(Self { encryption, kind: track.kind(), rendition, finders, count: 0, clear: Vec::new() })
     }
 
     /// The header of the rendition, described as `track` is.
@@ -99,7 +104,7 @@ impl PartCipher {
     /// # Errors
     /// The track cannot be encrypted.
     pub fn header(&self, track: &Track) -> Result<Vec<u8>> {
-        finders(track)?;
+        encrypt::check(track, &self.encryption.named)?;
         Ok(encrypt::header(track, &self.encryption.named))
     }
 
@@ -108,7 +113,7 @@ impl PartCipher {
     /// # Errors
     /// As for its [`header`](Self::header).
     pub fn begin(&mut self, track: &Track) -> Result<()> {
-        self.finders = finders(track)?;
+        self.finders = finders_for(track, &self.encryption.named)?;
         Ok(())
     }
 
@@ -117,9 +122,8 @@ impl PartCipher {
     /// # Errors
     /// A sample cannot be encrypted.
     pub fn encrypt<'a>(&mut self, number: u32, first: bool, samples: impl Iterator<Item = &'a LiveSample>) -> Result<(Vec<u8>, Additions)> {
-        let LiveEncryption { named, turns } = &self.encryption;
-        let key = turns.as_ref().map_or_else(|| named.key(self.kind, 1).clone(), |turns| (turns.key)(turns.of(number)));
-        let form = (named.scheme(), turns.is_some());
+        let key = self.key(number);
+        let form = (self.encryption.named.scheme(), self.encryption.turns.is_some());
         let mut cipher = SampleCipher::new(self.kind, self.rendition, form, &key, mem::take(&mut self.finders));
         let (mut payload, begin) = (Vec::new(), self.count);
         let mut done = Ok(());
@@ -133,6 +137,33 @@ impl PartCipher {
         let additions = cipher.additions(&(0..self.count.wrapping_sub(begin)), first);
         self.finders = cipher.finders;
         done.map(|()| (payload, additions))
+    }
+
+    /// Whether parts and segments are encrypted whole.
+    pub fn is_whole(&self) -> bool {
+        self.encryption.is_whole()
+    }
+
+    /// A part of segment `number`, encrypted whole.
+    pub fn seal_part(&mut self, number: u32, head: &[u8], payload: &[Bytes]) -> Vec<u8> {
+        let mut part = Vec::from(head);
+        for piece in payload {
+            part.extend_from_slice(piece);
+        }
+        self.clear.extend_from_slice(&part);
+        encrypt::seal(part, number, &self.key(number))
+    }
+
+    /// Segment `number`, whose parts are those that were encrypted since the last one; `None`: there were none.
+    pub fn seal_segment(&mut self, number: u32) -> Option<Vec<u8>> {
+        let clear = mem::take(&mut self.clear);
+        (!clear.is_empty()).then(|| encrypt::seal(clear, number, &self.key(number)))
+    }
+
+    /// The key of segment `number`.
+    fn key(&self, number: u32) -> ContentKey {
+        let LiveEncryption { named, turns } = &self.encryption;
+        turns.as_ref().map_or_else(|| named.key(self.kind, 1).clone(), |turns| (turns.key)(turns.of(number)))
     }
 
     /// What manifests say of all of it.

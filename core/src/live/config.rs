@@ -71,6 +71,12 @@ impl Config {
         in_range("window", self.window, 1000, 7 * 86_400_000)?;
         in_range("grace time", self.grace, 0, 86_400_000)?;
         in_range("latency", self.latency.unwrap_or(100), 100, 120_000)?;
+        let is_whole = self.encryption.as_ref().is_some_and(LiveEncryption::is_whole);
+        if is_whole && self.part_addressing == PartAddressing::Ranges {
+            return Err(
+                Error::misuse("with AES-128 parts are encrypted each by itself: none is a range of its segment").by("RFC 8216bis 4.4.4.9")
+            );
+        }
         if self.first_number == 0 {
             // A player of HLS takes segment 0 for a stream that has not begun.
             return Err(Error::misuse("the first segment of a live stream has number 1 at least"));

@@ -50,7 +50,8 @@ pub enum Event {
         segment: u32,
         /// Its number in the segment, from 0.
         part: u32,
-        /// What is made: `moof` and the header of `mdat`; before them `prft` and, in the first of a segment, `styp`.
+        /// What is made: `moof` and the header of `mdat`; before them `prft` and, in the first of a segment, `styp`. With AES-128 of HLS
+        /// all of the part, encrypted.
         head: Bytes,
         /// The payload that follows, in the pieces in which it came.
         payload: Vec<Bytes>,
@@ -69,6 +70,8 @@ pub enum Event {
         rendition: RenditionId,
         /// All that is to be known of it; its parts too.
         segment: Segment,
+        /// With AES-128 of HLS: all of it, encrypted; its parts, which are encrypted each by itself, do not make it up.
+        sealed: Option<Bytes>,
     },
     /// Nobody may ask for a segment any more.
     Removed {

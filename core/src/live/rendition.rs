@@ -398,6 +398,10 @@ impl Rendition {
         let plain = write(&additions);
         let (head, payload, clear) = match &mut self.cipher {
             None => (plain, pieces(samples), None),
+            Some(cipher) if cipher.is_whole() => {
+                let payload = pieces(samples);
+                (cipher.seal_part(open.number, &plain, &payload).into(), Vec::new(), Some((plain, payload)))
+            }
             Some(cipher) => {
                 if begins {
                     let past = self.past.iter().find(|(number, _)| *number == open.header);
@@ -408,7 +412,8 @@ impl Rendition {
                 (write(&additions), Vec::from([payload.into()]), Some((plain, pieces(samples))))
             }
         };
-        let part = Part { duration: table.duration(), bytes: offset.saturating_add(head.len() as u64), independent };
+        let bytes = payload.iter().fold(head.len(), |sum, piece| sum.saturating_add(piece.len())) as u64;
+        let part = Part { duration: table.duration(), bytes, independent };
         let number = u32::try_from(open.parts.len()).unwrap_or(u32::MAX);
         if begins {
             desk.events.push_back(Event::Opened { rendition: self.id, segment: open.clone() });
@@ -440,7 +445,8 @@ impl Rendition {
             end = self.shown;
         }
         segment.duration = u64::try_from(end).unwrap_or(0).saturating_sub(segment.start).max(1);
-        desk.events.push_back(Event::Segment { rendition: self.id, segment: segment.clone() });
+        let sealed = self.cipher.as_mut().and_then(|cipher| cipher.seal_segment(segment.number)).map(Bytes::from);
+        desk.events.push_back(Event::Segment { rendition: self.id, segment: segment.clone(), sealed });
         let gone = self.list(segment, desk.config, desk.promise);
         desk.events.extend(gone.into_iter().map(|segment| Event::Removed { rendition: self.id, segment }));
         Ok(())

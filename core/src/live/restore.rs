@@ -45,7 +45,7 @@ impl Live {
             begun.push(beginnings(past.segments.iter().chain(&past.open)));
             live.restore_segments(index, past.segments)?;
             if let Some(open) = past.open.filter(|open| !open.parts.is_empty()) {
-                live.events.push_back(Event::Segment { rendition: RenditionId(index), segment: open.clone() });
+                live.events.push_back(Event::Segment { rendition: RenditionId(index), segment: open.clone(), sealed: None });
                 live.restore_segments(index, Vec::from([open]))?;
             }
         }
@@ -88,7 +88,7 @@ impl Live {
                 let (start, duration) = (at, until.saturating_sub(at));
                 let segment = Segment { start, duration, bytes: 0, header: end.2, gap: true, parts: Vec::new(), ..missing.clone() };
                 at = until;
-                self.events.push_back(Event::Segment { rendition: rendition.id, segment: segment.clone() });
+                self.events.push_back(Event::Segment { rendition: rendition.id, segment: segment.clone(), sealed: None });
                 rendition.list(segment, &self.config, &self.promise);
             }
         }

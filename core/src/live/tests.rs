@@ -4,6 +4,8 @@ mod derived;
 mod messages;
 mod overslept;
 mod periods;
+#[cfg(feature = "encryption")]
+mod sealed;
 
 use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 

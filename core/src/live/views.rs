@@ -3,7 +3,7 @@
 use alloc::{string::String, vec::Vec};
 
 use super::{
-    Epoch, Live, RenditionId, Source,
+    Epoch, Live, LiveEncryption, RenditionId, Source,
     cipher::PartCipher,
     cuts::{Period, Time},
     rendition::Rendition,
@@ -170,7 +170,7 @@ impl Live {
         let (promise, lines, next_part) = (&self.promise, &rendition.lines, self.next_part(rendition));
         let ended = self.is_ended();
         let first = window.segments.front().or(window.open.as_ref())?;
-        let protection = rendition.cipher.as_ref().map(|cipher| cipher.protection_of(first.number..=listed.number));
+        let protection = rendition.cipher.as_ref().map(|cipher| cipher.protection_of(first.number..=listed.number.max(next_part.0)));
         let protection = protection.as_ref();
         Some(LivePlaylist { promise, window, lines, reports: &reports, next_header, next_part, ended, protection }.write(skip))
     }
@@ -180,8 +180,12 @@ impl Live {
         self.is_ready().then(|| hls::multivariant_playlist(&self.presentation(None), |_| None))
     }
 
-    /// The MPD; `None` while not [ready](Self::is_ready), and until it is known how long segments are.
+    /// The MPD; `None` while not [ready](Self::is_ready), until it is known how long segments are, and where AES-128 encrypts them, which
+    /// DASH does not know.
     pub fn mpd(&self) -> Option<String> {
+        if self.config.encryption.as_ref().is_some_and(LiveEncryption::is_whole) {
+            return None;
+        }
         let Epoch { zero: epoch, delay } = self.epoch.filter(|_| self.is_ready())?;
         let windows: Vec<&Window> = self.sorted().into_iter().map(|rendition| &rendition.window).collect();
         let periods = self.cuts.periods().filter(|period| period.number <= self.told.0).map(|period| LivePeriod {

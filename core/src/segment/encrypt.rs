@@ -87,16 +87,21 @@ pub fn segment(
 
 /// Whether `track` can be encrypted: an error that says why not.
 pub fn check(track: &Track, encryption: &Encryption) -> Result<()> {
-    if encryption.scheme() == Scheme::Aes128 { Ok(()) } else { finders(track).map(drop) }
+    finders_for(track, encryption).map(drop)
+}
+
+/// What finds what of its samples stays clear: nothing where whole segments are encrypted.
+pub(crate) fn finders_for(track: &Track, encryption: &Encryption) -> Result<Vec<Finder>> {
+    if encryption.scheme() == Scheme::Aes128 { Ok(Vec::new()) } else { finders(track) }
 }
 
 /// A finder for each description of the track.
-pub(crate) fn finders(track: &Track) -> Result<Vec<Finder>> {
+fn finders(track: &Track) -> Result<Vec<Finder>> {
     let finder = |entry: &Vec<u8>| Finder::new(&read_entry(&mut Reader::new(entry, 0))?, &track.codec.media);
     track.sample_entries.iter().map(finder).collect()
 }
 
-/// A whole segment by AES-128 of HLS: chained blocks, padded (PKCS #7).
+/// A whole segment by AES-128 of HLS.
 fn whole(track: &Track, numbers: Range<u32>, number: u32, key: &ContentKey, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(payload.len() + payload.len() / 64 + 1024);
     let mut rest = payload;
@@ -107,6 +112,11 @@ fn whole(track: &Track, numbers: Range<u32>, number: u32, key: &ContentKey, payl
         bytes.extend_from_slice(part);
         rest = after;
     }
+    seal(bytes, number, key)
+}
+
+/// Bytes of segment `number`, encrypted by AES-128 of HLS: chained blocks, padded (PKCS #7).
+pub(crate) fn seal(mut bytes: Vec<u8>, number: u32, key: &ContentKey) -> Vec<u8> {
     // Without a vector of its own a segment has its number (RFC 8216bis 5.2).
     let iv = key.info.iv.unwrap_or(u128::from(number).to_be_bytes());
     let padding = 16 - bytes.len() % 16;

@@ -163,8 +163,8 @@ impl StreamConfig {
             ensure!(closed, "srt at {address} is for everybody: give it a srt_passphrase");
         }
         ensure!(
-            self.encrypt != Some(Scheme::Aes128),
-            "encrypt is aes-128, which is for whole segments, and those of a live stream go out in parts: choose cbcs or cenc"
+            self.encrypt != Some(Scheme::Aes128) || self.parts == Parts::Files,
+            "encrypt is aes-128, which encrypts each part by itself, and parts is ranges of segments: choose files, or cbcs or cenc"
         );
         ensure!(
             self.encrypt.is_none() || self.ladder.is_none(),

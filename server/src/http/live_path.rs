@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::resource::{counting_number, rendition_name};
+use super::resource::{counting_number, key_id, rendition_name};
 
 /// The name of a live stream: letters, digits, `-`, `_` and `.`, with which it does not begin.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +42,8 @@ pub enum LivePart {
     Endless,
     /// `clearkey`: where players get keys as W3C ClearKey.
     ClearKey,
+    /// `KID.key`: the key of this number, 32 hexadecimal digits.
+    Key(String),
     /// `REP/media.m3u8`.
     MediaPlaylist(String),
     /// `REP/init-K.mp4`, from 1.
@@ -65,6 +67,7 @@ impl LivePart {
             ["manifest.mpd"] => Self::Mpd,
             ["stream.mp4"] => Self::Endless,
             ["clearkey"] => Self::ClearKey,
+            [file] => Self::Key(key_id(file)?),
             [rendition, file] => {
                 let rendition = rendition_name(rendition)?;
                 if *file == "media.m3u8" {
@@ -132,6 +135,8 @@ mod tests {
             ("/live/a/manifest.mpd", Some(Mpd)),
             ("/live/a/stream.mp4", Some(Endless)),
             ("/live/a/clearkey", Some(LivePart::ClearKey)),
+            ("/live/a/000102030405060708090a0b0c0d0e0f.key", Some(LivePart::Key("000102030405060708090a0b0c0d0e0f".into()))),
+            ("/live/a/0001.key", None),
             ("/live/a/v1/media.m3u8", Some(MediaPlaylist("v1".into()))),
             ("/live/a/a2/init-3.mp4", Some(Header("a2".into(), 3))),
             ("/live/a/v1/12.m4s", Some(Segment("v1".into(), 12))),

@@ -150,7 +150,7 @@ fn decode(step: &str) -> Option<String> {
 }
 
 /// `KID.key`.
-fn key_id(file: &str) -> Option<String> {
+pub(super) fn key_id(file: &str) -> Option<String> {
     let digits = file.strip_suffix(".key")?;
     let is_id = digits.len() == 32 && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     is_id.then(|| digits.to_owned())

@@ -65,7 +65,7 @@ fn log(rendition: &KeptRendition, scale: Timescale) -> Log {
             let extent = Some(part.extent.clone());
             log.add_part(segment.opening.segment, Part { bytes: None, extent, start, independent: part.independent });
         }
-        log.close(segment.opening.segment);
+        log.close(segment.opening.segment, None);
     }
     log
 }

@@ -75,7 +75,7 @@ impl Recording {
                 let bytes = clear.as_ref().map_or(head, |(head, _)| head);
                 return self.recorder.part(&name(rendition), *segment, bytes, *start, *duration, *independent).map(Some);
             }
-            Event::Segment { rendition, segment } => {
+            Event::Segment { rendition, segment, .. } => {
                 let (gap, duration) = (segment.gap, segment.duration);
                 let opening = gap.then(|| opening(segment));
                 self.recorder.note(&Entry::Segment { rendition: name(rendition), segment: segment.number, gap, duration, opening })?;

@@ -180,8 +180,8 @@ impl Stream {
                     log.add_part(segment, Part { bytes: Some(head), extent, start, independent });
                     self.figures.parts.fetch_add(1, Relaxed);
                 }
-                (Event::Segment { segment, .. }, Some(log)) => {
-                    log.close(segment.number);
+                (Event::Segment { segment, sealed, .. }, Some(log)) => {
+                    log.close(segment.number, sealed);
                     if self.is_in_files() {
                         let memory = self.segments_in_memory();
                         // Where the disk takes nothing, as much again is what lists and those who read them need.

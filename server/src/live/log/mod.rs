@@ -40,6 +40,8 @@ struct State {
 struct Entry {
     number: u32,
     parts: Vec<Part>,
+    /// All of it, where that is another than its parts, once it is closed.
+    whole: Option<Bytes>,
     closed: bool,
 }
 
@@ -103,15 +105,15 @@ impl Log {
         let mut state = self.state();
         match state.segments.back_mut() {
             Some(last) if last.number == segment => last.parts.push(part),
-            _ => state.segments.push_back(Entry { number: segment, parts: vec![part], closed: false }),
+            _ => state.segments.push_back(Entry { number: segment, parts: vec![part], whole: None, closed: false }),
         }
     }
 
-    /// Nothing will be added to `segment`.
-    pub fn close(&self, segment: u32) {
+    /// Nothing will be added to `segment`, which is `whole` if that is another than its parts.
+    pub fn close(&self, segment: u32, whole: Option<Bytes>) {
         let mut state = self.state();
         if let Some(closed) = state.segments.iter_mut().rev().find(|other| other.number == segment) {
-            closed.closed = true;
+            (closed.closed, closed.whole) = (true, whole);
         }
     }
 
@@ -189,7 +191,7 @@ impl Log {
     pub fn segment(self: &Arc<Self>, number: u32) -> Option<Segment> {
         let state = self.state();
         let segment = state.find(number)?;
-        let content = State::content(&segment.parts)?;
+        let content = segment.whole.clone().map(Content::from_bytes).or_else(|| State::content(&segment.parts))?;
         Some(if segment.closed { Segment::Closed(content) } else { Segment::Growing(content, self.cursor(number, 0)) })
     }
 
@@ -276,7 +278,7 @@ mod tests {
             [(1, "a", 0, true), (1, "b", 1, false), (2, "c", 2, true), (2, "d", 3, false), (3, "e", 4, true)]
         {
             if log.edge().segment < segment {
-                log.close(segment - 1);
+                log.close(segment - 1, None);
             }
             log.add_part(segment, part(text, start, independent));
         }
@@ -307,7 +309,7 @@ mod tests {
         tokio::task::yield_now().await;
         log.add_part(3, part("f", 5, false));
         log.wake();
-        log.close(3);
+        log.close(3, None);
         log.wake();
         let (next, end) = reader.await.map_err(io::Error::other)?;
         assert_eq!((next?.as_deref(), end?), (Some(&b"f"[..]), None));

@@ -7,8 +7,9 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use reelway_core::live::Piece;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Refusal, etag, growing, set};
+use super::{Refusal, etag, growing, numbers, set};
 use crate::{
+    content_key::StreamKeys,
     http::{Content, Representation, Response, range_of_growing},
     live::{self, Counted, Log, Stream},
 };
@@ -35,6 +36,22 @@ pub(super) async fn header(stream: &Arc<Stream>, rendition: &str, number: u32) -
     Ok(represent(stream, &log, Content::from_bytes(bytes), &format!("{rendition}-i{number}"), 2, "ot=i,st=l".into()))
 }
 
+/// `KID.key`: a key of AES-128.
+pub(super) async fn key(stream: &Arc<Stream>, name: &str) -> Result<Representation, Refusal> {
+    let keys = stream.keys.as_ref().filter(|keys| keys.are_of_segments()).ok_or(Refusal::NotFound(PART_AGAIN))?;
+    let bytes = keys.bytes(name, numbers(stream).await).ok_or(Refusal::NotFound(PART_AGAIN))?;
+    Ok(Representation {
+        content: Content::from_bytes(bytes),
+        coding: None,
+        media_type: "application/octet-stream",
+        cache_control: "no-store".into(),
+        etag: etag(stream, name),
+        modified: None,
+        urgency: Some(2),
+        cmsd: Some("ot=k,st=l".into()),
+    })
+}
+
 /// `N.P.m4s`. One that is announced is waited for until all of it is there (RFC 8216bis 6.2.6).
 pub(super) async fn part(stream: &Arc<Stream>, rendition: &str, segment: u32, part: u32) -> Result<Representation, Refusal> {
     let Found::Media(log) = wait(stream, rendition, segment, Some(part)).await? else { return Err(Refusal::NotFound(PART_AGAIN)) };
@@ -42,8 +59,9 @@ pub(super) async fn part(stream: &Arc<Stream>, rendition: &str, segment: u32, pa
     Ok(represent(stream, &log, content, &format!("{rendition}-{segment}.{part}"), urgency(&log), cmsd(&log)))
 }
 
-/// `N.m4s`. One that is about to begin is waited for; one that grows is given as far as it is, and then as it comes. A range of it that
-/// begins where it ends now is the next part of it, and is waited for as that is (RFC 8216bis 6.2.6).
+/// `N.m4s`. One that is about to begin is waited for; one that grows is given as far as it is, and then as it comes, but where it is to be
+/// encrypted whole: then it is waited for. A range of it that begins where it ends now is the next part of it, and is waited for as that
+/// is (RFC 8216bis 6.2.6).
 pub(super) async fn segment(
     stream: &Arc<Stream>,
     (rendition, number): (&str, u32),
@@ -57,6 +75,7 @@ pub(super) async fn segment(
         }
     };
     let wanted = range_of_growing(method, fields);
+    let is_whole = stream.keys.as_ref().is_some_and(StreamKeys::are_of_segments);
     let mut held = None;
     loop {
         let (so_far, mut cursor) = match log.segment(number).ok_or(Refusal::Gone)? {
@@ -67,10 +86,10 @@ pub(super) async fn segment(
             live::Segment::Growing(so_far, cursor) => (so_far, cursor),
         };
         let response = match wanted {
-            None => growing::whole(stream, cursor),
-            Some((first, last)) if first < so_far.len() => growing::range(stream, so_far, cursor, first, last),
-            Some((first, _)) if first > so_far.len() => return Err(Refusal::NoRange),
-            Some(_) => {
+            None if !is_whole => growing::whole(stream, cursor),
+            Some((first, last)) if !is_whole && first < so_far.len() => growing::range(stream, so_far, cursor, first, last),
+            Some((first, _)) if !is_whole && first > so_far.len() => return Err(Refusal::NoRange),
+            _ => {
                 let target = stream.view().await.promise().target_duration;
                 let end = held.get_or_insert_with(|| Held::new(stream, Duration::from_secs(target.into()))).end;
                 timeout_at(end, cursor.wait()).await.map_err(|_| Refusal::NotFound(PART_AGAIN))?;

@@ -8,12 +8,13 @@ mod growing;
 mod manifest;
 mod media;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 
 use crate::{
+    content_key::StreamKeys,
     http::{LivePart, Representation, Response, StreamName, problem, respond},
     live::{Stream, Streams},
 };
@@ -47,7 +48,10 @@ pub async fn answer(
     let Some(stream) = streams.get(name) else {
         return Refusal::NotFound(Duration::from_secs(1)).answer();
     };
+    let is_whole = stream.keys.as_ref().is_some_and(StreamKeys::are_of_segments);
     let found = match part {
+        // AES-128 is of HLS alone, and what it encrypts is asked for whole.
+        LivePart::Mpd | LivePart::Endless if is_whole => Err(Refusal::NotFound(Duration::from_mins(1))),
         LivePart::MultivariantPlaylist | LivePart::Mpd => manifest::whole(&stream, part, fields).await,
         LivePart::MediaPlaylist(rendition) => manifest::media_playlist(&stream, rendition, query, fields).await,
         LivePart::Header(rendition, number) => media::header(&stream, rendition, *number).await,
@@ -57,6 +61,7 @@ pub async fn answer(
             Ok(media::Segment::Growing(response)) => return streamed(method, fields, response),
             Err(refusal) => Err(refusal),
         },
+        LivePart::Key(name) => media::key(&stream, name).await,
         // Keys are asked for with a body.
         LivePart::ClearKey => Err(Refusal::NotFound(Duration::from_secs(1))),
         LivePart::Endless => match endless::endless(&stream, query).await {
@@ -74,11 +79,16 @@ pub async fn answer(
 pub async fn licence(streams: &Streams, name: &StreamName, kids: &[String]) -> Option<Value> {
     let stream = streams.get(name)?;
     let keys = stream.keys.as_ref()?;
+    (!keys.are_of_segments()).then_some(keys.licence(kids, numbers(&stream).await))
+}
+
+/// The numbers of the segments that are there.
+async fn numbers(stream: &Stream) -> RangeInclusive<u32> {
     let live = stream.view().await;
     let windows = || live.renditions().filter_map(|id| live.window(id));
     let first = windows().filter_map(|window| window.segments.front().or(window.open.as_ref())).map(|first| first.number).min();
     let last = windows().filter_map(|window| window.open.as_ref().or(window.segments.back())).map(|last| last.number).max();
-    Some(keys.licence(kids, first.unwrap_or(1)..=last.unwrap_or(1)))
+    first.unwrap_or(1)..=last.unwrap_or(1)
 }
 
 /// A response whose end nobody knows: it has no entity tag.
