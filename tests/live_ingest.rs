@@ -243,7 +243,13 @@ async fn event_messages_are_passed_on() {
     assert_eq!(studio.put("/ingest/events", body).await.status, StatusCode::OK);
     let mpd = studio.until("/live/events/manifest.mpd", |answer| answer.status == StatusCode::OK).await.text();
     assert!(mpd.contains("<InbandEventStream schemeIdUri=\"urn:scte:scte35:2013:bin\" value=\"9\"/>"), "{mpd}");
-    studio.ended("/live/events/v1/media.m3u8").await;
+    for rendition in ["v1", "a1"] {
+        let playlist = studio.ended(&format!("/live/events/{rendition}/media.m3u8")).await;
+        let cues: Vec<&str> = playlist.lines().filter(|line| line.starts_with("#EXT-X-DATERANGE:")).collect();
+        let [cue] = cues[..] else { panic!("{playlist}") };
+        assert!(cue.starts_with("#EXT-X-DATERANGE:ID=\"scte35-3-1\",START-DATE=\"20"), "{cue}");
+        assert!(cue.ends_with(",DURATION=0.100,SCTE35-CMD=0x637565"), "{cue}");
+    }
     // The eighth fragment of a fifth of a second is in the second segment of a second.
     let mut found = Vec::new();
     for segment in 1..=3 {

@@ -4,14 +4,14 @@ use alloc::{string::String, vec::Vec};
 use core::fmt::Write;
 
 use crate::{
-    boxes::event::{EventTime, UNKNOWN_DURATION},
+    boxes::event::{EventMessage, EventTime, UNKNOWN_DURATION},
     presentation::Presentation,
     time::{Date, Seconds, Timescale, rescale_length},
     track::Event,
 };
 
 /// What the data of is a `splice_info_section` (SCTE 214-3 7.3.2).
-const SPLICE_INFO: &str = "urn:scte:scte35:2013:bin";
+pub const SPLICE_INFO: &str = "urn:scte:scte35:2013:bin";
 
 /// The most cues that are told: more than a day of programme has.
 const MOST: usize = 4096;
@@ -29,29 +29,28 @@ pub fn write_date_ranges(text: &mut String, presentation: &Presentation, events:
         told.push((message.value, message.id));
         let millis = rescale_length(time, message.timescale, Timescale::MILLIS);
         let after = i64::try_from(i128::from(millis) - i128::from(begin)).unwrap_or(i64::MAX);
-        let _ = write!(
-            text,
-            "#EXT-X-DATERANGE:ID=\"scte35-{}-{}\",START-DATE=\"{}\"",
-            message.id,
-            told.len(),
-            Date(date.saturating_add(after))
-        );
-        if message.duration != UNKNOWN_DURATION {
-            let duration = Seconds { ticks: message.duration.into(), timescale: message.timescale, places: 3 };
-            let _ = write!(text, ",DURATION={duration}");
-        }
-        text.push_str(",SCTE35-CMD=0x");
-        for byte in message.data {
-            let _ = write!(text, "{byte:02X}");
-        }
-        text.push('\n');
+        write_date_range(text, &message, told.len(), Date(date.saturating_add(after)));
     }
+}
+
+/// The date range of a cue that begins at `start`; `number`: it is the one with this number.
+pub fn write_date_range(text: &mut String, cue: &EventMessage<'_>, number: usize, start: Date) {
+    let _ = write!(text, "#EXT-X-DATERANGE:ID=\"scte35-{}-{number}\",START-DATE=\"{start}\"", cue.id);
+    if cue.duration != UNKNOWN_DURATION {
+        let duration = Seconds { ticks: cue.duration.into(), timescale: cue.timescale, places: 3 };
+        let _ = write!(text, ",DURATION={duration}");
+    }
+    text.push_str(",SCTE35-CMD=0x");
+    for byte in cue.data {
+        let _ = write!(text, "{byte:02X}");
+    }
+    text.push('\n');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{boxes::event::EventMessage, presentation::test_presentation};
+    use crate::presentation::test_presentation;
 
     #[test]
     fn cues_are_told_once_by_the_clock() {

@@ -63,6 +63,8 @@ pub struct LivePlaylist<'a> {
     pub next_part: (u32, u32),
     /// Whether nothing follows.
     pub ended: bool,
+    /// The date ranges of the stream (4.4.5.1), each a line: updates do not leave them out.
+    pub date_ranges: &'a str,
     /// How it is encrypted, if it is: with the key of its first segment first.
     pub protection: Option<&'a Protection>,
 }
@@ -103,6 +105,7 @@ impl LivePlaylist<'_> {
         if skipped > 0 {
             let _ = writeln!(text, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
         }
+        text.push_str(self.date_ranges);
         // Parts are for players near the end (6.2.2).
         let far = window.before_end(3 * u64::from(target));
         let mut told = Told { behind: skipped > 0, ..Told::default() };

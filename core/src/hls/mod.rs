@@ -11,6 +11,7 @@ mod multivariant;
 mod reload;
 mod subtitles;
 
+pub use date_ranges::{SPLICE_INFO, write_date_range};
 pub use i_frames::i_frame_playlist;
 pub use live::{Lines, LivePlaylist, Report};
 pub use media::{event_playlist, media_playlist};

@@ -5,6 +5,7 @@ use alloc::{collections::VecDeque, format, string::String, vec::Vec};
 
 use bytes::Bytes;
 
+use super::cues::Cues;
 use crate::{
     boxes::{
         BoxHeader, FourCc,
@@ -13,7 +14,7 @@ use crate::{
     coding::{Reader, Writer},
     error::{Error, Result},
     sample::LiveSample,
-    time::{Timescale, rescale},
+    time::{Moment, Timescale, rescale},
 };
 
 /// The most messages, and bytes of them, that wait for a sample or for its part.
@@ -51,8 +52,8 @@ impl Messages {
         Ok(())
     }
 
-    /// The sample before which they stood is decoded at tick `time` of the time line. Its track is shifted by `shift`.
-    pub fn place(&mut self, sample: &LiveSample, shift: i64, time: i64, scale: Timescale) {
+    /// The sample before which they stood is decoded at tick `time` of the time line, which begins at `zero`. Its track is shifted by `shift`.
+    pub fn place(&mut self, sample: &LiveSample, shift: i64, (time, scale): (i64, Timescale), zero: Moment, cues: &mut Cues) {
         let source = i64::try_from(sample.decode_time).unwrap_or(i64::MAX).saturating_add(shift);
         let shown = u64::try_from(time.saturating_add(sample.composition_offset.into())).unwrap_or(0);
         for message in self.waiting.drain(..) {
@@ -64,6 +65,7 @@ impl Messages {
                     EventMessage { time: EventTime::Absolute(at.saturating_add_signed(by)), ..message }
                 }
             };
+            cues.take(&moved, zero);
             self.placed.push_back((rescale(time, scale, Timescale::MICROS), moved.to_bytes()));
         }
     }

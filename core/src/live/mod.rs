@@ -16,6 +16,7 @@ mod cipher;
 mod cipher;
 mod clock;
 mod config;
+mod cues;
 mod cuts;
 mod event;
 mod follow;
@@ -44,6 +45,7 @@ use crate::{
 pub use cipher::LiveEncryption;
 use clock::Clock;
 pub use config::Config;
+use cues::Cues;
 use cuts::{Cuts, Time};
 pub use event::{Epoch, Event, RenditionId};
 use rendition::Rendition;
@@ -64,6 +66,7 @@ pub struct Live {
     promise: Promise,
     clock: Clock,
     cuts: Cuts,
+    cues: Cues,
     renditions: Vec<Rendition>,
     /// Whether it is known how long parts are.
     promised: bool,
@@ -110,6 +113,7 @@ impl Live {
         Ok(Self {
             clock: Clock::new(micros(config.segment_target)),
             cuts: Cuts::new(config.first_number),
+            cues: Cues::default(),
             config,
             promise,
             renditions: Vec::new(),
@@ -322,7 +326,8 @@ impl Live {
                 rendition.messages.drop_waiting();
                 continue;
             };
-            rendition.messages.place(&sample, shift, time, rendition.track.timescale);
+            let scale = rendition.track.timescale;
+            rendition.messages.place(&sample, shift, (time, scale), self.clock.zero(), &mut self.cues);
             if !begun && rendition.waiting.len() >= MOST_EARLY {
                 rendition.unwait();
             }
@@ -336,6 +341,10 @@ impl Live {
 
     /// Media may have been published.
     fn note_at(&mut self, now: Moment) {
+        let firsts = self.renditions.iter().filter_map(|rendition| rendition.window.segments.front().map(|first| first.clock));
+        if let Some(first) = firsts.min() {
+            self.cues.forget(first);
+        }
         let told = self.newest();
         if told != self.told {
             (self.told, self.changed) = (told, (now, self.changed.1 + 1));

@@ -172,7 +172,8 @@ impl Live {
         let first = window.segments.front().or(window.open.as_ref())?;
         let protection = rendition.cipher.as_ref().map(|cipher| cipher.protection_of(first.number..=listed.number.max(next_part.0)));
         let protection = protection.as_ref();
-        Some(LivePlaylist { promise, window, lines, reports: &reports, next_header, next_part, ended, protection }.write(skip))
+        let date_ranges = &self.cues.lines();
+        Some(LivePlaylist { promise, window, lines, reports: &reports, next_header, next_part, ended, date_ranges, protection }.write(skip))
     }
 
     /// The HLS multivariant playlist; `None` while not [ready](Self::is_ready).

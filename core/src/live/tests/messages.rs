@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     boxes::{
         BoxHeader,
-        event::{EventMessage, EventTime},
+        event::{EventMessage, EventTime, UNKNOWN_DURATION},
     },
     coding::Reader,
     time::Timescale,
@@ -14,9 +14,13 @@ use crate::{
 
 const SCHEME: &str = "urn:scte:scte35:2013:bin";
 
+fn cue(id: u32) -> EventMessage<'static> {
+    let time = EventTime::InSegment(0);
+    EventMessage { scheme: SCHEME, value: "7", timescale: Timescale::MILLIS, time, duration: 500, id, data: b"data" }
+}
+
 fn message(id: u32, time: EventTime) -> Bytes {
-    let timescale = Timescale::MILLIS;
-    EventMessage { scheme: SCHEME, value: "7", timescale, time, duration: 500, id, data: b"data" }.to_bytes().into()
+    EventMessage { time, ..cue(id) }.to_bytes().into()
 }
 
 /// The names of the boxes at the head of a part, and the number and time of each message among them, in milliseconds.
@@ -64,6 +68,53 @@ fn messages_go_with_the_sample_before_which_they_stood() {
     }
     let mpd = source.live.mpd().unwrap();
     assert_eq!(mpd.matches(&format!("<InbandEventStream schemeIdUri=\"{SCHEME}\" value=\"7\"/>")).count(), 1, "{mpd}");
+}
+
+/// RFC 8216bis 4.4.5.1: a cue is told by the clock, the same in all playlists and also in updates, once however often it is sent, and for as
+/// long as what it is about is listed.
+#[test]
+fn cues_are_date_ranges() {
+    let mut source = Source::new(Config { window: 12_000, ..Config::default() });
+    let v = source.v();
+    source.run(0, 16_600, 0).unwrap();
+    for _ in 0..2 {
+        source.live.message(v, message(4, EventTime::InSegment(1400))).unwrap();
+    }
+    source.run(16_600, 17_000, 0).unwrap();
+    let other = EventMessage { scheme: "urn:mpeg:dash:event:2012", value: "", timescale: Timescale::MILLIS, ..cue(5) };
+    source.live.message(v, other.to_bytes().into()).unwrap();
+    source.live.message(source.a(), EventMessage { duration: UNKNOWN_DURATION, ..cue(6) }.to_bytes().into()).unwrap();
+    source.run(17_000, 18_000, 0).unwrap();
+    let line = |text: &str| text.lines().filter(|line| line.contains("DATERANGE")).map(String::from).collect::<Vec<_>>();
+    let expected = [
+        "#EXT-X-DATERANGE:ID=\"scte35-4-1\",START-DATE=\"2026-11-28T10:00:18.000Z\",DURATION=0.500,SCTE35-CMD=0x64617461",
+        "#EXT-X-DATERANGE:ID=\"scte35-6-2\",START-DATE=\"2026-11-28T10:00:17.003Z\",SCTE35-CMD=0x64617461",
+    ];
+    for id in [v, source.a()] {
+        for skip in [false, true] {
+            assert_eq!(line(&source.live.media_playlist(id, skip).unwrap()), expected);
+        }
+    }
+    // It is that of what is presented then.
+    assert!(source.playlist(v).contains("#EXT-X-PROGRAM-DATE-TIME:2026-11-28T10:00:16.000Z\n"), "{}", source.playlist(v));
+    source.run(18_000, 28_000, 0).unwrap();
+    assert_eq!(line(&source.playlist(v)), expected);
+    source.run(28_000, 34_000, 0).unwrap();
+    assert_eq!(line(&source.playlist(v)), [""; 0]);
+}
+
+/// However many are sent, and however large, playlists stay small.
+#[test]
+fn cues_are_bounded() {
+    let mut source = Source::new(Config::default());
+    for number in 0..200 {
+        let data = vec![0; if number % 2 == 0 { 8 } else { 5000 }];
+        let message = EventMessage { data: &data, ..cue(number) };
+        source.live.message(source.v(), message.to_bytes().into()).unwrap();
+        source.run(u64::from(number) * 40, u64::from(number) * 40 + 40, 0).unwrap();
+    }
+    let text = source.playlist(source.v());
+    assert_eq!((text.matches("DATERANGE").count(), text.len() < 20_000), (100, true));
 }
 
 #[test]
