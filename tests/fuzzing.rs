@@ -2,6 +2,7 @@
 //! as long as one likes.
 
 use std::{
+    collections::BTreeSet,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
 };
@@ -9,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use reelway_tests::{
     files,
-    fuzzing::{Target, mutator::Mutator, target},
+    fuzzing::{TARGETS, Target, mutator::Mutator, target},
 };
 
 /// Changed inputs of a run, and the most bytes that they have together.
@@ -44,67 +45,27 @@ fn tried(target: &Target, input: &[u8]) -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn movie() -> Result<()> {
-    short("movie")
+/// A test for each of these targets, and the names of all.
+macro_rules! short {
+    ($($name:ident)*) => {
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+        $(#[test] fn $name() -> Result<()> { short(stringify!($name)) })*
+    };
 }
 
-#[test]
-fn round_trip() -> Result<()> {
-    short("round_trip")
+short! {
+    movie round_trip fragments stream transport rtmp configuration subsamples captions text publication request announcement headers frames
 }
 
+/// Those that libFuzzer runs are those that the tests run, and the other way round.
 #[test]
-fn fragments() -> Result<()> {
-    short("fragments")
-}
-
-#[test]
-fn stream() -> Result<()> {
-    short("stream")
-}
-
-#[test]
-fn transport() -> Result<()> {
-    short("transport")
-}
-
-#[test]
-fn configuration() -> Result<()> {
-    short("configuration")
-}
-
-#[test]
-fn subsamples() -> Result<()> {
-    short("subsamples")
-}
-
-#[test]
-fn captions() -> Result<()> {
-    short("captions")
-}
-
-#[test]
-fn text() -> Result<()> {
-    short("text")
-}
-
-#[test]
-fn publication() -> Result<()> {
-    short("publication")
-}
-
-#[test]
-fn announcement() -> Result<()> {
-    short("announcement")
-}
-
-#[test]
-fn request() -> Result<()> {
-    short("request")
-}
-
-#[test]
-fn headers() -> Result<()> {
-    short("headers")
+fn every_target_is_run() -> Result<()> {
+    let mut built = BTreeSet::new();
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/fuzz_targets"))? {
+        built.extend(entry?.path().file_stem().map(|name| name.to_string_lossy().into_owned()));
+    }
+    let listed: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
+    ensure!(built == listed, "built: {built:?}, listed: {listed:?}");
+    ensure!(listed == NAMES.iter().map(|name| (*name).to_owned()).collect(), "listed: {listed:?}, run: {NAMES:?}");
+    Ok(())
 }

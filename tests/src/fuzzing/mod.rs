@@ -8,6 +8,7 @@ pub mod announcement;
 pub mod captions;
 pub mod configuration;
 pub mod fragments;
+pub mod frames;
 pub mod headers;
 pub mod movie;
 pub mod mutator;
@@ -34,7 +35,7 @@ pub struct Target {
 }
 
 /// All of them; each has a file in `tests/fuzz/fuzz_targets`.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     Target { name: "movie", run: movie::movie, seeds: seeds::movies },
     Target { name: "round_trip", run: movie::round_trip, seeds: seeds::movies },
     Target { name: "fragments", run: fragments::fragments, seeds: seeds::fragments },
@@ -49,6 +50,7 @@ pub const TARGETS: [Target; 14] = [
     Target { name: "request", run: request::request, seeds: seeds::requests },
     Target { name: "announcement", run: announcement::announcement, seeds: seeds::announcements },
     Target { name: "headers", run: headers::headers, seeds: seeds::fields },
+    Target { name: "frames", run: frames::frames, seeds: seeds::request_streams },
 ];
 
 /// The target of that name.

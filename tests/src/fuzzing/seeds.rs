@@ -290,3 +290,20 @@ pub fn fields() -> Result<Vec<Vec<u8>>> {
     ];
     Ok(lines.iter().map(|text| text.as_bytes().to_vec()).collect())
 }
+
+/// Streams of HTTP/3 in pieces of some length, with content of some length announced: requests, with frames of unknown kinds and a trailer
+/// section, and the control stream and one of QPACK.
+pub fn request_streams() -> Result<Vec<Vec<u8>>> {
+    let frame = |kind: u8, payload: &[u8]| [&[kind, u8::try_from(payload.len()).unwrap_or(0)], payload].concat();
+    let fields = frame(1, b"\0\0\xd1\xd7\x50\x01a\xc1");
+    let content = [frame(0, b"some "), frame(0x21, b"grease"), frame(0, b""), frame(0, b"content")].concat();
+    let settings = frame(4, b"\x01\0\x06\x44\0\x33\x01");
+    let update = b"\x80\x0f\x07\0\x05\0u=1,i";
+    Ok(vec![
+        [&[0, 255], &fields[..]].concat(),
+        [&[2, 12], &fields[..], &content].concat(),
+        [&[6, 255], &fields[..], &content, &frame(1, b"\0\0\x50\x01b")].concat(),
+        [&[3, 255, 0], &settings[..], update, &frame(0x0d, b"\x08"), &frame(7, b"\x04")].concat(),
+        vec![1, 255, 2, 0x3f, 0xe1, 0x1f],
+    ])
+}
