@@ -125,6 +125,37 @@ async fn rungs_are_renditions_of_the_stream_and_come_back() {
     assert!(exact + 2 >= all[1].len(), "{exact} of {all:?}");
 }
 
+/// Rungs of an encrypted stream are made of its pictures as they came, and encrypted as these are.
+#[tokio::test(flavor = "multi_thread")]
+async fn rungs_of_an_encrypted_stream_are_encrypted() {
+    if !is_there("ffmpeg") {
+        return;
+    }
+    let key = "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf";
+    let encrypted = format!("ladder = \"120p\"\nencrypt = \"cenc\"\ncontent_key = \"000102030405060708090a0b0c0d0e0f:{key}\"\n");
+    let studio = Studio::new(&format!("{SHORT}{encrypted}"));
+    let published = publish(&studio, &["-t", "7"]);
+    studio.until("/live/news/master.m3u8", |answer| answer.text().contains("RESOLUTION=212x120")).await;
+    studio.until("/live/news/v2/media.m3u8", |answer| segments(&answer.text()).len() >= 2).await;
+    let streams = studio.get("/api/v1/streams").await.text();
+    assert!(streams.contains("\"viewers\":0"), "ffmpeg is no viewer: {streams}");
+    assert!(published.ended().await);
+    for rung in ["v1", "v2"] {
+        let playlist = studio.ended(&format!("/live/news/{rung}/media.m3u8")).await;
+        assert!(playlist.contains("#EXT-X-KEY:METHOD=SAMPLE-AES-CTR,"), "{playlist}");
+        let mut file = studio.get(&format!("/live/news/{rung}/init-1.mp4")).await.body.to_vec();
+        for number in segments(&playlist).keys() {
+            file.extend(studio.get(&format!("/live/news/{rung}/{number}.m4s")).await.body);
+        }
+        let file = studio.write(&format!("{rung}.mp4"), &file);
+        for (key, is_right) in [(key, true), ("00000000000000000000000000000000", false)] {
+            let words = ["-v", "error", "-decryption_key", key, "-i", "-", "-f", "null", "-"];
+            let said = Command::new("ffmpeg").args(words).stdin(fs::File::open(&file).unwrap()).output().unwrap().stderr;
+            assert_eq!(said.is_empty(), is_right, "{rung}: {}", String::from_utf8_lossy(&said));
+        }
+    }
+}
+
 /// What ffmpeg cannot do costs the stream nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_too_small_for_rungs_plays_without_them() {

@@ -64,7 +64,8 @@ impl Studio {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("reelway.toml");
         fs::write(&file, config).unwrap();
-        let streams = Arc::new(Streams::new(Config::read(&file).unwrap(), folder.path().join("live")));
+        let streams = Streams::new(Config::read(&file).unwrap(), folder.path().join("live"));
+        let streams = Arc::new(streams.with_secret(Secret::of(folder.path()).unwrap()));
         let origin = Origin::with_live(None, ServerInfo::new(vec!["h3"], None), Arc::clone(&streams)).unwrap();
         tokio::spawn(reelway::live_ladder::run(Arc::clone(&streams)));
         let ingest = Ingest::new(Arc::clone(&streams), Gate::new(Secret::of(folder.path()).unwrap()));

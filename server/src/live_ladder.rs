@@ -1,7 +1,7 @@
 //! Live ladders: smaller sizes of the pictures of streams whose configuration wants them, while they are on air.
 //!
 //! ```text
-//! log of the pictures -> cursor -> ffmpeg -> demuxer -> further renditions of the same stream, on its time line
+//! log of the pictures, as they came -> cursor -> ffmpeg -> demuxer -> further renditions of the same stream, on its time line
 //! ```
 //!
 //! ffmpeg is fed like a viewer: nothing is queued for it, and the stream waits for none of it. Where it fails, or is too slow, the stream
@@ -143,7 +143,7 @@ async fn pictures(stream: &Arc<Stream>, behind: u32) -> Option<(Arc<Log>, u32)> 
     let mut changes = stream.changes();
     loop {
         changes.mark_unchanged();
-        let first = stream.logs().into_iter().find(|log| log.is_video());
+        let first = stream.pictures();
         let segment = first.as_ref().map(|log| log.edge().segment).filter(|segment| *segment > behind);
         if let Some(found) = first.zip(segment) {
             return Some(found);

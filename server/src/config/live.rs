@@ -167,10 +167,6 @@ impl StreamConfig {
             "encrypt is aes-128, which encrypts each part by itself, and parts is ranges of segments: choose files, or cbcs or cenc"
         );
         ensure!(
-            self.encrypt.is_none() || self.ladder.is_none(),
-            "it is encrypted, and has a ladder, which is made of what viewers get: leave one out"
-        );
-        ensure!(
             self.keys.is_none() || self.key_period.is_none(),
             "it names keys, and has a key_period, after which others are made: leave one out"
         );

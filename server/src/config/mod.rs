@@ -254,7 +254,6 @@ mod tests {
             ("[uploads]\nladder = \"big\"\n", "line 2: 'big' is no size"),
             ("[uploads]\nwebhook = \"hush\"\n", "line 2: this is no URL"),
             ("[live]\nencrypt = \"aes-128\"\nparts = \"ranges\"\n", "[live]: encrypt is aes-128"),
-            ("[live]\nencrypt = \"cbcs\"\nladder = \"auto\"\n", "[live]: it is encrypted, and has a ladder"),
             ("[live]\nkey_period = 0\n", "line 2: invalid value: integer `0`"),
             ("[live]\nencrypt = \"cenc\"\nkey_period = 1\nwindow = \"10h\"\n", "[live]: key_period is 1"),
             (

@@ -4,6 +4,7 @@
 //! ingest -> Stream: the core's Live under one lock -> Log of each rendition -> origin
 //! ```
 
+mod clear;
 mod clock;
 mod figures;
 mod log;

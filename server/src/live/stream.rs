@@ -21,7 +21,7 @@ use tokio::{
     time::sleep_until,
 };
 
-use super::{Clock, Figures, Log, Part, log::Edge, recording::Recording, texts::Texts};
+use super::{Clock, Figures, Log, Part, clear, log::Edge, recording::Recording, texts::Texts};
 use crate::{
     config::{Parts, StreamConfig},
     content_key::StreamKeys,
@@ -57,6 +57,8 @@ pub struct Stream {
     driver: AsyncRwLock<Driver>,
     /// By the index of the rendition.
     logs: RwLock<Vec<Arc<Log>>>,
+    /// Where it is encrypted and has a ladder: its pictures as they came.
+    clear: Option<Arc<Log>>,
     /// Woken when anything is published.
     changed: watch::Sender<()>,
     /// Woken when the next moment may be another.
@@ -86,6 +88,7 @@ impl Stream {
     /// A stream that is as `beginning` tells.
     pub(super) fn new(name: StreamName, config: StreamConfig, beginning: Beginning, clock: Clock, figures: Arc<Figures>) -> Arc<Self> {
         let Beginning { live, session, recording, called, logs, keys } = beginning;
+        let clear = (keys.is_some() && config.ladder.is_some()).then(|| Arc::new(clear::log()));
         let stream = Arc::new(Self {
             name,
             config,
@@ -97,6 +100,7 @@ impl Stream {
             texts: Texts::default(),
             driver: AsyncRwLock::new(Driver { live, recording }),
             logs: RwLock::new(logs),
+            clear,
             changed: watch::Sender::new(()),
             timer: watch::Sender::new(()),
             published: AtomicBool::new(false),
@@ -133,7 +137,7 @@ impl Stream {
             driver.live.renditions().filter_map(|id| driver.live.window(id)).map(|window| window.timescale).collect();
         let touched = self.take(events, extents, &scales);
         drop(driver);
-        for log in &touched {
+        for log in touched.iter().chain(self.clear.iter().filter(|_| !touched.is_empty())) {
             log.wake();
         }
         if !touched.is_empty() {
@@ -172,6 +176,9 @@ impl Stream {
                 | Event::Removed { rendition, .. } => self.log(*rendition),
                 Event::Began(_) | Event::Opened { .. } | Event::Ended => None,
             };
+            if let Some(clear) = self.clear.as_ref().filter(|clear| log.as_ref().is_none_or(|log| log.name == clear.name)) {
+                clear::keep(clear, &event);
+            }
             match (event, &log) {
                 (Event::Header { number, bytes, .. }, Some(log)) => log.add_header(number, bytes),
                 (Event::Part { rendition, segment, head, start, independent, .. }, Some(log)) => {
@@ -239,6 +246,11 @@ impl Stream {
         self.logs.read().unwrap_or_else(PoisonError::into_inner).get(rendition.0).cloned()
     }
 
+    /// The pictures that others are made of, as they came.
+    pub fn pictures(&self) -> Option<Arc<Log>> {
+        self.clear.clone().or_else(|| self.logs().into_iter().find(|log| log.is_video()))
+    }
+
     /// All logs.
     pub fn logs(&self) -> Vec<Arc<Log>> {
         self.logs.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -272,7 +284,7 @@ impl Stream {
 
     /// How many requests read or wait.
     pub fn readers(&self) -> usize {
-        let all = self.changed.receiver_count() + self.logs().iter().map(|log| log.readers()).sum::<usize>();
+        let all = self.changed.receiver_count() + self.logs().iter().chain(&self.clear).map(|log| log.readers()).sum::<usize>();
         all.saturating_sub(self.own_readers.load(Relaxed))
     }
 
