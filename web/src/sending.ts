@@ -89,7 +89,7 @@ export class Sending {
     sending.on("progress", (progress) => this.progress(progress));
     sending.on("retry", () => this.show(navigator.onLine ? "Tries again" : "Offline", "waiting"));
     sending.on("playable", (urls) => {
-      this.source = { name: file.name, tracks, ...urls };
+      this.source = { name: file.name, tracks, durationMs: plan.duration * 1000, ...urls };
       this.host.playable(this.source);
       this.offerRunning();
     });

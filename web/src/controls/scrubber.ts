@@ -120,8 +120,7 @@ export class Scrubber {
   private span(): { start: number; end: number } {
     const live = this.player.live();
     if (live) return { start: live.start, end: Math.max(live.start, live.edge) };
-    const { duration } = this.player.video;
-    return { start: 0, end: Number.isFinite(duration) && !this.player.isLive ? duration : 0 };
+    return { start: 0, end: this.player.length };
   }
 
   private behind(): number {

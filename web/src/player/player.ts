@@ -9,6 +9,8 @@ export interface Source extends Partial<Record<Format, string>> {
   name: string;
   tracks: readonly Track[];
   live?: boolean;
+  /** How long it is, where that is known beforehand. */
+  durationMs?: number;
   /** URL of small pictures of it, by time. */
   storyboard?: string;
   /** URL of its chapters. */
@@ -194,8 +196,19 @@ export class Player {
     return this.source.live === true;
   }
 
+  /** How long it is, in seconds; 0 as long as nothing tells that. */
+  get length(): number {
+    const { duration } = this.video;
+    if (this.isLive || Number.isNaN(duration)) return 0;
+    const known = (this.source.durationMs ?? 0) / 1000;
+    if (known === 0) return Number.isFinite(duration) ? duration : 0;
+    // To players, what is still being uploaded has no end, or that of what has come. The last frame may last longer than was known.
+    return duration > known && duration < known + 1 ? duration : known;
+  }
+
+  /** Where it is live; what only grows is not, whatever its manifest looks like to a player. */
   live(): LiveWindow | undefined {
-    return this.session?.engine?.live();
+    return this.isLive ? this.session?.engine?.live() : undefined;
   }
 
   seek(time: number): void {
