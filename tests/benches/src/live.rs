@@ -2,7 +2,9 @@
 //! length of parts.
 //!
 //! A viewer asks for the part that is hinted, which is held until it is there, and then for the playlist that lists it, as players of LL-HLS
-//! do. It runs beside the server on the same processors, so its own work is in the delays, but not in what a viewer costs.
+//! do. It runs beside the server on the same processors, so its own work is in the delays, but not in what a viewer costs. How much of the
+//! delays is the machine's is told by the row of the bare loop: the same viewers, which ask for parts alone, of a server that has its answers
+//! ready.
 
 use std::{
     collections::HashMap,
@@ -24,6 +26,7 @@ use tokio::{
 use crate::{
     Options,
     encoder::Encoder,
+    floor::Floor,
     input::folder,
     transport::{
         PATIENCE,
@@ -52,32 +55,101 @@ struct Row {
     bits: u32,
 }
 
+/// When a part is asked for again that the server does not know of.
+const AGAIN: Duration = Duration::from_millis(5);
+/// What is asked of the delay of a part, in milliseconds.
+const ASKED: (f64, f64) = (1.0, 5.0);
+
 /// When each part was sent, by its segment and number.
 type Sent = Arc<Mutex<HashMap<(u32, u32), Instant>>>;
+
+/// What was measured of a row.
+struct Measured {
+    /// In milliseconds, in ascending order.
+    delays: Vec<f64>,
+    missed: usize,
+    /// Processors that the server kept busy.
+    cpu: f64,
+    /// Bytes of memory that the viewers cost.
+    memory: Option<u64>,
+}
+
+impl Measured {
+    /// The delay that so many hundredths of all parts do not exceed.
+    fn at(&self, hundredth: usize) -> f64 {
+        self.delays.get(self.delays.len() * hundredth / 100).copied().unwrap_or(f64::NAN)
+    }
+
+    fn print(&self, name: &str, row: Row) -> anyhow::Result<()> {
+        let count = f64::from(u32::try_from(row.viewers)?);
+        let parts = f64::from(RATE) / f64::from(row.frames);
+        let memory = self.memory.map_or(Ok(String::from("-")), |bytes| {
+            u32::try_from(bytes / 1000).map(|kilobytes| format!("{:.0}", f64::from(kilobytes) / count))
+        })?;
+        println!(
+            "  {name:9}  {:6.2}  {:6.1}  {:7}  {:6.2}  {:6.2}  {:14.0}  {:15.1}  {memory:>11}  {:12}",
+            1.0 / parts,
+            f64::from(row.bits) / 1e6,
+            row.viewers,
+            self.at(50),
+            self.at(99),
+            count / self.cpu,
+            self.cpu / count / parts * 1e6,
+            self.missed,
+        );
+        Ok(())
+    }
+}
 
 /// Runs all rows.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     println!("live: server and viewers on loopback and the same processors; load average {}", load_average());
-    println!("  protocol  part s  Mbit/s  viewers  p50 ms  p99 ms  viewers a core  KB a viewer  parts missed");
+    println!("  protocol   part s  Mbit/s  viewers  p50 ms  p99 ms  viewers a core  us of it a part  KB a viewer  parts missed");
     let protocols = [Protocol::Http1, Protocol::Http2, Protocol::Http3];
     if options.wants("delay") {
+        let of = |protocol| Row { protocol, viewers: options.viewers * 5, frames: 4, bits: 200_000 };
+        let least = of(Protocol::Http1);
+        let floor = runtime.block_on(floor(least))?;
+        floor.print("bare loop", least)?;
         for protocol in protocols {
-            runtime.block_on(row(Row { protocol, viewers: options.viewers * 5, frames: 4, bits: 200_000 }))?;
+            let measured = runtime.block_on(row(of(protocol)))?;
+            measured.print(&format!("{protocol:?}"), of(protocol))?;
+            let told = |hundredth, asked| {
+                let (ours, least) = (measured.at(hundredth), floor.at(hundredth));
+                format!("p{hundredth} {ours:.2} ms (asked: {asked} at most), {:.1} times that of the bare loop", ours / least)
+            };
+            println!("    {}; {}", told(50, ASKED.0), told(99, ASKED.1));
         }
     }
     if options.wants("fan-out") {
         for frames in [4, 10, 20] {
             for protocol in protocols {
-                runtime.block_on(row(Row { protocol, viewers: options.viewers, frames, bits: 2_000_000 }))?;
+                let of = Row { protocol, viewers: options.viewers, frames, bits: 2_000_000 };
+                runtime.block_on(row(of))?.print(&format!("{protocol:?}"), of)?;
             }
         }
     }
     Ok(())
 }
 
-async fn row(row: Row) -> anyhow::Result<()> {
-    let Row { protocol, viewers, frames, bits } = row;
+/// The viewers of a row, connected.
+async fn clients(row: Row, address: SocketAddr) -> anyhow::Result<Vec<Client>> {
+    let mut clients = Vec::with_capacity(row.viewers);
+    while clients.len() < row.viewers {
+        let mut batch = JoinSet::new();
+        for _ in 0..BATCH.min(row.viewers - clients.len()) {
+            batch.spawn(Client::open(row.protocol, address));
+        }
+        while let Some(client) = batch.join_next().await {
+            clients.push(client??);
+        }
+    }
+    Ok(clients)
+}
+
+async fn row(row: Row) -> anyhow::Result<Measured> {
+    let Row { protocol, frames, .. } = row;
     let files = folder()?.join("live");
     std::fs::create_dir_all(&files)?;
     let config = files.join("reelway.toml");
@@ -92,16 +164,7 @@ async fn row(row: Row) -> anyhow::Result<()> {
         sleep(Duration::from_millis(50)).await;
     }
     let before = server.memory()?;
-    let mut clients = Vec::with_capacity(viewers);
-    while clients.len() < viewers {
-        let mut batch = JoinSet::new();
-        for _ in 0..BATCH.min(viewers - clients.len()) {
-            batch.spawn(Client::open(protocol, server.address));
-        }
-        while let Some(client) = batch.join_next().await {
-            clients.push(client??);
-        }
-    }
+    let clients = clients(row, server.address).await?;
     let from = Instant::now() + SETTLING;
     let until = from + LOOK;
     let mut watching = JoinSet::new();
@@ -121,19 +184,59 @@ async fn row(row: Row) -> anyhow::Result<()> {
     }
     publisher.abort();
     delays.sort_by(f64::total_cmp);
-    let at = |hundredth: usize| delays.get(delays.len() * hundredth / 100).copied().unwrap_or(f64::NAN);
-    let count = f64::from(u32::try_from(viewers)?);
-    println!(
-        "  {:8}  {:6.2}  {:6.1}  {viewers:7}  {:6.2}  {:6.2}  {:14.0}  {:11.0}  {missed:12}",
-        format!("{protocol:?}"),
-        f64::from(frames) / f64::from(RATE),
-        f64::from(bits) / 1e6,
-        at(50),
-        at(99),
-        count / cpu,
-        f64::from(u32::try_from(memory / 1000)?) / count
-    );
-    Ok(())
+    Ok(Measured { delays, missed, cpu, memory: Some(memory) })
+}
+
+/// The same for the bare loop.
+async fn floor(row: Row) -> anyhow::Result<Measured> {
+    let mut floor = Floor::start(row.viewers)?;
+    let clients = clients(row, floor.address).await?;
+    let from = Instant::now() + SETTLING;
+    let until = from + LOOK;
+    let sent = Sent::default();
+    let mut watching = JoinSet::new();
+    for mut client in clients {
+        let sent = Arc::clone(&sent);
+        watching.spawn(async move {
+            let mut delays = Vec::new();
+            while Instant::now() < until {
+                let content = timeout(PATIENCE, client.read("/part")).await??.context("no part")?;
+                let now = Instant::now();
+                let number = content.first_chunk().copied().map(u32::from_be_bytes).context("no number")?;
+                let told = sent.lock().unwrap_or_else(PoisonError::into_inner).get(&(number, 0)).copied();
+                if let Some(told) = told.filter(|_| now >= from) {
+                    delays.push(now.saturating_duration_since(told).as_secs_f64() * 1000.0);
+                }
+            }
+            anyhow::Ok(delays)
+        });
+    }
+    let bytes = row.bits / 8 * row.frames / RATE;
+    let (mut before, mut after, mut delays) = (None, None, Vec::new());
+    let begun = Instant::now();
+    for number in 0u32.. {
+        sleep_until((begun + Duration::from_secs(1) * row.frames * number / RATE).into()).await;
+        let now = Instant::now();
+        if now >= from && before.is_none() {
+            before = Some(floor.cpu()?);
+        }
+        if now >= until && after.is_none() {
+            after = Some(floor.cpu()?);
+        }
+        while let Some(seen) = watching.try_join_next() {
+            delays.extend(seen??);
+        }
+        // Who has asked before the end is answered.
+        if watching.is_empty() {
+            break;
+        }
+        sent.lock().unwrap_or_else(PoisonError::into_inner).insert((number, 0), Instant::now());
+        floor.send(number, bytes)?;
+    }
+    let used = after.unwrap_or_default().saturating_sub(before.unwrap_or_default());
+    let cpu = used.as_secs_f64() / LOOK.as_secs_f64();
+    delays.sort_by(f64::total_cmp);
+    Ok(Measured { delays, missed: 0, cpu, memory: None })
 }
 
 /// An encoder: a fragment for each part, when its time has come.
@@ -164,9 +267,14 @@ async fn watch(mut client: Client, per: u32, sent: Sent, from: Instant, until: I
     let mut place = newest()?;
     while Instant::now() < until {
         let (segment, part) = place;
-        let bytes = timeout(PATIENCE, client.get(&format!("/live/bench/v1/{segment}.{part}.m4s"))).await??;
+        let path = format!("/live/bench/v1/{segment}.{part}.m4s");
+        let begun = Instant::now();
+        // A server that is behind the encoder by more than a part does not know of it yet.
+        while timeout(PATIENCE, client.get(&path)).await?? < 500 {
+            ensure!(begun.elapsed() < PATIENCE, "part {part} of segment {segment} is not there");
+            sleep(AGAIN).await;
+        }
         let now = Instant::now();
-        ensure!(bytes > 500, "part {part} of segment {segment} is not there");
         let told = sent.lock().unwrap_or_else(PoisonError::into_inner).get(&place).copied();
         if let Some(told) = told.filter(|_| now >= from) {
             delays.push(now.saturating_duration_since(told).as_secs_f64() * 1000.0);

@@ -9,7 +9,8 @@
 //! `cargo xtask bench transport [--rounds N] [--connections N] [--only whole|segments|jit|held|handshakes]` compares with bare quinn
 //! and with those of nginx, Caddy and ngtcp2's gtlsserver that are installed, and holds connections.
 //! `cargo xtask bench live [--viewers N] [--only delay|fan-out]` has N viewers of a live stream (100; five times as many for the delay) over
-//! each protocol, for parts of 0.2, 0.5 and 1 s: p50 and p99 of the delay of a part, viewers that a core serves, memory of a viewer.
+//! each protocol, for parts of 0.2, 0.5 and 1 s: p50 and p99 of the delay of a part, viewers that a core serves, memory of a viewer; and the
+//! delay of a bare loop that does nothing but encrypt and send the same bytes to as many.
 //! `cargo xtask bench soak [--minutes N] [--viewers N]` has N viewers (100) of three live streams come and go for so long (60 minutes) by all
 //! protocols, compares what they get with what was pushed, and tells how much memory the server has at last for what it had at first. It is
 //! not among those that run where no name is given.
@@ -17,6 +18,7 @@
 
 mod encoder;
 mod encrypt;
+mod floor;
 mod input;
 mod instructions;
 mod jit;
@@ -76,6 +78,9 @@ fn run() -> anyhow::Result<()> {
     }
     if name.as_deref() == Some(transport::BARE_QUINN) {
         return transport::bare_quinn(&arguments.collect::<Vec<_>>());
+    }
+    if name.as_deref() == Some(floor::CHILD) {
+        return floor::child(&arguments.collect::<Vec<_>>());
     }
     let mut options = Options { input: None, rounds: 5, scratch: None, connections: 5000, viewers: 100, minutes: 60, only: None };
     while let Some(option) = arguments.next() {

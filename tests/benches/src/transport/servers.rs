@@ -182,10 +182,7 @@ impl Server {
 
     /// Processor time that it has used.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
-        let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields: Vec<&str> = text.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-        let ticks = [11, 12].iter().filter_map(|index| fields.get(*index)?.parse::<u64>().ok()).sum::<u64>();
-        Ok(Duration::from_millis(ticks * 10)) // USER_HZ is 100
+        cpu_of(self.child.id())
     }
 
     /// Datagrams that came to its UDP port and found the buffer full.
@@ -210,6 +207,14 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Processor time that a process has used.
+pub fn cpu_of(process: u32) -> anyhow::Result<Duration> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = [11, 12].iter().filter_map(|index| fields.get(*index)?.parse::<u64>().ok()).sum::<u64>();
+    Ok(Duration::from_millis(ticks * 10)) // USER_HZ is 100
 }
 
 /// A port that is free for TCP and UDP.
