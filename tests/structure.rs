@@ -70,6 +70,17 @@ const READ_ALL_THE_SAME: &[(&str, Done, Option<&str>)] = &[
         |f| change(f, "moov", |moov| moov.extend([0, 0, 0, 3, b'j', b'u', b'n', b'k', 1])),
         Some("a box 'junk' says that it has 3 bytes"),
     ),
+    (
+        "padding does not count its header",
+        |f| {
+            change(f, "moov/trak", |trak| drop(trak.splice(0..0, SHORT_PADDING)))?;
+            change(f, "moov", |moov| drop(moov.splice(0..0, SHORT_PADDING)))?;
+            let moov = f.len() - moov_of(f).len();
+            f.splice(moov..moov, SHORT_PADDING);
+            Ok(())
+        },
+        None,
+    ),
     ("a 32-bit zero ends moov", |f| change(f, "moov", |moov| moov.extend([0; 4])), None),
     ("mvhd is missing", |f| remove(f, "moov/mvhd"), None),
     (
@@ -77,6 +88,14 @@ const READ_ALL_THE_SAME: &[(&str, Done, Option<&str>)] = &[
         |f| {
             change(f, "moov/trak/mdia/minf", |minf| minf.extend(boxed("vmhd", &fields(&[0, 0]))))?;
             remove(f, "moov/trak/mdia/hdlr")
+        },
+        None,
+    ),
+    (
+        "hdlr names nothing",
+        |f| {
+            change(f, "moov/trak/mdia/minf", |minf| minf.extend(boxed("vmhd", &fields(&[0, 0]))))?;
+            set(f, "moov/trak/mdia/hdlr", 8, 0)
         },
         None,
     ),
@@ -100,6 +119,8 @@ const READ_ALL_THE_SAME: &[(&str, Done, Option<&str>)] = &[
         None,
     ),
 ];
+
+const SHORT_PADDING: [u8; 8] = *b"\0\0\0\x04free";
 
 fn last_has_size_0(file: &mut Vec<u8>, container: &str) -> Result<()> {
     let last = if container == "moov" { &b"trak"[..] } else { b"stco" };
@@ -242,6 +263,7 @@ fn edits_that_cannot_be_exact_are_named() -> Result<()> {
         (vec![(1000, Some(26_624)), (1000, Some(1024))], "edit 2 of 2 goes back"),
         (vec![(1000, Some(1024)), (1000, Some(20_000))], "edit 2 of 2 begins inside"),
         (vec![(500, Some(1024)), (1000, Some(26_624))], "edit 1 of 2 ends inside a group of pictures"),
+        (vec![(4000, Some(99_999))], "edit 1 of 1 begins behind the end of the media"),
     ] {
         let mut movie = Movie::simple(4, 1);
         movie.tracks.first_mut().context("no video")?.edits = edits;
@@ -331,7 +353,8 @@ fn descriptions_that_cannot_be_joined_leave_the_track_out() -> Result<()> {
     Ok(())
 }
 
-/// ISO/IEC 14496-12 8.6.2 has a track without `stss` say that every sample is a sync sample; the pictures know better.
+/// ISO/IEC 14496-12 8.6.2 has a track without `stss` say that every sample is a sync sample, and one whose `stss` is empty that none is; the
+/// pictures know better.
 #[test]
 fn sync_samples_that_no_table_tells_are_found_in_the_pictures() -> Result<()> {
     let units = |types: &[u8]| types.iter().flat_map(|kind| [0, 0, 0, 3, *kind, 7, 7]).collect::<Vec<u8>>();
@@ -350,11 +373,40 @@ fn sync_samples_that_no_table_tells_are_found_in_the_pictures() -> Result<()> {
             let (bytes, start) = (picture(name, number), usize::try_from(sample.offset)?);
             odd.get_mut(start..start + bytes.len()).context("short")?.copy_from_slice(&bytes);
         }
+        let found = |odd: &[u8]| -> Result<Vec<u32>> {
+            let movie = demux(odd)?;
+            Ok(movie.tracks.first().context("no video")?.samples.sync_numbers(0..100).collect())
+        };
+        let expected: Vec<u32> = (0..100).step_by(step).collect();
+        let mut empty = odd.clone();
+        put(&mut empty, VIDEO, "stss", &[0])?;
+        let found_of_empty = found(&empty)?;
+        let readable = name != "what cannot be read";
+        ensure!(found_of_empty == if readable { expected.as_slice() } else { &[] }, "{name}, empty: {found_of_empty:?}");
         remove(&mut odd, &format!("{VIDEO}/stss"))?;
-        let movie = demux(&odd)?;
-        let video = movie.tracks.first().context("no video")?;
-        let found: Vec<u32> = video.samples.sync_numbers(0..100).collect();
-        ensure!(found == (0..100).step_by(step).collect::<Vec<u32>>(), "{name}: {found:?}");
+        let found_of_none = found(&odd)?;
+        ensure!(found_of_none == expected, "{name}: {found_of_none:?}");
+    }
+    Ok(())
+}
+
+/// Media that begins with pictures that need others, or tells of none that does not: no playlist says that segments are independent
+/// (RFC 8216bis 4.4.2.1), and where there are no I-frames there is no playlist of them.
+#[test]
+fn what_begins_with_no_sync_sample_is_not_called_independent() -> Result<()> {
+    for (name, stss, independent, i_frames) in [
+        ("all is well", &[4, 1, 26, 51, 76][..], true, true),
+        ("the first is none", &[3, 26, 51, 76], false, true),
+        ("none is", &[0], false, false),
+    ] {
+        let mut odd = file();
+        put(&mut odd, VIDEO, "stss", stss)?;
+        let vod = Vod::new(vec![demux(&odd)?], &Options::default())?;
+        for text in [vod.multivariant_playlist(), vod.media_playlist("v1")?] {
+            ensure!(text.contains("#EXT-X-INDEPENDENT-SEGMENTS") == independent, "{name}: {text}");
+        }
+        ensure!(vod.has_i_frames("v1") == i_frames, "{name}");
+        ensure!(vod.multivariant_playlist().contains("#EXT-X-I-FRAME-STREAM-INF") == i_frames, "{name}");
     }
     Ok(())
 }

@@ -20,6 +20,8 @@ pub struct Segment {
     pub duration: u64,
     /// Bytes: heads and payload.
     pub bytes: u64,
+    /// Whether decoding can begin at its first sample.
+    pub sync: bool,
     /// Whether nothing in it is presented before its first sample, where decoding can begin (a stream access point of type 1,
     /// ISO/IEC 14496-12 Annex I).
     pub closed: bool,
@@ -51,12 +53,13 @@ impl Timeline {
             let samples = cut.sample..sample_end;
             let Some((start, last)) = track.samples.span(samples.clone()) else { continue };
             let start = start.saturating_add(track.shift);
-            let closed = start >= cut.time && track.samples.sync_numbers(samples.clone()).next() == Some(cut.sample);
+            let sync = track.samples.sync_numbers(samples.clone()).next() == Some(cut.sample);
+            let closed = sync && start >= cut.time;
             end = end.max(last.saturating_add(track.shift));
             let previous = segments.last().map_or(0, |segment| segment.start);
             let start = u64::try_from(start).unwrap_or(0).max(previous);
             let bytes = chunk::length(track, samples.clone());
-            segments.push(Segment { samples, start, duration: 0, bytes, closed });
+            segments.push(Segment { samples, start, duration: 0, bytes, sync, closed });
         }
         let mut next = u64::try_from(end).unwrap_or(0);
         for segment in segments.iter_mut().rev() {
@@ -64,6 +67,11 @@ impl Timeline {
             next = segment.start;
         }
         Self { timescale: track.timescale, segments }
+    }
+
+    /// Whether decoding can begin at each segment. The first alone can lack that: media can begin with pictures that need others.
+    pub fn independent(&self) -> bool {
+        self.segments.iter().all(|segment| segment.sync)
     }
 
     /// The tick at which the last segment ends.

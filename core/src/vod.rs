@@ -216,6 +216,12 @@ impl Vod {
         self.rendition(rendition).map(|(rendition, _)| hls::i_frame_playlist(&self.presentation, rendition, &frames))
     }
 
+    /// Whether a rendition has a playlist of I-frames: one of video has, unless its segments are encrypted whole or none of its pictures can
+    /// be decoded alone.
+    pub fn has_i_frames(&self, rendition: &str) -> bool {
+        self.i_frames(rendition).is_ok_and(|frames| !frames.is_empty())
+    }
+
     fn i_frames(&self, rendition: &str) -> Result<Vec<IFrame>> {
         let (rendition, track) = self.rendition(rendition)?;
         if !rendition.is_video() {

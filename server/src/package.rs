@@ -14,7 +14,6 @@ use reelway_core::{
     Fragment, Vod,
     codec::Kind,
     presentation::{Layout, Rendition},
-    protection::Scheme,
 };
 
 use crate::storage::{Piece, SourceFile, gather};
@@ -25,7 +24,7 @@ const WINDOW: usize = 1 << 20;
 /// What is written beside the segments.
 #[derive(Clone, Copy, Debug)]
 pub struct Manifests {
-    /// `master.m3u8`, a `media.m3u8` for each rendition and an `iframes.m3u8` for each of video.
+    /// `master.m3u8`, a `media.m3u8` for each rendition and an `iframes.m3u8` for each that has I-frames.
     pub hls: bool,
     /// `manifest.mpd`.
     pub dash: bool,
@@ -151,9 +150,7 @@ fn write_manifests(vod: &Vod, folder: &Path, manifests: Manifests) -> Result<(),
         for rendition in renditions.iter().filter(listed) {
             let folder = folder.join(&rendition.name);
             write_whole(&folder.join("media.m3u8"), vod.media_playlist(&rendition.name)?.as_bytes())?;
-            // Of a segment that is encrypted whole no part can be had alone.
-            let whole = rendition.protection.as_ref().is_some_and(|protection| protection.scheme == Scheme::Aes128);
-            if rendition.is_video() && !whole {
+            if vod.has_i_frames(&rendition.name) {
                 write_whole(&folder.join("iframes.m3u8"), vod.i_frame_playlist(&rendition.name)?.as_bytes())?;
             }
         }

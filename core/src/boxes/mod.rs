@@ -44,6 +44,9 @@ pub struct BoxHeader {
     pub size: Option<u64>,
 }
 
+/// Boxes without meaning (8.1.2, and QuickTime's placeholder for a longer header).
+const PADDING: [[u8; 4]; 3] = [*b"free", *b"skip", *b"wide"];
+
 impl BoxHeader {
     /// The most bytes a header takes.
     pub const MAX: u64 = 16;
@@ -56,6 +59,8 @@ impl BoxHeader {
         let (header, size) = match size {
             0 => (8, None),
             1 => (16, Some(reader.u64()?)),
+            // Padding that does not count its own header, as some writers leave it: it has no more than that.
+            2..8 if PADDING.contains(&name.0) => (8, Some(8)),
             size => (8, Some(u64::from(size))),
         };
         if size.is_some_and(|size| size < header) {
@@ -143,7 +148,7 @@ mod tests {
     fn what_is_legible_is_read() {
         for (last, found, offset) in [
             (&[0, 0, 0, 99, b's', b'k', b'i', b'p', 3][..], &[(*b"free", &[1][..]), (*b"skip", &[3])][..], Some(49)),
-            (&[0, 0, 0, 7, b's', b'k', b'i', b'p', 3], &[(*b"free", &[1])], Some(49)),
+            (&[0, 0, 0, 7, b'u', b'u', b'i', b'd', 3], &[(*b"free", &[1])], Some(49)),
             (&[0, 0, 0, 8, b's', b'k', b'i', b'p', 0, 0, 0], &[(*b"free", &[1]), (*b"skip", &[])], None),
         ] {
             let bytes = [&[0, 0, 0, 9, b'f', b'r', b'e', b'e', 1], last].concat();
@@ -156,7 +161,10 @@ mod tests {
 
     #[test]
     fn a_size_below_the_header_is_refused() {
-        let bytes = [0, 0, 0, 7, b'f', b'r', b'e', b'e'];
+        let bytes = [0, 0, 0, 7, b't', b'r', b'a', b'k'];
         assert!(children(Reader::new(&bytes, 0)).next().unwrap().is_err());
+        let padding = [0, 0, 0, 4, b'f', b'r', b'e', b'e', 0, 0, 0, 9, b't', b'r', b'a', b'k', 1];
+        let found: alloc::vec::Vec<_> = children(Reader::new(&padding, 0)).map(|child| child.unwrap().0.0).collect();
+        assert_eq!(found, [*b"free", *b"trak"]);
     }
 }

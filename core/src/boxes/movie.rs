@@ -44,7 +44,7 @@ pub struct TrackBox<'a> {
     pub dimensions: (u32, u32),
     /// Ticks a second of the media (8.4.2); `None` where `mdhd` does not tell it.
     pub timescale: Option<Timescale>,
-    /// `handler_type` (8.4.3); where `hdlr` is missing, what the media header (8.4.5) tells; else zeros.
+    /// `handler_type` (8.4.3); where `hdlr` is missing or does not tell it, what the media header (8.4.5) tells; else zeros.
     pub handler: FourCc,
     /// ISO 639-2/T code of `mdhd`, or the BCP 47 tag of `elng`; `None` for undetermined.
     pub language: Option<String>,
@@ -210,7 +210,7 @@ impl<'a> TrackBox<'a> {
             }
         }
         *fault = fault.take().or(broken);
-        self.handler = handler.or(kind).unwrap_or(self.handler);
+        self.handler = handler.filter(|handler| handler.0 != [0; 4]).or(kind).unwrap_or(self.handler);
         self.language = extended_language.or(packed_language);
     }
 }

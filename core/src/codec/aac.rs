@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use super::{Codec, bits::Bits, esds::decoder_config, required, sound};
+use super::{Codec, bits::Bits, esds::decoder_config, sound};
 use crate::{
     boxes::{quicktime::mp3_object_type, sample_entry::SampleEntry},
     coding::Reader,
@@ -18,21 +18,25 @@ const WITHOUT_CONFIG: [u8; 15] = [0x66, 0x67, 0x68, 0x69, 0x6b, 0xa0, 0xa1, 0xa5
 /// Describes a sample entry `mp4a`.
 pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
     let audio = entry.audio()?;
-    let mut esds = required(entry, audio.find(*b"esds"), "esds", "ISO/IEC 14496-14 5.6")?;
+    let missing = |what: &str| {
+        let message = format!("{what} is missing, and frames of AAC do not tell themselves how they are decoded");
+        Error::malformed(message).at(entry.content.position()).within(entry.name).by("ISO/IEC 14496-14 5.6")
+    };
+    let mut esds = audio.find(*b"esds").ok_or_else(|| missing("box 'esds'"))?;
     let decoder = decoder_config(&mut esds).map_err(|e| e.within(entry.name))?;
     let config = match decoder.object_type {
-        MPEG4_AUDIO => decoder.specific.map(AudioSpecificConfig::read).transpose().map_err(|e| e.within(entry.name))?,
+        MPEG4_AUDIO => decoder
+            .specific
+            .filter(|specific| !specific.is_empty())
+            .map(AudioSpecificConfig::read)
+            .transpose()
+            .map_err(|e| e.within(entry.name))?,
         object_type if WITHOUT_CONFIG.contains(&object_type) => None,
         other => return Err(Error::unsupported(format!("sample entry 'mp4a': object type {other:#04X} is not carried"))),
     };
     let string = match (decoder.object_type, &config) {
         (MPEG4_AUDIO, Some(config)) => format!("mp4a.40.{}", config.object_type),
-        (MPEG4_AUDIO, None) => {
-            return Err(Error::malformed("AudioSpecificConfig is missing")
-                .at(esds.position())
-                .within(entry.name)
-                .by("ISO/IEC 14496-14 5.6"));
-        }
+        (MPEG4_AUDIO, None) => return Err(missing("AudioSpecificConfig")),
         (object_type, _) => format!("mp4a.{object_type:02X}"),
     };
     let channels = config.as_ref().and_then(|config| config.channels).unwrap_or(audio.channels);
@@ -152,7 +156,7 @@ mod tests {
     /// Descriptors as ffmpeg writes them, with the object types of other kinds of sound put in.
     #[test]
     fn object_types() {
-        let describe = |object_type: u8| {
+        let describe = |name: &[u8; 4], object_type: u8, specific: &[u8]| {
             let mut w = Writer::default();
             w.u32(0);
             w.u32(1);
@@ -164,9 +168,32 @@ mod tests {
                 w.u16(16);
                 w.zeros(4);
                 w.u32(44_100 << 16);
-                w.full_box(b"esds", 0, 0, |w| {
-                    w.bytes(&[3, 0x80, 0x80, 0x80, 0x1b, 0, 1, 0, 4, 0x80, 0x80, 0x80, 0x0d, object_type, 0x15, 0, 0, 0, 0]);
-                    w.bytes(&[0, 1, 0xf4, 0x6c, 0, 1, 0xf4, 6, 0x80, 0x80, 0x80, 1, 2]);
+                w.full_box(name, 0, 0, |w| {
+                    let length = u8::try_from(specific.len()).unwrap();
+                    w.bytes(&[
+                        3,
+                        0x80,
+                        0x80,
+                        0x80,
+                        0x1b + length,
+                        0,
+                        1,
+                        0,
+                        4,
+                        0x80,
+                        0x80,
+                        0x80,
+                        0x0d + length,
+                        object_type,
+                        0x15,
+                        0,
+                        0,
+                        0,
+                        0,
+                    ]);
+                    w.bytes(&[0, 1, 0xf4, 0x6c, 0, 1, 0xf4]);
+                    w.bytes(specific);
+                    w.bytes(&[6, 0x80, 0x80, 0x80, 1, 2]);
                 });
             });
             let bytes = w.into_bytes();
@@ -175,9 +202,17 @@ mod tests {
         for (object_type, expected) in
             [(0x66, "mp4a.66"), (0x67, "mp4a.67"), (0x69, "mp4a.69"), (0x6b, "mp4a.6B"), (0xa5, "mp4a.A5"), (0xa9, "mp4a.A9")]
         {
-            assert_eq!(describe(object_type).unwrap(), sound(expected, 2, 44_100));
+            assert_eq!(describe(b"esds", object_type, &[]).unwrap(), sound(expected, 2, 44_100));
         }
-        assert!(describe(0x40).unwrap_err().message().contains("AudioSpecificConfig is missing"));
-        assert_eq!(describe(0x6c).unwrap_err().message(), "sample entry 'mp4a': object type 0x6C is not carried");
+        assert_eq!(describe(b"esds", 0x40, &[5, 2, 0x11, 0x90]).unwrap(), sound("mp4a.40.2", 2, 48_000));
+        let why = " is missing, and frames of AAC do not tell themselves how they are decoded";
+        for (name, specific, what) in [
+            (b"esds", &[][..], "AudioSpecificConfig"),
+            (b"esds", &[5, 0], "AudioSpecificConfig"),
+            (b"free", &[5, 2, 0x11, 0x90], "box 'esds'"),
+        ] {
+            assert_eq!(describe(name, 0x40, specific).unwrap_err().message(), format!("{what}{why}"));
+        }
+        assert_eq!(describe(b"esds", 0x6c, &[]).unwrap_err().message(), "sample entry 'mp4a': object type 0x6C is not carried");
     }
 }

@@ -79,6 +79,8 @@ impl Edits {
                 {
                     last.end = end;
                 }
+                // It shows nothing, as lists have it that are filled up with zeros.
+                Some(last) if edit.duration == 0 && last.end.is_some_and(|end| end > start.saturating_add(tolerance)) => elapsed = begins,
                 Some(last) if last.end.is_none_or(|end| end > start.saturating_add(tolerance)) => {
                     return Err(list.refuse(number, "goes back to media that an edit before it has shown"));
                 }
@@ -101,7 +103,15 @@ impl Edits {
     /// sync sample, if anything is left out before it. Sound begins with the first sample that is whole: what is lost is less than one, and
     /// all that is kept is at its time.
     pub fn join(&self, samples: SampleTable, video: bool) -> Result<SampleTable> {
-        let Some((first, rest)) = self.stretches.split_first().filter(|(_, rest)| !rest.is_empty()) else { return Ok(samples) };
+        let Some((first, rest)) = self.stretches.split_first() else { return Ok(samples) };
+        // `None`: no sample has come yet.
+        let end = samples.span(0..samples.len()).map(|(_, end)| u64::try_from(end).unwrap_or(0));
+        if end.is_some_and(|end| end <= first.start) {
+            return Err(self.refuse(first.edit, "begins behind the end of the media, so nothing is presented"));
+        }
+        if rest.is_empty() {
+            return Ok(samples);
+        }
         let mut joined = SampleTableBuilder::default();
         let mut rest = rest.iter();
         let (mut stretch, mut next) = (first, rest.next());
@@ -173,6 +183,8 @@ mod tests {
             (&[edit(1000, Some(0)), edit(1000, Some(48_000))], Some(0), 1),
             (&[edit(1000, Some(0)), edit(1000, Some(48_048))], Some(0), 1),
             (&[edit(1000, Some(0)), edit(10, EMPTY)], Some(0), 1),
+            (&[edit(1000, Some(0)), edit(0, Some(0)), edit(0, Some(0))], Some(0), 1),
+            (&[edit(1000, Some(0)), edit(0, Some(48_000))], Some(0), 1),
             (&[edit(1000, Some(0)), edit(1000, Some(96_000))], Some(0), 2),
             (&[edit(1000, Some(0)), edit(10, EMPTY), edit(1000, Some(48_000))], Some(0), 2),
             (&[edit(1000, Some(0)), edit(1000, Some(24_000))], None, 0),

@@ -2,7 +2,8 @@
 //!
 //! A track without `stss` (ISO/IEC 14496-12 8.6.2), or whose fragments flag no sample, says that decoding can begin at every sample. Few
 //! films are coded so, and some writers merely leave the table out; a segment that begins at any other picture cannot be played. So H.264
-//! and H.265 are asked: the first few samples, and where these are not all what the track says, all of them. It takes a few bytes of each
+//! and H.265 are asked: the first few samples, and where these are not all what the track says, all of them. A track whose `stss` is empty
+//! says that decoding can begin nowhere: all its samples are asked. It takes a few bytes of each
 //! sample, the headers of its NAL units up to that of the first slice.
 
 use alloc::vec::Vec;
@@ -36,7 +37,7 @@ impl SyncSearch {
     /// Begins with the first of `tracks`, from index `from` on, that needs it.
     pub fn new(tracks: &[TrackBuilder], from: usize) -> Option<Self> {
         let (track, units, sample) = tracks.iter().enumerate().skip(from).find_map(|(index, track)| {
-            let units = track.units().filter(|_| track.samples.len() > 1 && track.samples.all_sync())?;
+            let units = track.units().filter(|_| track.samples.len() > 1 && (track.samples.all_sync() || track.samples.none_sync()))?;
             Some((index, units, track.samples.get(0)?))
         })?;
         let mut search = Self { track, units, sample, number: 0, place: 0, passed: 0, found: Vec::new() };
@@ -76,7 +77,8 @@ impl SyncSearch {
         }
         let track = tracks.get_mut(self.track)?;
         // Where nothing is found at all, what the track says is as good as what we know.
-        if !self.found.is_empty() && self.number == track.samples.len() && self.found.len() < usize::try_from(self.number).ok()? {
+        let told = track.samples.all_sync() && self.found.len() == usize::try_from(self.number).ok()?;
+        if !self.found.is_empty() && self.number == track.samples.len() && !told {
             track.samples.sync(self.found);
         }
         Self::new(tracks, self.track + 1)
@@ -86,7 +88,8 @@ impl SyncSearch {
     fn skip_short(&mut self, tracks: &[TrackBuilder]) -> Option<()> {
         let samples = &tracks.get(self.track)?.samples;
         loop {
-            if self.number == samples.len() || self.found.len() == ENOUGH && self.number == u32::try_from(ENOUGH).ok()? {
+            let enough = samples.all_sync() && self.found.len() == ENOUGH && self.number == u32::try_from(ENOUGH).ok()?;
+            if self.number == samples.len() || enough {
                 return None;
             }
             let needed = self.place.saturating_add(self.units.length_size.into()).saturating_add(1);

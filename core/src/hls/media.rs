@@ -47,7 +47,9 @@ fn playlist(presentation: &Presentation, rendition: &Rendition, events: &[Event]
     let target = Seconds { ticks: longest.max(u64::from(timescale.get())), timescale, places: 0 };
     let kind = if arrived.is_some() { "EVENT" } else { "VOD" };
     let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:{kind}");
-    text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
+    if rendition.timeline.independent() {
+        text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
+    }
     if arrived.is_some() {
         // What has no end begins near its newest segment unless told otherwise (4.4.2.2).
         text.push_str("#EXT-X-START:TIME-OFFSET=0\n");

@@ -26,7 +26,11 @@ pub fn uri(rendition: &Rendition) -> String {
 ///
 /// `i_frames` tells the bit rates of the I-frames of a video, if it has a playlist of them.
 pub fn multivariant_playlist(presentation: &Presentation, i_frames: impl Fn(&Rendition) -> Option<Bandwidth>) -> String {
-    let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n");
+    // Here it speaks for all renditions.
+    if presentation.renditions.iter().all(|rendition| rendition.timeline.independent()) {
+        text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
+    }
     write_session_keys(&mut text, presentation);
     let (members, groups) = groups(presentation);
     let video = presentation.videos().next().is_some();

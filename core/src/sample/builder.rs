@@ -220,6 +220,11 @@ impl SampleTableBuilder {
         self.table.all_sync()
     }
 
+    /// Whether no sample so far is a sync sample.
+    pub fn none_sync(&self) -> bool {
+        self.table.sync_count() == 0
+    }
+
     /// Number of samples so far.
     pub fn len(&self) -> u32 {
         self.table.len()

@@ -65,7 +65,14 @@ mod tests {
     use crate::time::Timescale;
 
     fn timeline(count: usize, bytes: u64, duration: u64) -> Timeline {
-        let segment = |number: usize| Segment { samples: 0..1, start: 7 + number as u64 * duration, duration, bytes, closed: number != 1 };
+        let segment = |number: usize| Segment {
+            samples: 0..1,
+            start: 7 + number as u64 * duration,
+            duration,
+            bytes,
+            sync: true,
+            closed: number != 1,
+        };
         Timeline { timescale: Timescale::new(1000).unwrap(), segments: (0..count).map(segment).collect() }
     }
 

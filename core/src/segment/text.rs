@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn text_is_cut_where_the_lead_is() {
         let of = |start, starts: &[u64], end| {
-            let segment = |start: &u64| Segment { samples: 0..1, start: *start, duration: 1, bytes: 1, closed: true };
+            let segment = |start: &u64| Segment { samples: 0..1, start: *start, duration: 1, bytes: 1, sync: true, closed: true };
             let lead = Timeline { timescale: Timescale::new(30_000).unwrap(), segments: starts.iter().map(segment).collect() };
             bounds(start, Some(&lead), 4000, end)
         };
