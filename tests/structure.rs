@@ -14,6 +14,7 @@ use reelway_tests::{
     movie::Movie,
     program::run,
     surgery::{boxed, change, fields, remove, set},
+    synthetic,
 };
 
 /// Reads a file in memory.
@@ -386,6 +387,41 @@ fn sync_samples_that_no_table_tells_are_found_in_the_pictures() -> Result<()> {
         remove(&mut odd, &format!("{VIDEO}/stss"))?;
         let found_of_none = found(&odd)?;
         ensure!(found_of_none == expected, "{name}: {found_of_none:?}");
+    }
+    Ok(())
+}
+
+/// Without `dac3` and `dec3` (ETSI TS 102 366 F.3, F.5) the first frame tells what they would tell, as ffmpeg writes it; what is published
+/// has the box. Where there is no frame, it is missing.
+#[test]
+fn configurations_that_no_box_tells_are_found_in_the_sound() -> Result<()> {
+    let Some(files) = synthetic::files()? else { return Ok(()) };
+    for (name, missing) in [("ac3.mp4", "dac3"), ("eac3.mp4", "dec3")] {
+        let path = files.iter().find(|path| path.ends_with(name)).context("not made")?;
+        let mut file = fs::read(path)?;
+        let whole = demux(&file)?;
+        let sound = whole.tracks.get(1).context("no sound")?;
+        let mut cut = Vec::new();
+        // The movie is at the end: no offset changes.
+        change(&mut file, &format!("{SOUND}/stsd"), |stsd| {
+            let start = stsd.windows(4).position(|found| found == missing.as_bytes()).unwrap_or(4) - 4;
+            let size = stsd.get(start + 3).copied().unwrap_or(0);
+            cut = stsd.drain(start..start + usize::from(size)).collect();
+            if let Some(length) = stsd.get_mut(11) {
+                *length -= size;
+            }
+        })?;
+        let found = demux(&file)?;
+        let track = found.tracks.get(1).with_context(|| format!("{name}: {:?}", found.left_out))?;
+        ensure!(track.codec == sound.codec, "{name}: {:?}, with its box {:?}", track.codec, sound.codec);
+        let entry = track.sample_entries.first().context("no entry")?;
+        ensure!(entry.windows(cut.len()).any(|bytes| bytes == cut), "{name}: {cut:02x?} is not in {entry:02x?}");
+        ensure!(samples(&found) == samples(&whole) && found.faults.is_empty(), "{name}: other samples, {:?}", found.faults);
+
+        let first = usize::try_from(sound.samples.get(0).context("no sample")?.offset)?;
+        file.get_mut(first..first + 2).context("short")?.fill(0);
+        let reasons: Vec<String> = demux(&file)?.left_out.iter().map(|left_out| left_out.reason.to_string()).collect();
+        ensure!(reasons.iter().any(|reason| reason.contains(&format!("box '{missing}' is missing"))), "{name}: {reasons:?}");
     }
     Ok(())
 }

@@ -98,6 +98,11 @@ impl<'a> MovieBox<'a> {
                     return Err(Error::unsupported(format!("more than {MAX_TRACKS} tracks")).at(child.position()));
                 }
                 b"trak" => tracks.push(TrackBox::read(child)),
+                // QuickTime File Format, Compressed Movie Resources and Reference Movies.
+                b"cmov" => {
+                    return Err(Error::unsupported("the movie is compressed ('cmov'): write the file anew, such as by ffmpeg -c copy"));
+                }
+                b"rmra" => return Err(Error::unsupported("the movie is a list of other files ('rmra'): give one of those")),
                 b"mvex" => extends = Some(note(read_extends(child), name, &mut broken).unwrap_or_default()),
                 _ => {}
             }
@@ -310,6 +315,14 @@ mod tests {
         }
         assert_eq!(unpack_language(pack_language(None)), None);
         assert_eq!(unpack_language(0), None, "a QuickTime language number");
+    }
+
+    #[test]
+    fn movies_that_are_elsewhere_are_named() {
+        for (name, reason) in [(b"cmov", "compressed ('cmov')"), (b"rmra", "a list of other files ('rmra')")] {
+            let bytes = [&[0, 0, 0, 8], &name[..]].concat();
+            assert!(MovieBox::read(Reader::new(&bytes, 0)).unwrap_err().message().contains(reason));
+        }
     }
 
     #[test]

@@ -1,7 +1,13 @@
 //! AC-3 and Enhanced AC-3: `dac3` and `dec3` (ETSI TS 102 366 Annex F).
 
-use super::{Codec, Media, bits::Bits, in_config, required, sound};
-use crate::{boxes::sample_entry::SampleEntry, coding::Reader, error::Result};
+use alloc::{format, vec::Vec};
+
+use super::{Codec, Media, bits::Bits, in_config, required, sound, syncframe};
+use crate::{
+    boxes::sample_entry::{SampleEntry, read_entry},
+    coding::{Reader, Writer},
+    error::Result,
+};
 
 /// Describes a sample entry `ac-3`.
 pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
@@ -17,6 +23,25 @@ pub fn describe_enhanced(entry: &SampleEntry<'_>) -> Result<Codec> {
     let config = required(entry, audio.find(*b"dec3"), "dec3", "ETSI TS 102 366 F.5")?;
     let config = enhanced(config).map_err(in_config(entry, *b"dec3"))?;
     Ok(config.codec("ec-3", audio.sample_rate))
+}
+
+/// What is known of `ac-3` or `ec-3` before a frame has told the configuration that the entry lacks; `None`: it is another, or has it.
+pub fn without_configuration(entry: &SampleEntry<'_>) -> Option<Codec> {
+    let audio = entry.audio().ok().filter(|_| matches!(&entry.name.0, b"ac-3" | b"ec-3"))?;
+    let missing = audio.find(*b"dac3").is_none() && audio.find(*b"dec3").is_none();
+    missing.then(|| sound(format!("{}", entry.name), audio.channels, audio.sample_rate))
+}
+
+/// The sample entry with the configuration that it lacks, as a frame tells it; `None`: it is no frame of this codec.
+pub fn configured(entry: &[u8], frame: &[u8]) -> Option<Vec<u8>> {
+    let read = read_entry(&mut Reader::new(entry, 0)).ok()?;
+    let (name, frame) = if read.name.0 == *b"ac-3" { (b"dac3", syncframe::ac3(frame)?) } else { (b"dec3", syncframe::enhanced(frame)?) };
+    let mut w = Writer::default();
+    w.boxed(&read.name.0, |w| {
+        w.bytes(read.content.rest());
+        w.boxed(name, |w| w.bytes(&frame.config));
+    });
+    Some(w.into_bytes())
 }
 
 /// Where the channels of a stream are heard.

@@ -19,6 +19,7 @@ pub mod mpegh;
 pub mod nal;
 pub mod opus;
 pub mod stpp;
+pub mod syncframe;
 pub mod vpx;
 pub mod vvc;
 

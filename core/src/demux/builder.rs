@@ -8,9 +8,10 @@ use crate::{
         FourCc,
         event::EventMessage,
         movie::TrackBox,
-        sample_entry::{SampleEntry, read_descriptions},
+        sample_entry::{SampleEntry, read_descriptions, read_entry},
     },
-    codec::{self, Codec, Media, nal::Units},
+    codec::{self, Codec, Media, ac3, nal::Units},
+    coding::Reader,
     error::{Error, Result},
     sample::{SampleTable, SampleTableBuilder},
     time::Timescale,
@@ -29,6 +30,8 @@ pub struct TrackBuilder {
     edits: Edits,
     /// All sample entries, or why they are not carried.
     descriptions: Vec<Result<Description>>,
+    /// The one sample entry, where it lacks the configuration that a sample tells too.
+    unconfigured: Option<Vec<u8>>,
     /// The samples so far.
     pub samples: SampleTableBuilder,
     /// The events so far, each with the time at which the fragment behind it is decoded.
@@ -61,9 +64,14 @@ impl TrackBuilder {
         let coding = entries.first().ok_or_else(|| missing("stsd", "ISO/IEC 14496-12 8.5.2"))?.name;
         let describe = |entry| Description::read(entry, boxes.handler).map_err(|e| in_table(e.within(FourCc(*b"stsd"))));
         let descriptions: Vec<Result<Description>> = entries.iter().map(describe).collect();
-        let codec = match descriptions.iter().find_map(|description| description.as_ref().ok()) {
-            Some(description) => description.codec.clone(),
-            None => {
+        let unconfigured = match entries.as_slice() {
+            [entry] => ac3::without_configuration(entry).map(|codec| (codec, Vec::from(entry.bytes))),
+            _ => None,
+        };
+        let codec = match (descriptions.iter().find_map(|description| description.as_ref().ok()), &unconfigured) {
+            (Some(description), _) => description.codec.clone(),
+            (None, Some((codec, _))) => codec.clone(),
+            (None, None) => {
                 return Err(descriptions.into_iter().find_map(Result::err).unwrap_or_else(|| missing("stsd", "ISO/IEC 14496-12 8.5.2")));
             }
         };
@@ -86,7 +94,24 @@ impl TrackBuilder {
             events: Vec::new(),
             payload: None,
         };
-        Ok(Self { track, handler: boxes.handler, coding, edits, descriptions, samples: SampleTableBuilder::default(), events: Vec::new() })
+        let unconfigured = unconfigured.map(|(_, entry)| entry);
+        let samples = SampleTableBuilder::default();
+        Ok(Self { track, handler: boxes.handler, coding, edits, descriptions, unconfigured, samples, events: Vec::new() })
+    }
+
+    /// Whether its first sample has to tell how its samples are decoded.
+    pub fn is_without_configuration(&self) -> bool {
+        self.unconfigured.is_some()
+    }
+
+    /// Takes the beginning of the first sample, where no box tells how samples are decoded. What it does not tell stays missing.
+    pub fn configure(&mut self, sample: &[u8]) {
+        let entry = self.unconfigured.take().and_then(|entry| ac3::configured(&entry, sample));
+        let entry = entry.as_ref().and_then(|entry| read_entry(&mut Reader::new(entry, 0)).ok());
+        if let Some(described) = entry.and_then(|entry| Description::read(&entry, self.handler).ok()) {
+            self.track.codec = described.codec.clone();
+            self.descriptions = Vec::from([Ok(described)]);
+        }
     }
 
     /// `track_ID` in the source.
@@ -133,6 +158,8 @@ impl TrackBuilder {
         self.edits.join(SampleTable::default(), false)?;
         let mut places = Vec::with_capacity(self.descriptions.len());
         for description in self.descriptions {
+            // No sample is at hand to tell what is missing.
+            let description = if self.unconfigured.is_some() { Ok(description?) } else { description };
             let carried = description.ok().filter(|found| family(&found.codec.string) == family(&track.codec.string));
             places.push(carried.as_ref().and_then(|_| u8::try_from(track.sample_entries.len()).ok()));
             track.sample_entries.extend(carried.map(|found| found.entry));

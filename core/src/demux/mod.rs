@@ -4,6 +4,7 @@ mod amf;
 mod builder;
 pub mod captions;
 pub mod chapters;
+mod configuration;
 pub(crate) mod description;
 mod early;
 mod edits;
@@ -11,6 +12,7 @@ mod flv;
 mod fragmented;
 mod progressive;
 pub mod rtmp;
+mod search;
 pub mod side_file;
 pub mod stream;
 mod sync;
@@ -34,7 +36,7 @@ use crate::{
 };
 use builder::TrackBuilder;
 use fragmented::Fragments;
-use sync::SyncSearch;
+use search::Search;
 use text::TextReader;
 
 /// The largest `moov` that is read, in bytes: days of video.
@@ -109,7 +111,7 @@ pub struct Demuxer {
     /// Set when no further box is needed.
     done: bool,
     /// What is left to be found then.
-    search: Option<SyncSearch>,
+    search: Option<Search>,
     /// Why there is no movie, if none is found; where one is, the fault of the box that ends behind the file.
     cut: Option<Error>,
     /// Samples of text, where there are any, once all else is read.
@@ -138,7 +140,7 @@ impl Demuxer {
             return text.as_ref().ok()?.required();
         }
         if self.done {
-            return self.search.as_ref().map(SyncSearch::required);
+            return self.search.as_ref().map(Search::required);
         }
         let length = self.wanted.map_or(BoxHeader::MAX, |(_, length)| length);
         Some(self.cursor..self.cursor.saturating_add(length).min(self.size))
@@ -179,7 +181,7 @@ impl Demuxer {
                     Some((name, _)) => self.handle_box(name, needed)?,
                 }
                 if self.done {
-                    self.search = self.movie.as_ref().and_then(|movie| SyncSearch::new(&movie.tracks, 0));
+                    self.search = self.movie.as_ref().and_then(|movie| Search::new(&movie.tracks));
                 }
             }
             let has_cues = |movie: &MovieBuilder| movie.tracks.iter().any(TrackBuilder::has_cues);

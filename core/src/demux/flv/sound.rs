@@ -5,9 +5,13 @@ use alloc::{format, vec::Vec};
 use super::tag::{Content, Packet};
 use crate::{
     boxes::FourCc,
-    codec::{aac, bits::Bits},
+    codec::{
+        aac,
+        bits::Bits,
+        syncframe::{self, SyncFrame},
+    },
     coding::{Reader, Writer},
-    demux::{description, ts::ac3_frame},
+    demux::description,
     error::{Error, Result},
     sample::LiveSample,
     time::{Timescale, rescale_length},
@@ -47,8 +51,8 @@ impl Sound {
     pub fn read(&mut self, packet: &Packet, time: u64) -> Result<(Vec<LiveSample>, bool)> {
         let data = packet.data.as_ref();
         let described = match (&self.codec.0, packet.content) {
-            (b"ac-3", Content::Frame { .. }) => ac3(data),
-            (b"ec-3", Content::Frame { .. }) => enhanced_ac3(data).ok().flatten(),
+            (b"ac-3", Content::Frame { .. }) => described(syncframe::ac3(data), (b"ac-3", b"dac3")),
+            (b"ec-3", Content::Frame { .. }) => described(syncframe::enhanced(data), (b"ec-3", b"dec3")),
             (_, Content::Frame { .. }) => None,
             (_, Content::Configuration) if data.len() > MOST_CONFIG => {
                 return Err(Error::unsupported(format!("a decoder configuration of {} bytes", data.len())));
@@ -155,40 +159,11 @@ fn flac(config: &[u8]) -> Result<Described> {
     Ok(Described { rate, length, entry })
 }
 
-fn ac3(frame: &[u8]) -> Option<Described> {
-    let frame = ac3_frame(frame)?;
-    let entry = description::sound(*b"ac-3", frame.channels, frame.rate, |w| w.boxed(b"dac3", |w| w.bytes(&frame.config)));
+/// What a frame of AC-3, or of Enhanced AC-3, tells of itself in a sample entry with such a box.
+fn described(frame: Option<SyncFrame>, (name, config): (&[u8; 4], &[u8; 4])) -> Option<Described> {
+    let frame = frame?;
+    let entry = description::sound(*name, frame.channels, frame.rate, |w| w.boxed(config, |w| w.bytes(&frame.config)));
     Some(Described { rate: frame.rate, length: frame.duration, entry })
-}
-
-/// The first frame, of an independent substream (ETSI TS 102 366 E.1.2.2), as `dec3` tells it (F.6).
-fn enhanced_ac3(frame: &[u8]) -> Result<Option<Described>> {
-    const BLOCKS: [u32; 4] = [1, 2, 3, 6];
-    let mut bits = Bits::new(Reader::new(frame, 0));
-    if bits.take(16)? != 0x0b77 {
-        return Ok(None);
-    }
-    bits.skip(2 + 3)?;
-    let words = bits.take(11)? + 1;
-    let rate_code = bits.take(2)?;
-    let (rate, blocks) = match (rate_code, bits.take(2)?) {
-        (3, half) => ([24_000, 22_050, 16_000].get(half as usize).copied(), 6),
-        (full, blocks) => ([48_000, 44_100, 32_000].get(full as usize).copied(), BLOCKS.get(blocks as usize).copied().unwrap_or(6)),
-    };
-    let (mode, low, version) = (bits.take(3)?, bits.take(1)?, bits.take(5)?);
-    let Some(rate) = rate.filter(|_| (11..=16).contains(&version)) else { return Ok(None) };
-    let length = 256 * blocks;
-    let kilobits = (u64::from(words) * 16 * u64::from(rate) / u64::from(length) / 1000).min(0x1fff);
-    let channels = [2u16, 1, 2, 3, 3, 4, 4, 5].get(mode as usize).copied().unwrap_or(2) + u16::try_from(low).unwrap_or(0);
-    // fscod, bsid, nothing of services, acmod, lfeon, no dependent substream.
-    let substream = (rate_code << 22) | (version << 17) | (mode << 9) | (low << 8);
-    let entry = description::sound(*b"ec-3", channels, rate, |w| {
-        w.boxed(b"dec3", |w| {
-            w.u16(u16::try_from(kilobits << 3).unwrap_or(0));
-            w.bytes(substream.to_be_bytes().get(1..).unwrap_or_default());
-        });
-    });
-    Ok(Some(Described { rate, length, entry }))
 }
 
 /// Samples of a packet of Opus at 48 kHz (RFC 6716 3.1, 3.2); 0: it is none.

@@ -6,7 +6,10 @@ use bytes::Bytes;
 
 use super::pes::Unit;
 use crate::{
-    codec::bits::Bits,
+    codec::{
+        bits::Bits,
+        syncframe::{self, SyncFrame},
+    },
     coding::Reader,
     demux::description,
     error::Result,
@@ -17,8 +20,6 @@ use crate::{
 
 /// By `sampling_frequency_index` (ISO/IEC 14496-3 table 1.18).
 const RATES: [u32; 13] = [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350];
-/// Bit rates of AC-3 in kbit/s, by half of `frmsizecod` (4.4.1.4).
-const AC3_RATES: [u32; 19] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640];
 /// The longest header that is looked at.
 const HEADER: usize = 8;
 
@@ -37,24 +38,19 @@ pub struct Sound {
 
 /// What the header of a frame tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
+struct Frame {
     /// Bytes of the header, which is no part of the sample.
     header: usize,
     /// Bytes of all.
     length: usize,
     /// Ticks of the sample rate.
-    pub duration: u32,
+    duration: u32,
     /// Samples a second.
-    pub rate: u32,
+    rate: u32,
     /// How many channels there are.
-    pub channels: u16,
+    channels: u16,
     /// What is in the description.
-    pub config: Vec<u8>,
-}
-
-/// The frame of AC-3 that `bytes` begin with; `None`: they do not.
-pub fn ac3_frame(bytes: &[u8]) -> Option<Frame> {
-    ac3(&mut Bits::new(Reader::new(bytes.get(..HEADER)?, 0))).ok().flatten()
+    config: Vec<u8>,
 }
 
 impl Sound {
@@ -105,7 +101,11 @@ impl Sound {
     }
 
     fn frame(&self, bytes: &[u8]) -> Option<Frame> {
-        if self.ac3 { ac3_frame(bytes) } else { adts(&mut Bits::new(Reader::new(bytes.get(..HEADER)?, 0))).ok().flatten() }
+        if self.ac3 {
+            let SyncFrame { length, duration, rate, channels, config } = syncframe::ac3(bytes)?;
+            return Some(Frame { header: 0, length, duration, rate, channels, config });
+        }
+        adts(&mut Bits::new(Reader::new(bytes.get(..HEADER)?, 0))).ok().flatten()
     }
 
     fn describe(&mut self, frame: &Frame, scale: Timescale) -> Result<bool> {
@@ -148,35 +148,6 @@ fn adts(bits: &mut Bits<'_>) -> Result<Option<Frame>> {
     Ok(Some(Frame { header, length, duration: 1024 * blocks, rate, channels: u16::try_from(channels).unwrap_or(2), config }))
 }
 
-/// A frame of AC-3 (4.3.1, 4.3.2).
-fn ac3(bits: &mut Bits<'_>) -> Result<Option<Frame>> {
-    if bits.take(16)? != 0x0b77 {
-        return Ok(None);
-    }
-    bits.skip(16)?;
-    let (rate_code, size_code) = (bits.take(2)?, bits.take(6)?);
-    let (version, mode, acmod) = (bits.take(5)?, bits.take(3)?, bits.take(3)?);
-    for (there, count) in [(acmod & 1 == 1 && acmod != 1, 2), (acmod & 4 != 0, 2), (acmod == 2, 2)] {
-        bits.skip(if there { count } else { 0 })?;
-    }
-    let low = bits.take(1)?;
-    let (Some(rate), Some(kilobits)) = ([48_000, 44_100, 32_000].get(rate_code as usize), AC3_RATES.get(size_code as usize / 2)) else {
-        return Ok(None);
-    };
-    if version > 8 {
-        return Ok(None); // of another syntax
-    }
-    let words = match rate_code {
-        0 => 2 * kilobits,
-        1 => 320 * kilobits / 147 + size_code % 2,
-        _ => 3 * kilobits,
-    };
-    let channels = [2, 1, 2, 3, 3, 4, 4, 5].get(acmod as usize).copied().unwrap_or(2) + u16::try_from(low).unwrap_or(0);
-    let config = (rate_code << 22) | (version << 17) | (mode << 14) | (acmod << 11) | (low << 10) | ((size_code / 2) << 5);
-    let config = config.to_be_bytes().get(1..).unwrap_or_default().to_vec();
-    Ok(Some(Frame { header: 0, length: 2 * words as usize, duration: 1536, rate: *rate, channels, config }))
-}
-
 /// The sample entry of what a frame tells.
 fn entry(frame: &Frame, ac3: bool) -> Vec<u8> {
     if ac3 {
@@ -198,12 +169,5 @@ mod tests {
         // ffmpeg: AAC-LC, 48 kHz, stereo, 371 bytes.
         assert_eq!(read(&[0xff, 0xf1, 0x4c, 0x80, 0x2e, 0x7f, 0xfc, 0]), Some((7, 371, 48_000, 2, Vec::from([0x11, 0x90]))));
         assert_eq!(read(&[0xff, 0xf1, 0x4c, 0x80, 0, 0xff, 0xfc, 0]), None, "shorter than its header");
-        let read = |bytes: &[u8]| {
-            let frame = ac3(&mut Bits::new(Reader::new(bytes, 0))).ok().flatten();
-            frame.map(|frame| (frame.length, frame.rate, frame.channels, frame.config))
-        };
-        // 48 kHz, 384 kbit/s, five channels and low frequencies.
-        assert_eq!(read(&[0x0b, 0x77, 0, 0, 0x1c, 0x40, 0xe1, 0xde]), Some((1536, 48_000, 6, Vec::from([0x10, 0x3d, 0xc0]))));
-        assert_eq!(read(&[0x0b, 0x78, 0, 0, 0x1c, 0x40, 0xe1, 0xde]), None);
     }
 }

@@ -22,7 +22,6 @@ use crate::{
     track::Track,
 };
 use audio::Sound;
-pub(super) use audio::ac3_frame;
 use pes::Assembler;
 use pictures::Pictures;
 use tables::{Section, StreamType};
