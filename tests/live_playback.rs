@@ -19,6 +19,8 @@ use std::{
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
+use reelway::live::Clock;
+use reelway_core::time::Moment;
 use reelway_tests::ffmpeg::{self, is_there};
 use support::{
     FILM, SHORT, Studio, boxes, fragments, headers_and_segments,
@@ -86,6 +88,28 @@ fn newest(playlist: &str) -> (u32, Option<u32>) {
 
 /// The newest segment and part when eight fragments have been taken in: what comes behind is not there before more is sent.
 const EIGHT: (u32, Option<u32>) = (2, Some(1));
+
+/// The clock of the system may be set while the server runs: all that players compare is told by that of the streams, here one of long ago.
+#[tokio::test(flavor = "multi_thread")]
+async fn players_find_the_live_edge_whatever_the_system_says_the_time_is() {
+    let studio = Studio::by(Clock::beginning(Moment(1_000_000_000_000_000)), SHORT);
+    let mut hand = Hand::new(&studio, "old").await;
+    hand.send(8).await;
+    let playlist = studio.until("/live/old/v1/media.m3u8", |answer| answer.text().contains("#EXTINF")).await.text();
+    let mpd = studio.until("/live/old/manifest.mpd", |answer| answer.status == StatusCode::OK).await.text();
+    let (_, source) = mpd.split_once("<UTCTiming ").unwrap();
+    let source = source.split_once("value=\"").unwrap().1.split('"').next().unwrap();
+    let now = studio.get(source).await.text();
+    let of = |text: &str, before: &str| text.split_once(before).unwrap().1.get(.."2001-09-09T01".len()).unwrap().to_owned();
+    let told = [
+        of(&now, ""),
+        of(&playlist, "#EXT-X-PROGRAM-DATE-TIME:"),
+        of(&mpd, "availabilityStartTime=\""),
+        of(&mpd, "publishTime=\""),
+        of(&mpd, "wallClockTime=\""),
+    ];
+    assert_eq!(told, ["2001-09-09T01"; 5], "{mpd}");
+}
 
 /// RFC 8216bis 6.2.5.2, 6.2.6; Appendix B.
 #[tokio::test(flavor = "multi_thread")]
@@ -193,7 +217,7 @@ async fn segments_grow_and_are_whole() {
     let studio = Studio::new(SHORT);
     let mut hand = Hand::new(&studio, "grow").await;
     hand.send(7).await;
-    studio.until("/live/grow/v1/media.m3u8", |answer| answer.text().contains("2.0.m4s")).await;
+    studio.until("/live/grow/v1/media.m3u8", |answer| answer.text().contains("2.0.m4s\",INDEPENDENT=YES")).await;
     for protocol in [Protocol::H1, Protocol::H2] {
         let (identity, address) = match protocol {
             Protocol::H1 => (None, studio.server.plain),
@@ -314,7 +338,7 @@ async fn one_file_without_end() {
     let studio = Studio::new(SHORT);
     let mut hand = Hand::new(&studio, "endless").await;
     hand.send(8).await;
-    studio.until("/live/endless/v1/media.m3u8", |answer| answer.text().contains("2.0.m4s")).await;
+    studio.until("/live/endless/v1/media.m3u8", |answer| answer.text().contains("2.0.m4s\",INDEPENDENT=YES")).await;
     let mut viewers = JoinSet::new();
     for (protocol, query) in [(Protocol::H1, ""), (Protocol::H2, ""), (Protocol::H2, "?hold-back=1h")] {
         let (identity, address) = match protocol {
@@ -380,7 +404,7 @@ async fn viewers_behind_a_bad_network_miss_nothing() {
     let studio = Studio::new(SHORT);
     let mut hand = Hand::new(&studio, "far").await;
     hand.send(7).await;
-    studio.until("/live/far/v1/media.m3u8", |answer| answer.text().contains("2.0.m4s")).await;
+    studio.until("/live/far/v1/media.m3u8", |answer| answer.text().contains("2.0.m4s\",INDEPENDENT=YES")).await;
     let mut viewers = JoinSet::new();
     let mut losses = Vec::new();
     for by_parts in [false, true].repeat(4) {

@@ -21,7 +21,7 @@ use reelway::{
     config::Config,
     front::{Front, Readiness},
     ingest::{Ingest, Rtmp},
-    live::Streams,
+    live::{Clock, Streams},
     net::{Settings, listen},
     origin::{Origin, ServerInfo},
 };
@@ -61,10 +61,15 @@ impl Answer {
 impl Studio {
     /// A server whose configuration is `config`.
     pub fn new(config: &str) -> Self {
+        Self::by(Clock::default(), config)
+    }
+
+    /// The same, which publishes by this clock.
+    pub fn by(clock: Clock, config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("reelway.toml");
         fs::write(&file, config).unwrap();
-        let streams = Streams::new(Config::read(&file).unwrap(), folder.path().join("live"));
+        let streams = Streams::new(Config::read(&file).unwrap(), folder.path().join("live")).with_clock(clock);
         let streams = Arc::new(streams.with_secret(Secret::of(folder.path()).unwrap()));
         let origin = Origin::with_live(None, ServerInfo::new(vec!["h3"], None), Arc::clone(&streams)).unwrap();
         tokio::spawn(reelway::live_ladder::run(Arc::clone(&streams)));
