@@ -21,7 +21,7 @@ interface Window {
   /** What a viewer of a live stream has seen: milliseconds each frame was late, stalls, and at each wait how many seconds lay ahead. */
   seen: { latencies: number[]; stalls: number; waits: number[]; newest: number };
   /** An upload by the page: milliseconds by its clock, and segments that were there when it played. */
-  sent: { chosen: number; playing: number; there: number; of: number; done: number; longest: number };
+  sent: { chosen: number; playable: number; playing: number; there: number; of: number; done: number; longest: number };
   /** What was chosen for it. */
   film: File;
   /** Sends the chosen file by a client of others, see uploaders.mjs. */

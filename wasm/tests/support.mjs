@@ -105,6 +105,9 @@ export async function serve(data, port = 0) {
       if (found && said.includes("spki")) resolve(found[0]);
     });
   });
+  // Where a test fails, nobody waits for the server that it has left.
+  child.unref();
+  /** @type {import("node:net").Socket} */ (child.stdout).unref();
   return {
     server: String(server),
     port: Number(new URL(String(server)).port),

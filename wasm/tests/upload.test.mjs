@@ -81,10 +81,15 @@ describe("uploads", () => {
     sending.on("progress", ({ segments }) => {
       if (segments > 0 && segments % 6 === 0 && segments < 25) rounds.push(killed(segments));
     });
-    /** @param {number} acknowledged */
-    const killed = async (acknowledged) => {
+    // The upload may have come to the next round before it is told that the server is there again.
+    let running = Promise.resolve();
+    const crash = async () => {
       await kill();
       ({ kill } = await serve(data, port));
+    };
+    /** @param {number} acknowledged */
+    const killed = async (acknowledged) => {
+      await (running = running.then(crash));
       // Playlists end before the first that is missing, and one that is tried again may be far behind the others: who comes anew is told all.
       const asking = new AbortController();
       const again = upload(await fresh(), { server, pause: 20, retries: 1000, signal: asking.signal });

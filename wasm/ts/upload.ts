@@ -212,7 +212,9 @@ class Sending {
     if (digested && bytes) headers["content-digest"] = `sha-256=:${base64(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)))}:`;
     // Chromium takes a buffer apart in the page, which stands still meanwhile, and sends it at a fraction of the rate of a blob.
     const body = bytes ? new Blob([bytes as Uint8Array<ArrayBuffer>]) : blob;
-    const response = await this.ask(segment, `/upload/${id}`, () => ({ method: "PUT", headers, body }), signal);
+    // What plays waits for the first of each track alone.
+    const priority = number === 1 ? "high" : "low";
+    const response = await this.ask(segment, `/upload/${id}`, () => ({ method: "PUT", headers, body, priority }), signal);
     await response.body?.cancel();
     return bytes?.buffer;
   }
