@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, openAsBlob, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { after } from "node:test";
 
 /** @typedef {import("../dist/core.js").Plan} Plan */
 
@@ -89,11 +90,17 @@ export function printed({ message, path, offset, clause }) {
 /** @param {string} path */
 export const blob = (path) => openAsBlob(path);
 
+/** What servers are running. Where a test fails, nobody waits for the one that it has left.
+ * @type {Set<() => void>} */
+const running = new Set();
+after(() => running.forEach((kill) => kill()));
+
 /** The native program as a server that takes uploads, on `port` or a free one.
  * @param {string} data @param {number} [port] */
 export async function serve(data, port = 0) {
   const child = spawn(program(), ["serve", "--uploads", "--data", data, "--listen", "127.0.0.1:0", "--http", `127.0.0.1:${port}`], { stdio: ["ignore", "pipe", "inherit"] });
   const kill = () => child.kill("SIGKILL");
+  running.add(kill);
   process.once("exit", kill);
   const ended = once(child, "exit");
   const server = await new Promise((resolve, reject) => {
@@ -105,9 +112,6 @@ export async function serve(data, port = 0) {
       if (found && said.includes("spki")) resolve(found[0]);
     });
   });
-  // Where a test fails, nobody waits for the server that it has left.
-  child.unref();
-  /** @type {import("node:net").Socket} */ (child.stdout).unref();
   return {
     server: String(server),
     port: Number(new URL(String(server)).port),
@@ -115,6 +119,7 @@ export async function serve(data, port = 0) {
     async kill() {
       kill();
       await ended;
+      running.delete(kill);
       process.off("exit", kill);
     },
   };
