@@ -19,7 +19,7 @@ use reelway_tests::{
 
 /// Reads a file in memory.
 fn demux(bytes: &[u8]) -> Result<Found, Error> {
-    let mut demuxer = Demuxer::new(bytes.len() as u64);
+    let mut demuxer = Demuxer::new(bytes.len() as u64).asking_frames();
     while let Some(range) = demuxer.required() {
         let index = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
         demuxer.handle(range.start, bytes.get(index(range.start)..index(range.end)).unwrap_or_default())?;

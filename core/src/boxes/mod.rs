@@ -44,9 +44,6 @@ pub struct BoxHeader {
     pub size: Option<u64>,
 }
 
-/// Boxes without meaning (8.1.2, and QuickTime's placeholder for a longer header).
-const PADDING: [[u8; 4]; 3] = [*b"free", *b"skip", *b"wide"];
-
 impl BoxHeader {
     /// The most bytes a header takes.
     pub const MAX: u64 = 16;
@@ -60,7 +57,7 @@ impl BoxHeader {
             0 => (8, None),
             1 => (16, Some(reader.u64()?)),
             // Padding that does not count its own header, as some writers leave it: it has no more than that.
-            2..8 if PADDING.contains(&name.0) => (8, Some(8)),
+            2..8 if matches!(&name.0, b"free" | b"skip" | b"wide") => (8, Some(8)),
             size => (8, Some(u64::from(size))),
         };
         if size.is_some_and(|size| size < header) {

@@ -18,11 +18,8 @@ const WITHOUT_CONFIG: [u8; 15] = [0x66, 0x67, 0x68, 0x69, 0x6b, 0xa0, 0xa1, 0xa5
 /// Describes a sample entry `mp4a`.
 pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
     let audio = entry.audio()?;
-    let missing = |what: &str| {
-        let message = format!("{what} is missing, and frames of AAC do not tell themselves how they are decoded");
-        Error::malformed(message).at(entry.content.position()).within(entry.name).by("ISO/IEC 14496-14 5.6")
-    };
-    let mut esds = audio.find(*b"esds").ok_or_else(|| missing("box 'esds'"))?;
+    let missing = |message| Error::malformed(message).at(entry.content.position()).within(entry.name).by("ISO/IEC 14496-14 5.6");
+    let mut esds = audio.find(*b"esds").ok_or_else(|| missing("box 'esds' is missing, and AAC itself does not tell how it is decoded"))?;
     let decoder = decoder_config(&mut esds).map_err(|e| e.within(entry.name))?;
     let config = match decoder.object_type {
         MPEG4_AUDIO => decoder
@@ -36,7 +33,7 @@ pub fn describe(entry: &SampleEntry<'_>) -> Result<Codec> {
     };
     let string = match (decoder.object_type, &config) {
         (MPEG4_AUDIO, Some(config)) => format!("mp4a.40.{}", config.object_type),
-        (MPEG4_AUDIO, None) => return Err(missing("AudioSpecificConfig")),
+        (MPEG4_AUDIO, None) => return Err(missing("AudioSpecificConfig is missing, and AAC itself does not tell how it is decoded")),
         (object_type, _) => format!("mp4a.{object_type:02X}"),
     };
     let channels = config.as_ref().and_then(|config| config.channels).unwrap_or(audio.channels);
@@ -205,13 +202,8 @@ mod tests {
             assert_eq!(describe(b"esds", object_type, &[]).unwrap(), sound(expected, 2, 44_100));
         }
         assert_eq!(describe(b"esds", 0x40, &[5, 2, 0x11, 0x90]).unwrap(), sound("mp4a.40.2", 2, 48_000));
-        let why = " is missing, and frames of AAC do not tell themselves how they are decoded";
-        for (name, specific, what) in [
-            (b"esds", &[][..], "AudioSpecificConfig"),
-            (b"esds", &[5, 0], "AudioSpecificConfig"),
-            (b"free", &[5, 2, 0x11, 0x90], "box 'esds'"),
-        ] {
-            assert_eq!(describe(name, 0x40, specific).unwrap_err().message(), format!("{what}{why}"));
+        for (name, specific) in [(b"esds", &[][..]), (b"esds", &[5, 0]), (b"free", &[5, 2, 0x11, 0x90])] {
+            assert!(describe(name, 0x40, specific).unwrap_err().message().contains("missing, and AAC itself does not tell how"));
         }
         assert_eq!(describe(b"esds", 0x6c, &[]).unwrap_err().message(), "sample entry 'mp4a': object type 0x6C is not carried");
     }

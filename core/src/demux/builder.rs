@@ -51,8 +51,9 @@ struct Description {
 const NO_DESCRIPTION: u8 = u8::MAX;
 
 impl TrackBuilder {
-    /// Of a track in a movie whose ticks are of scale `movie`, if it tells one. A track of which nothing is carried is an error.
-    pub fn new(boxes: &TrackBox<'_>, movie: Option<Timescale>) -> Result<Self> {
+    /// Of a track in a movie whose ticks are of scale `movie`, if it tells one. A track of which nothing is carried is an error; what a frame
+    /// will tell is not missing, if `frames` are asked.
+    pub fn new(boxes: &TrackBox<'_>, movie: Option<Timescale>, frames: bool) -> Result<Self> {
         let missing = |name: &str, clause| {
             // What is missing may have been lost in a box that is broken.
             boxes.fault.clone().unwrap_or_else(|| Error::malformed(format!("box '{name}' is missing")).by(clause))
@@ -65,13 +66,13 @@ impl TrackBuilder {
         let describe = |entry| Description::read(entry, boxes.handler).map_err(|e| in_table(e.within(FourCc(*b"stsd"))));
         let descriptions: Vec<Result<Description>> = entries.iter().map(describe).collect();
         let unconfigured = match entries.as_slice() {
-            [entry] => ac3::without_configuration(entry).map(|codec| (codec, Vec::from(entry.bytes))),
+            [entry] if frames && cfg!(feature = "frames") => ac3::without_configuration(entry).map(|codec| (codec, Vec::from(entry.bytes))),
             _ => None,
         };
-        let codec = match (descriptions.iter().find_map(|description| description.as_ref().ok()), &unconfigured) {
-            (Some(description), _) => description.codec.clone(),
-            (None, Some((codec, _))) => codec.clone(),
-            (None, None) => {
+        let described = descriptions.iter().find_map(|description| description.as_ref().ok()).map(|description| &description.codec);
+        let codec = match described.or(unconfigured.as_ref().map(|(codec, _)| codec)) {
+            Some(codec) => codec.clone(),
+            None => {
                 return Err(descriptions.into_iter().find_map(Result::err).unwrap_or_else(|| missing("stsd", "ISO/IEC 14496-12 8.5.2")));
             }
         };
@@ -101,12 +102,13 @@ impl TrackBuilder {
 
     /// Whether its first sample has to tell how its samples are decoded.
     pub fn is_without_configuration(&self) -> bool {
-        self.unconfigured.is_some()
+        cfg!(feature = "frames") && self.unconfigured.is_some()
     }
 
     /// Takes the beginning of the first sample, where no box tells how samples are decoded. What it does not tell stays missing.
     pub fn configure(&mut self, sample: &[u8]) {
-        let entry = self.unconfigured.take().and_then(|entry| ac3::configured(&entry, sample));
+        let unconfigured = self.unconfigured.take().filter(|_| cfg!(feature = "frames"));
+        let entry = unconfigured.and_then(|entry| ac3::configured(&entry, sample));
         let entry = entry.as_ref().and_then(|entry| read_entry(&mut Reader::new(entry, 0)).ok());
         if let Some(described) = entry.and_then(|entry| Description::read(&entry, self.handler).ok()) {
             self.track.codec = described.codec.clone();
@@ -158,8 +160,6 @@ impl TrackBuilder {
         self.edits.join(SampleTable::default(), false)?;
         let mut places = Vec::with_capacity(self.descriptions.len());
         for description in self.descriptions {
-            // No sample is at hand to tell what is missing.
-            let description = if self.unconfigured.is_some() { Ok(description?) } else { description };
             let carried = description.ok().filter(|found| family(&found.codec.string) == family(&track.codec.string));
             places.push(carried.as_ref().and_then(|_| u8::try_from(track.sample_entries.len()).ok()));
             track.sample_entries.extend(carried.map(|found| found.entry));

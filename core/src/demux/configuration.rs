@@ -35,9 +35,7 @@ impl ConfigurationSearch {
 
     /// Takes what is [`required`](Self::required); `None` when all is found.
     pub fn handle(self, bytes: &[u8], tracks: &mut [TrackBuilder]) -> Option<Self> {
-        if let Some(track) = tracks.get_mut(self.track) {
-            track.configure(bytes);
-        }
+        tracks.get_mut(self.track)?.configure(bytes);
         Self::new(tracks, self.track + 1)
     }
 }

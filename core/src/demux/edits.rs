@@ -107,7 +107,7 @@ impl Edits {
         // `None`: no sample has come yet.
         let end = samples.span(0..samples.len()).map(|(_, end)| u64::try_from(end).unwrap_or(0));
         if end.is_some_and(|end| end <= first.start) {
-            return Err(self.refuse(first.edit, "begins behind the end of the media, so nothing is presented"));
+            return Err(self.refuse(first.edit, "begins behind the end of the media"));
         }
         if rest.is_empty() {
             return Ok(samples);

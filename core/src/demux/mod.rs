@@ -116,6 +116,8 @@ pub struct Demuxer {
     cut: Option<Error>,
     /// Samples of text, where there are any, once all else is read.
     text: Option<Result<TextReader>>,
+    /// Whether frames are asked for what their sample entry lacks.
+    frames: bool,
 }
 
 /// What `moov` says, while samples are gathered.
@@ -131,7 +133,14 @@ struct MovieBuilder {
 impl Demuxer {
     /// Reads a file of `size` bytes.
     pub fn new(size: u64) -> Self {
-        Self { size, cursor: 0, wanted: None, movie: None, done: size == 0, search: None, cut: None, text: None }
+        Self { size, cursor: 0, wanted: None, movie: None, done: size == 0, search: None, cut: None, text: None, frames: false }
+    }
+
+    /// Asks the first frame of AC-3 and Enhanced AC-3 for the configuration that its sample entry lacks. Needs the feature `frames`.
+    #[must_use]
+    pub fn asking_frames(mut self) -> Self {
+        self.frames = true;
+        self
     }
 
     /// The bytes of the file that are needed next; `None`: it is done.
@@ -253,7 +262,7 @@ impl Demuxer {
         match (&name.0, &mut self.movie) {
             (b"moov", None) => {
                 let movie = MovieBox::read(content).map_err(|error| error.within(name))?;
-                let movie = MovieBuilder::new(&movie, self.size);
+                let movie = MovieBuilder::new(&movie, self.size, self.frames);
                 self.done |= movie.fragments.is_none();
                 self.movie = Some(movie);
             }
@@ -322,7 +331,7 @@ fn start_of(bytes: &[u8]) -> String {
 
 impl MovieBuilder {
     /// What `moov` tells of a file of `size` bytes, with the samples that it has itself.
-    fn new(boxes: &MovieBox<'_>, size: u64) -> Self {
+    fn new(boxes: &MovieBox<'_>, size: u64, frames: bool) -> Self {
         let mut movie = Self { tracks: Vec::new(), left_out: Vec::new(), fragments: None, faults: Faults::default() };
         let in_movie = |error: Error| error.within(FourCc(*b"moov"));
         boxes.fault.clone().into_iter().for_each(|fault| movie.faults.note(in_movie(fault)));
@@ -331,7 +340,7 @@ impl MovieBuilder {
             let in_track = |error: Error| in_movie(error.within(FourCc(*b"trak")));
             let mut faults = Faults::default();
             boxes_of_track.fault.clone().into_iter().for_each(|fault| faults.note(fault));
-            let read = TrackBuilder::new(boxes_of_track, boxes.timescale).and_then(|mut track| {
+            let read = TrackBuilder::new(boxes_of_track, boxes.timescale, frames).and_then(|mut track| {
                 let tables = boxes_of_track.sample_table.as_ref();
                 tables.map_or(Ok(()), |tables| progressive::read_samples(tables, size, &mut track, &mut faults))?;
                 Ok(track)

@@ -189,7 +189,7 @@ impl SourceFile {
     pub fn read_movie(&self) -> io::Result<reelway_core::Result<Movie>> {
         /// A read costs about as much for this many bytes as for few, and boxes that follow each other come along.
         const WINDOW: u64 = 64 << 10;
-        let mut demuxer = Demuxer::new(self.identity.size);
+        let mut demuxer = Demuxer::new(self.identity.size).asking_frames();
         let mut buffer = Vec::new();
         while let Some(Range { start, end }) = demuxer.required() {
             let window = if demuxer.reads_samples() { 0 } else { WINDOW };

@@ -145,7 +145,7 @@ impl Check<'_> {
     }
 
     /// What Firefox's parser makes of the `moov`. It reads boxes alone; it never builds a sample table here, but sets memory aside by the
-    /// counts of tables before it reads them.
+    /// counts of tables, and by the sizes of some boxes, before it reads them.
     fn second_reader(&mut self, path: &str, moov: &[u8], entry: FourCc, codec: Option<&Codec>) {
         // It refuses some sample entries that it has no name for: those say nothing.
         const KNOWN: [&[u8; 4]; 10] = [b"avc1", b"avc3", b"mp4a", b"vp08", b"vp09", b"av01", b"fLaC", b"Opus", b".mp3", b"alac"];
@@ -154,6 +154,9 @@ impl Check<'_> {
         }
         if !counts_fit(moov) {
             return self.error(path, "a table tells more entries than the header has bytes", "ISO/IEC 14496-12 8.6");
+        }
+        if !sizes_fit(moov) {
+            return self.error(path, "a box tells more bytes than the header has", "ISO/IEC 14496-12 4.2");
         }
         let context = match mp4parse::read_mp4(&mut Cursor::new(moov)) {
             Ok(context) => context,
@@ -228,9 +231,37 @@ fn counts_fit(moov: &[u8]) -> bool {
     })
 }
 
+/// Whether no box of a `moov` that is read whole tells more bytes than it has, wherever such a box may be.
+fn sizes_fit(moov: &[u8]) -> bool {
+    const WHOLE: [&[u8; 4]; 11] = [b"avcC", b"hvcC", b"av1C", b"vpcC", b"esds", b"dOps", b"dfLa", b"alac", b"colr", b"pssh", b"data"];
+    let field = |place: usize| moov.get(place..).and_then(|rest| rest.first_chunk()).map_or(0, |size| u32::from_be_bytes(*size));
+    moov.windows(8).enumerate().all(|(place, header)| {
+        let box_of = |name: &&[u8; 4]| header.ends_with(*name);
+        let size = match field(place) {
+            1 => (u64::from(field(place + 8)) << 32) | u64::from(field(place + 12)),
+            size => size.into(),
+        };
+        size <= moov.len() as u64 || !WHOLE.iter().any(box_of)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Found by fuzzing: four thousand million bytes of `esds` in a header of 600.
+    #[test]
+    fn boxes_that_tell_too_many_bytes_are_not_given_to_another_reader() {
+        for (header, fits) in [
+            (&b"\0\0\0\x10esds\0\0\0\0\0\0\0\0"[..], true),
+            (b"\xff\xff\0\x27esds\0\0\0\0\0\0\0\0", false),
+            (b"\0\0\0\x01esds\0\0\0\0\0\0\0\x10", true),
+            (b"\0\0\0\x01esds\0\0\0\x01\0\0\0\x10", false),
+            (b"\xff\xff\0\x27free", true),
+        ] {
+            assert_eq!(sizes_fit(header), fits, "{header:x?}");
+        }
+    }
 
     /// Found by fuzzing: 1.4 thousand million entries in a header of 700 bytes.
     #[test]

@@ -17,7 +17,7 @@ fn part(bytes: &[u8], range: Range<u64>) -> &[u8] {
 /// Reads a file, by no more steps than its boxes and samples can need.
 fn open(bytes: &[u8]) -> Option<Movie> {
     let size = bytes.len() as u64;
-    let mut demuxer = Demuxer::new(size);
+    let mut demuxer = Demuxer::new(size).asking_frames();
     let mut steps = 0;
     while let Some(range) = demuxer.required() {
         assert!(range.start < range.end && range.end <= size, "{range:?} of {size}");

@@ -258,7 +258,7 @@ impl StreamDemuxer {
                                (ffmpeg: -movflags +frag_keyframe+empty_moov+default_base_moof)";
                 return Err(Error::unsupported(message).at(content.position()));
             }
-            match TrackBuilder::new(boxes, movie.timescale).and_then(TrackBuilder::announce) {
+            match TrackBuilder::new(boxes, movie.timescale, false).and_then(TrackBuilder::announce) {
                 Ok((track, descriptions)) => {
                     timelines.push(Timeline::new(track.id, descriptions));
                     tracks.push(track);
