@@ -27,7 +27,10 @@ use reelway::net::Identity;
 use running::Running;
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use support::{ALL, BIG, H3, Protocol, begin, content, soon};
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 /// Writes `NAME.crt` and `NAME.key` for `host`.
 fn certificate(folder: &Path, name: &str, host: &str) -> (PathBuf, PathBuf) {
@@ -278,6 +281,37 @@ async fn the_configuration_is_read_again() {
     fs::write(&file, "[media]\nplay = \"nobody\"\n").unwrap();
     server.signal("HUP");
     becomes("[media]\nplay = \"anyone\"\n", 200).await;
+}
+
+/// Of the options of the server what can be is applied on SIGHUP, and the rest is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_a_restart_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("reelway.toml");
+    fs::write(&file, "[server]\nmax_requests = 100\njobs = 0\ndrain_delay = \"3600s\"\ndrain = \"3600s\"\n").unwrap();
+    let server = Running::start(&["--config", file.to_str().unwrap()]);
+    let settings = "[server]\nmax_requests = 200\nuploads = true\njobs = 0\ndrain_delay = \"0s\"\ndrain = \"1s\"\n";
+    fs::write(&file, format!("{settings}[uploads]\nfiles = 7\n[stream.cam]\nsrt = \"127.0.0.1:9\"\n")).unwrap();
+    server.signal("HUP");
+    let line = server.complaint("restart").await;
+    assert!(line.contains("settings uploads, max_requests, [stream] srt, [uploads] changed; they take a restart"), "{line}");
+    // Again as it was, nothing does.
+    let as_before = settings.replace("200", "100").replace("uploads = true\n", "");
+    fs::write(&file, format!("{as_before}[media]\nplay = \"token\"\n")).unwrap();
+    server.signal("HUP");
+    soon(async {
+        while server.status("/media/big.mp4").await != 401 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(server.complaints().matches("restart").count(), 1, "{}", server.complaints());
+    // The times that it was started with would be too long for anybody; a request that never ends is cut after the one that it has now.
+    let mut endless = TcpStream::connect(server.plain).await.unwrap();
+    endless.write_all(b"PUT /ingest/cam HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n").await.unwrap();
+    soon(endless.read_exact(&mut [0; 12])).await.unwrap();
+    server.signal("TERM");
+    assert_eq!(server.ended().await, Some(0));
 }
 
 /// What is for operators is at their address alone, where there is one.

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::{SocketAddr, TcpStream, UdpSocket},
-    process::{Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::Duration,
 };
@@ -24,13 +24,18 @@ fn speaks_srt() -> bool {
     speaks
 }
 
-/// Calls, and sends pictures and a tone for some seconds.
+/// Calls, and sends pictures and a tone for some seconds. What has no stream id has an address of its own.
 fn call(listener: SocketAddr, passphrase: &str, seconds: u32) -> Result<ExitStatus> {
+    Ok(caller(listener, &format!("passphrase={passphrase}"), seconds)?.wait()?)
+}
+
+/// The same as it begins, with what stands in the URL.
+fn caller(listener: SocketAddr, query: &str, seconds: u32) -> Result<Child> {
     let words = format!(
         "-nostdin -v error -re -f lavfi -i testsrc2=size=160x90:rate=25 -f lavfi -i sine=frequency=440:sample_rate=48000 -t {seconds} \
-         -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 25 -c:a aac -f mpegts srt://{listener}?passphrase={passphrase}"
+         -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 25 -c:a aac -f mpegts srt://{listener}?connect_timeout=20000&{query}"
     );
-    Ok(Command::new("ffmpeg").args(words.split_whitespace()).stdout(Stdio::null()).status()?)
+    Ok(Command::new("ffmpeg").args(words.split_whitespace()).stdout(Stdio::null()).spawn()?)
 }
 
 fn get(server: SocketAddr, path: &str) -> Result<String> {
@@ -104,4 +109,66 @@ fn an_address_that_somebody_has_is_told_of_at_once() -> Result<()> {
     let ran = reelway_tests::program::run(&words, folder.path())?;
     ensure!(ran.code == Some(1) && ran.err.contains(&format!("cannot listen for SRT at {address}")), "{} {}", ran.out, ran.err);
     Ok(())
+}
+
+/// All streams at one address: the stream id is the name, the passphrase the key.
+#[test]
+fn callers_name_their_streams() -> Result<()> {
+    if !is_there("ffmpeg") || !speaks_srt() {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data");
+    let listener = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+    let config = folder.path().join("reelway.toml");
+    let streams = format!("[stream.cam]\nsrt_passphrase = \"{PASSPHRASE}\"\n[stream.locked]\npublish = \"key\"\n");
+    fs::write(&config, format!("[live]\nsegment = \"1s\"\n{streams}"))?;
+    let server = Serving::start(&data, &["--config", &config.to_string_lossy(), "--srt", &listener.to_string()])?;
+    let made = reelway_tests::program::run(&["token", "publish", "news", "--data", &data.to_string_lossy()], folder.path())?;
+    let key = made.out.split_whitespace().last().unwrap_or_default().to_owned();
+
+    for (query, why) in [
+        (format!("streamid=cam&passphrase={key}"), "the key of another stream"),
+        ("streamid=news&passphrase=some-other-words".into(), "a wrong passphrase"),
+        (format!("streamid=#!::r=news&passphrase={key}"), "it wants to watch"),
+        (format!("streamid=a/b&passphrase={key}"), "no stream can be called that"),
+        (format!("passphrase={key}"), "no stream id"),
+        ("streamid=cam".into(), "no passphrase, where one is demanded"),
+        ("streamid=locked".into(), "no key, where one is demanded"),
+    ] {
+        ensure!(!caller(listener, &query, 2)?.wait()?.success(), "{why}: it is let in");
+    }
+    ensure!(!get(server.plain, "/api/v1/streams")?.contains("\"name\""), "something is on air");
+
+    // Two with their passphrases, in both forms of stream ids, and one as who publishes by HTTP from this machine without a key.
+    let on_air = |name: &str| Ok(get(server.plain, &format!("/live/{name}/v1/media.m3u8"))?.matches("#EXTINF").count() >= 2);
+    let callers = [
+        ("cam", format!("streamid=cam&passphrase={PASSPHRASE}")),
+        ("news", format!("streamid=#!::m=publish,r=news&passphrase={key}")),
+        ("open", "streamid=open".into()),
+    ]
+    .map(|(name, query)| (name, caller(listener, &query, 60)));
+    for (name, _) in &callers {
+        until(&format!("{name} is on air"), || on_air(name))?;
+    }
+    ensure!(get(server.plain, "/live/news/master.m3u8")?.contains("mp4a.40.2"), "the sound is missing");
+    ensure!(!call_as("cam", listener)?, "it is taken from who publishes it");
+    if cfg!(target_os = "linux") {
+        // The callers say it to everybody; the listeners do not.
+        let ours: Vec<String> = words().into_iter().filter(|words| !words.contains("lavfi")).collect();
+        ensure!(!ours.iter().any(|words| words.contains(PASSPHRASE) || words.contains(&key)), "everybody can read the passphrase");
+    }
+    for (name, caller) in callers {
+        let mut caller = caller?;
+        caller.kill()?;
+        caller.wait()?;
+        ensure!(on_air(name)?, "{name} is gone at once");
+    }
+    // Who comes again is let in, once the other is missed.
+    until("cam goes on", || call_as("cam", listener))
+}
+
+/// Whether who knows the passphrase of `name` may publish it now.
+fn call_as(name: &str, listener: SocketAddr) -> Result<bool> {
+    Ok(caller(listener, &format!("streamid={name}&passphrase={PASSPHRASE}"), 2)?.wait()?.success())
 }

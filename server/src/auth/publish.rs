@@ -9,7 +9,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{Hooks, Question, Secret};
-use crate::config::StreamConfig;
+use crate::{config::StreamConfig, http::StreamName};
 
 /// Who may publish a stream for which no key is given in the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -157,6 +157,11 @@ impl Gate {
     pub fn with_hooks(mut self, hooks: Arc<Hooks>) -> Self {
         self.hooks = Some(hooks);
         self
+    }
+
+    /// The key with which the stream `name` may be published: the one that `reelway token publish` makes.
+    pub fn key(&self, name: &StreamName) -> String {
+        self.secret.publish_key(name.as_str())
     }
 
     /// Whether who has `credentials` may publish the stream `name`, which is to be as `config` says.

@@ -7,6 +7,7 @@ mod ladder;
 mod live;
 mod log;
 mod package;
+mod reload;
 mod serve;
 mod settings;
 mod signals;
@@ -50,10 +51,10 @@ enum Command {
 /// line; 2: wrong usage.
 pub fn main() -> ExitCode {
     let given: Vec<_> = std::env::args_os().collect();
-    let mut matches = Arguments::command().get_matches_from(&given); // exits with 2 on wrong usage
+    let mut matches = command().get_matches_from(&given); // exits with 2 on wrong usage
     if let Some(serve) = matches.subcommand_matches("serve") {
         matches = match settings::complete(given, serve) {
-            Ok(all) => Arguments::command().get_matches_from(all),
+            Ok(all) => command().get_matches_from(all),
             Err(error) => return fail(&error),
         };
     }
@@ -72,6 +73,11 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => fail(&error),
     }
+}
+
+/// What can be said on the command line.
+fn command() -> clap::Command {
+    Arguments::command()
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {

@@ -15,22 +15,27 @@ use data_encoding::HEXLOWER;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
-    sync::oneshot,
+    sync::{oneshot, watch},
     task::{JoinHandle, spawn_blocking},
 };
 
-use super::{log, signals::Signals, tls::CertificateArguments};
+use super::{
+    log,
+    reload::{Reload, Times},
+    signals::Signals,
+    tls::CertificateArguments,
+};
 use crate::{
     auth::{Gate, Hooks, Jwks, KeyRing, Playback, Secret},
     catalogue::Catalogue,
     config::{Config, Current},
     duration::parse_duration,
     front::{Front, Readiness},
-    ingest::{Ingest, Rtmp},
+    ingest::{Ingest, Rtmp, SrtFront},
     jobs::{Jobs, JobsApi, Sources, key},
     live::Streams,
     live_ladder,
-    net::{Address, Certificates, Listeners, Settings, listen},
+    net::{Address, Certificates, Listeners, Settings, listen, listen_udp},
     origin::{Origin, ServerInfo},
     upload::{Limits, Uploads},
     upload_ladder,
@@ -66,6 +71,9 @@ pub struct Serve {
     /// Address for RTMP and RTMPS; without, 127.0.0.1:1935 if it is free, and none where --listen is not of this machine alone
     #[arg(long, value_name = "ADDR")]
     rtmp: Option<Address>,
+    /// Address for SRT on UDP, through an ffmpeg that speaks it; stream id: NAME, passphrase: the key of the stream
+    #[arg(long, value_name = "ADDR")]
+    srt: Option<Address>,
     /// Address for operators alone, by plain HTTP: /metrics, and DELETE /api/v1/streams/NAME; without, at the others
     #[arg(long, value_name = "ADDR")]
     admin: Option<Address>,
@@ -118,6 +126,7 @@ impl Serve {
         let (certificates, acme) = self.tls.open(&self.data)?;
         let listeners = Listeners::bind(Some((self.listen, &certificates)), Some(self.http), self.settings()?)?;
         let rtmp = self.rtmp()?;
+        let srt = self.srt.map(listen_udp).transpose()?;
         let admin = self.admin.map(|address| Listeners::bind(None, Some(address), Settings::default())).transpose()?;
         let first = certificates.first();
         let sha256 = HEXLOWER.encode(&first.certificate_sha256());
@@ -134,7 +143,9 @@ impl Serve {
         let keys = token_keys(&config.get(), &secret).await?;
         let hooks = Arc::new(Hooks::new(config.clone()));
         let playback = Arc::new(Playback::new(config.clone(), keys).with_hooks(Arc::clone(&hooks)));
-        let reload = Reload { file: self.config.clone(), config: config.clone(), secret: secret.clone(), playback: Arc::clone(&playback) };
+        let times = watch::Sender::new(self.times());
+        let ending_times = times.subscribe();
+        let reload = Reload::new(self.config.clone(), config.clone(), secret.clone(), Arc::clone(&playback), times)?;
         tokio::spawn(live_ladder::run(Arc::clone(&streams)));
         let ingest = Ingest::new(streams, Gate::new(secret).with_hooks(hooks));
         for (name, srt) in config.get().srt() {
@@ -143,6 +154,7 @@ impl Serve {
                 .with_context(|| format!("cannot listen for SRT at {}: choose another in [stream.{name}]", srt.address))?;
             tokio::spawn(ingest.clone().keep_srt(name, srt));
         }
+        let srt_address = srt.map(|socket| take_srt(socket, &ingest)).transpose().context("cannot listen for SRT")?;
         let rtmp_addresses = addresses(&rtmp);
         let rtmp = Rtmp::new(ingest.clone(), rtmp, &certificates, listeners.metrics())?;
         let publishing = tokio::spawn(rtmp.run());
@@ -151,13 +163,13 @@ impl Serve {
         let uploads = self.uploads(catalogue.clone(), limits, Arc::clone(&playback))?;
         let jobs = self.jobs(catalogue, uploads.clone())?;
         let mut signals = Signals::listen().context("cannot listen for signals")?;
-        let watching = tokio::spawn(watch(certificates, reload, signal(SignalKind::hangup()).context("cannot listen for signals")?));
+        let watching = tokio::spawn(reread(certificates, reload, signal(SignalKind::hangup()).context("cannot listen for signals")?));
 
         let mut out = std::io::stdout().lock();
         let told = self.tell(
             &mut out,
             &listeners,
-            rtmp_addresses.first().copied(),
+            [("rtmp", rtmp_addresses.first().copied()), ("srt", srt_address)],
             self.tls.makes_certificate().then_some((sha256, first.spki_sha256_base64()?)),
         );
         drop(out);
@@ -183,10 +195,8 @@ impl Serve {
         let operators = admin.and_then(|listeners| Some((listeners, front.take_operators()?)));
         let operating = operators.map(|(listeners, operators)| tokio::spawn(listeners.serve(Arc::new(operators), pending())));
         let front = Arc::new(front);
-        let (drain, drained) = oneshot::channel::<()>();
-        let serving = listeners.serve(front, async {
-            let _ = drained.await;
-        });
+        let (drain, drained) = oneshot::channel::<Duration>();
+        let serving = listeners.serve_until(front, async { drained.await.unwrap_or_default() });
         let ending = async {
             signals.next().await;
             readiness.end();
@@ -194,9 +204,10 @@ impl Serve {
             if let Some((jobs, _)) = &jobs {
                 jobs.end();
             }
-            tracing::info!("asked to end: requests that run may go on for {:?}", self.drain);
-            tokio::time::sleep(self.drain_delay).await;
-            drop(drain);
+            let Times { drain: time, delay } = *ending_times.borrow();
+            tracing::info!("asked to end: requests that run may go on for {time:?}");
+            tokio::time::sleep(delay).await;
+            let _ = drain.send(time);
             pending::<()>().await;
         };
         let mut again = Signals::listen().context("cannot listen for signals")?;
@@ -254,6 +265,11 @@ impl Serve {
         }
     }
 
+    /// How long it takes to end.
+    pub(super) fn times(&self) -> Times {
+        Times { drain: self.drain, delay: self.drain_delay }
+    }
+
     fn settings(&self) -> anyhow::Result<Settings> {
         let key = Secret::of_connections(&self.data).context("cannot read the secret of QUIC connections")?;
         Ok(Settings {
@@ -271,7 +287,7 @@ impl Serve {
         &self,
         out: &mut impl Write,
         listeners: &Listeners,
-        rtmp: Option<SocketAddr>,
+        ingest: [(&str, Option<SocketAddr>); 2],
         certificate: Option<(String, String)>,
     ) -> std::io::Result<()> {
         writeln!(out, "Reelway {}", env!("CARGO_PKG_VERSION"))?;
@@ -281,8 +297,9 @@ impl Serve {
         if let Some(address) = listeners.plain_addresses().first() {
             writeln!(out, "  {:<34} plain HTTP/1.1 and HTTP/2", url("http", *address))?;
         }
-        if let Some(address) = rtmp {
-            writeln!(out, "  {:<34} RTMP and RTMPS, to publish", url("rtmp", address) + "live/NAME")?;
+        for (scheme, address) in ingest.into_iter().filter_map(|(scheme, address)| Some((scheme, address?))) {
+            let (path, what) = if scheme == "srt" { ("?streamid=NAME", "SRT") } else { ("live/NAME", "RTMP and RTMPS") };
+            writeln!(out, "  {:<34} {what}, to publish", url(scheme, address) + path)?;
         }
         match &self.media {
             Some(media) => writeln!(out, "  media: {}", media.display())?,
@@ -300,31 +317,12 @@ impl Serve {
 }
 
 /// The configuration in `file`, if there is one, and in the environment.
-fn read_config(file: Option<&Path>) -> anyhow::Result<Config> {
+pub(super) fn read_config(file: Option<&Path>) -> anyhow::Result<Config> {
     file.map_or_else(Config::of_environment, Config::read)
 }
 
-/// What is read again on SIGHUP.
-struct Reload {
-    file: Option<PathBuf>,
-    config: Current,
-    secret: Secret,
-    playback: Arc<Playback>,
-}
-
-impl Reload {
-    /// Takes the configuration as it stands in its file now; one with a fault changes nothing.
-    async fn run(&self) -> anyhow::Result<()> {
-        let config = read_config(self.file.as_deref())?;
-        let keys = token_keys(&config, &self.secret).await?;
-        self.config.replace(config);
-        self.playback.exchange(keys);
-        Ok(())
-    }
-}
-
 /// The keys of tokens: of the server, of its configuration, and of the issuer that it names.
-async fn token_keys(config: &Config, secret: &Secret) -> anyhow::Result<KeyRing> {
+pub(super) async fn token_keys(config: &Config, secret: &Secret) -> anyhow::Result<KeyRing> {
     let jwks = match config.tokens.jwks.clone() {
         Some(place) => Some(Arc::new(Jwks::read(place).await.context("cannot read the keys that [tokens] jwks names")?)),
         None => None,
@@ -336,7 +334,7 @@ async fn token_keys(config: &Config, secret: &Secret) -> anyhow::Result<KeyRing>
 }
 
 /// Reads the certificates again when their files have changed, and on SIGHUP, as the configuration.
-async fn watch(certificates: Certificates, reload: Reload, mut hangup: Signal) {
+async fn reread(certificates: Certificates, reload: Reload, mut hangup: Signal) {
     loop {
         let asked = tokio::select! {
             _ = hangup.recv() => true,
@@ -355,6 +353,13 @@ async fn watch(certificates: Certificates, reload: Reload, mut hangup: Signal) {
             Ok(Err(error)) => tracing::error!(%error, "the certificates stay as they are"),
         }
     }
+}
+
+/// Takes callers of SRT, from now on; where that is.
+fn take_srt(socket: UdpSocket, ingest: &Ingest) -> std::io::Result<SocketAddr> {
+    let address = socket.local_addr()?;
+    tokio::spawn(SrtFront::new(socket, ingest.clone())?.run());
+    Ok(address)
 }
 
 fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {

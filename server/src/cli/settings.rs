@@ -2,7 +2,7 @@
 //! `REELWAY__SERVER__NAME`. They are called as on the command line, with `_` for `-`, and mean the same: what stands there is put behind the
 //! arguments, where these do not say it. So the command line goes before the environment, and that before the file.
 
-use std::{collections::BTreeMap, ffi::OsString, fmt::Write, fs, path::Path};
+use std::{collections::BTreeMap, env, ffi::OsString, fmt::Write, fs, path::Path};
 
 use anyhow::{Context, anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, error::ErrorKind, parser::ValueSource};
@@ -32,7 +32,7 @@ struct Setting {
 pub(super) fn complete(given: Vec<OsString>, matches: &ArgMatches) -> anyhow::Result<Vec<OsString>> {
     let mut arguments = given;
     let file = matches.get_one::<std::path::PathBuf>("config");
-    for setting in settings(file.map(std::path::PathBuf::as_path), std::env::vars())? {
+    for setting in settings(file.map(std::path::PathBuf::as_path), env::vars())? {
         let more = setting.arguments()?; // an error where there is no such option, of which no source could be asked
         if matches.value_source(&setting.name) != Some(ValueSource::CommandLine) {
             arguments.extend(more.into_iter().map(OsString::from));
@@ -41,9 +41,27 @@ pub(super) fn complete(given: Vec<OsString>, matches: &ArgMatches) -> anyhow::Re
     Ok(arguments)
 }
 
+/// The options of this process as they are now: of its command line, of the environment, and of the file as it stands.
+pub(super) fn read() -> anyhow::Result<ArgMatches> {
+    let given: Vec<OsString> = env::args_os().collect();
+    let parse = |all: &[OsString]| {
+        let mut matches = super::command().try_get_matches_from(all)?;
+        matches.remove_subcommand().map(|(_, serve)| serve).context("this is no server")
+    };
+    parse(&complete(given.clone(), &parse(&given)?)?)
+}
+
+/// The settings that are another in `now` than they were in `before`.
+pub(super) fn changed(before: &ArgMatches, now: &ArgMatches) -> Vec<String> {
+    let of = |matches: &ArgMatches, name: &str| matches.get_raw(name).map(|values| values.map(OsString::from).collect::<Vec<_>>());
+    let names =
+        options().get_arguments().map(|arg| arg.get_id().to_string()).filter(|name| !NONE.contains(&name.as_str())).collect::<Vec<_>>();
+    names.into_iter().filter(|name| of(before, name) != of(now, name)).collect()
+}
+
 /// An error for settings of the file and of the environment that no server can have.
 pub(super) fn check(file: &Path) -> anyhow::Result<()> {
-    settings(Some(file), std::env::vars())?.iter().try_for_each(|setting| setting.arguments().map(drop))
+    settings(Some(file), env::vars())?.iter().try_for_each(|setting| setting.arguments().map(drop))
 }
 
 /// The table `[server]` with each setting, what it says and what it is by default.

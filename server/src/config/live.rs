@@ -6,7 +6,7 @@ use anyhow::ensure;
 use reelway_core::protection::Scheme;
 use serde::{Deserialize, Deserializer};
 
-use super::{OwnKey, OwnKeys, Passphrase, Play, Srt, asset::Encrypt};
+use super::{OwnKey, OwnKeys, Passphrase, Play, asset::Encrypt};
 use crate::{
     auth::{Access, PublishKey},
     duration::parse_duration,
@@ -101,8 +101,10 @@ pub struct StreamConfig {
     pub publish: Access,
     /// Who may watch it.
     pub play: Play,
-    /// Where it is taken by SRT.
-    pub srt: Option<Srt>,
+    /// Where it alone is taken by SRT.
+    pub srt: Option<SocketAddr>,
+    /// What callers of SRT must know.
+    pub srt_passphrase: Option<Passphrase>,
     /// How it is encrypted, if it is.
     pub encrypt: Option<Scheme>,
     /// With which keys; `None`: they are made.
@@ -136,7 +138,8 @@ impl Fields {
             key: own.key.or_else(|| all.key.clone()),
             publish: own.publish.or(all.publish).unwrap_or_default(),
             play: own.play.or(all.play).unwrap_or_default(),
-            srt: own.srt.or(all.srt).map(|address| Srt { address, passphrase: own.srt_passphrase.or_else(|| all.srt_passphrase.clone()) }),
+            srt: own.srt.or(all.srt),
+            srt_passphrase: own.srt_passphrase.or_else(|| all.srt_passphrase.clone()),
             encrypt: own.encrypt.or(all.encrypt).and_then(Encrypt::scheme),
             keys: own_keys,
             key_period: own.key_period.or(all.key_period),
@@ -158,7 +161,7 @@ impl StreamConfig {
         ensure!((millis(20)..=self.segment).contains(&self.part), "part is {:?}: it may be 20ms to the length of a segment", self.part);
         ensure!(self.window >= self.segment * 6, "window is {:?}: it must hold six segments at least", self.window);
         ensure!(self.window <= Duration::from_hours(48), "window is {:?}: it may be 48h at most", self.window);
-        if let Some(Srt { address, passphrase: None }) = self.srt {
+        if let (Some(address), None) = (self.srt, &self.srt_passphrase) {
             let closed = address.ip().is_loopback() || self.publish == Access::Anyone;
             ensure!(closed, "srt at {address} is for everybody: give it a srt_passphrase");
         }

@@ -170,7 +170,18 @@ impl Config {
     /// The streams that are taken by SRT, and where.
     pub fn srt(&self) -> Vec<(StreamName, Srt)> {
         let names = self.stream.keys().filter_map(|name| StreamName::new(name));
-        names.filter_map(|name| Some((name.clone(), self.stream(&name).srt?))).collect()
+        let srt = |name| {
+            let StreamConfig { srt, srt_passphrase: passphrase, .. } = self.stream(&name);
+            Some((name, Srt { address: srt?, passphrase }))
+        };
+        names.filter_map(srt).collect()
+    }
+
+    /// What in `now` is another than here, and is read when a server starts.
+    pub fn needs_restart(&self, now: &Self) -> impl Iterator<Item = &'static str> {
+        let bounds = |config: &Self| (config.uploads.file, config.uploads.files, config.uploads.parallel);
+        let srt = (self.srt() != now.srt()).then_some("[stream] srt");
+        srt.into_iter().chain((bounds(self) != bounds(now)).then_some("[uploads]"))
     }
 
     /// How streams are to be of which nothing else is said.

@@ -15,7 +15,7 @@ mod naming;
 mod rtmp;
 mod session;
 mod source;
-mod srt;
+pub mod srt;
 
 use std::{net::IpAddr, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
@@ -39,6 +39,7 @@ use naming::FileKey;
 pub use rtmp::Rtmp;
 use session::{Manner, Request, Session, Sessions};
 use source::{Progress, SYNC_BYTE, Source};
+pub use srt::SrtFront;
 
 /// Takes what encoders send. Clones are the same one.
 #[derive(Clone)]

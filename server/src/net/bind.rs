@@ -108,7 +108,7 @@ fn tcp(address: SocketAddr) -> Result<TcpListener, Error> {
     open().map_err(|source| Error::bind(address, Transport::Tcp, source))
 }
 
-fn udp(address: SocketAddr, buffer: usize) -> Result<UdpSocket, Error> {
+pub(super) fn udp(address: SocketAddr, buffer: usize) -> Result<UdpSocket, Error> {
     let open = || -> io::Result<UdpSocket> {
         let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
         // Best effort: the default of 208 KiB overflows when a thousand handshakes come at once, but it is no reason to refuse.

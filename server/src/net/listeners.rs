@@ -1,6 +1,11 @@
 //! All listeners of a server as one thing: bind, serve, stop.
 
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{
+    future::Future,
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::HeaderValue;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -79,6 +84,12 @@ impl Listeners {
     ///
     /// Dropping the future stops at once.
     pub async fn serve<S: Service>(self, service: Arc<S>, shutdown: impl Future<Output = ()> + Send) {
+        let time = self.settings.drain_timeout;
+        self.serve_until(service, async { (shutdown.await, time).1 }).await;
+    }
+
+    /// The same, where `shutdown` says how long running requests may go on.
+    pub async fn serve_until<S: Service>(self, service: Arc<S>, shutdown: impl Future<Output = Duration> + Send) {
         let (stop, drain) = Stop::new();
         let settings = self.settings;
         let mut running = JoinSet::new();
@@ -110,8 +121,7 @@ impl Listeners {
             running.spawn(quic::run(endpoint, Arc::clone(&host), drain.clone()));
         }
 
-        shutdown.await;
-        stop.begin(settings.drain_timeout);
+        stop.begin(shutdown.await);
         while let Some(ended) = running.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a listener was ended by a panic");
@@ -132,6 +142,14 @@ fn alt_svc(listener: &TcpListener, settings: &Settings) -> Option<HeaderValue> {
 /// The port cannot be had.
 pub fn listen(address: Address) -> Result<Vec<TcpListener>, Error> {
     accepting(bind::bind(address, None)?.tcp)
+}
+
+/// Takes a port for UDP, for a protocol that is not QUIC.
+///
+/// # Errors
+/// The port cannot be had.
+pub fn listen_udp(address: Address) -> Result<UdpSocket, Error> {
+    bind::udp(address.primary(), Settings::default().udp_buffer_bytes)
 }
 
 fn accepting(sockets: Vec<std::net::TcpListener>) -> Result<Vec<TcpListener>, Error> {

@@ -58,7 +58,7 @@ pub use certificates::{Certificates, PemFiles};
 pub use challenges::{Challenges, Shown};
 pub use error::Error;
 pub(crate) use gate::Gate;
-pub use listeners::{Listeners, listen};
+pub use listeners::{Listeners, listen, listen_udp};
 pub use quic::{Breach, RequestFrames, ResetKey, UniFrames};
 pub use settings::Settings;
 pub use tls::Identity;

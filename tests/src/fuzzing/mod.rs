@@ -16,6 +16,7 @@ pub mod publication;
 pub mod request;
 pub mod rtmp;
 pub mod seeds;
+pub mod srt;
 pub mod stream;
 pub mod subsamples;
 pub mod text;
@@ -35,13 +36,14 @@ pub struct Target {
 }
 
 /// All of them; each has a file in `tests/fuzz/fuzz_targets`.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     Target { name: "movie", run: movie::movie, seeds: seeds::movies },
     Target { name: "round_trip", run: movie::round_trip, seeds: seeds::movies },
     Target { name: "fragments", run: fragments::fragments, seeds: seeds::fragments },
     Target { name: "stream", run: stream::stream, seeds: seeds::streams },
     Target { name: "transport", run: transport::transport, seeds: seeds::packets },
     Target { name: "rtmp", run: rtmp::rtmp, seeds: seeds::publishers },
+    Target { name: "srt", run: srt::srt, seeds: seeds::callers },
     Target { name: "configuration", run: configuration::configuration, seeds: seeds::configurations },
     Target { name: "subsamples", run: subsamples::subsamples, seeds: seeds::samples },
     Target { name: "captions", run: captions::captions, seeds: seeds::pictures },

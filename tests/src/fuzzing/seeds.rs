@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use anyhow::Result;
 use base64::{Engine, prelude::BASE64_STANDARD};
+use reelway::ingest::srt::handshake::{answer, induction};
 use reelway_core::{
     Demuxer,
     boxes::{
@@ -70,6 +71,17 @@ pub fn packets() -> Result<Vec<Vec<u8>>> {
     let streams = packet(0x1000, &[0, 2, 0xb0, 18, 0, 1, 0xc1, 0, 0, 0xe1, 0, 0xf0, 0, 0x1b, 0xe1, 0, 0xf0, 0, 0x15, 0xbd, 0x4d, 0x56]);
     let pictures = packet(0x100, &[0, 0, 1, 0xe0, 0, 0, 0x80, 0x80, 5, 0x21, 0, 1, 0, 1, 0, 0, 0, 1, 0x67, 0x4d, 0x40, 0x0d]);
     Ok(vec![[vec![3, 1, 7, 200], programs, streams, pictures.clone(), pictures].concat()])
+}
+
+/// What callers of SRT send first.
+pub fn callers() -> Result<Vec<Vec<u8>>> {
+    let first = induction();
+    let answered = answer(&first, 9, 7);
+    // A conclusion, with a version, a stream id and a request for a key.
+    let mut last = answered.clone();
+    last.splice(36..40, [0xff; 4]);
+    last.extend(b"\0\x01\0\x03\0\x01\x05\x01\0\0\0\xbf\0\x78\0\x78\0\x05\0\x05::!#en=rm,swbup=hsil\0\x03\0\x01\x12\x20\x29\x02");
+    Ok([first, answered, last].into())
 }
 
 /// Peers that publish over RTMP: pieces of some lengths, then messages in one chunk each: commands, what the encoder says of all,

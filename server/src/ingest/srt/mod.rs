@@ -1,15 +1,24 @@
-//! SRT: a listener for each stream that is to have one. ffmpeg speaks the protocol, and hands on the transport stream of the caller.
+//! SRT: ffmpeg speaks the protocol, and hands on the transport stream of one caller.
 //!
-//! It does not tell what a caller calls itself (the stream id), so that the address tells which stream it is, and the passphrase who may.
+//! It does not tell what a caller calls itself (the stream id). So either the address tells which stream it is, or what stands before it
+//! reads that, in [`SrtFront`].
+
+mod front;
+pub mod handshake;
 
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use tokio::{
     task::spawn_blocking,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{Ingest, Inner, fault::Fault, finish, session::Manner, source::Progress};
@@ -18,6 +27,8 @@ use crate::{
     http::StreamName,
     ladder::{LadderError, Pipe, Tool, listen},
 };
+
+pub use front::Front as SrtFront;
 
 /// The waits before another try, where a listener fails at once.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -29,7 +40,7 @@ impl Ingest {
         let mut wait = FIRST_WAIT;
         loop {
             let begun = Instant::now();
-            match self.0.receive(&name, &srt).await {
+            match self.0.receive(&name, &srt, None, &AtomicBool::default()).await {
                 Ok(()) => {}
                 Err(error) => tracing::error!(stream = %name, %error, "SRT cannot be taken; another try in {} s", wait.as_secs()),
             }
@@ -43,11 +54,25 @@ impl Ingest {
 }
 
 impl Inner {
-    /// Waits for one caller, and takes what it sends to its end.
-    async fn receive(&self, name: &StreamName, Srt { address, passphrase }: &Srt) -> Result<(), LadderError> {
+    /// Waits for one caller, with `patience` if that has an end, and takes what it sends to its end; `on_air` from its first byte on.
+    async fn receive(
+        &self,
+        name: &StreamName,
+        Srt { address, passphrase }: &Srt,
+        patience: Option<Duration>,
+        on_air: &AtomicBool,
+    ) -> Result<(), LadderError> {
         let tool = spawn_blocking(|| Tool::find(0)).await.map_err(|error| LadderError::Tool(error.to_string()))??;
         let mut pipe = listen(&tool, *address, passphrase.as_ref().map(Passphrase::as_str)).await?;
-        let published = self.publish(name, &mut pipe).await;
+        let first = match patience {
+            Some(patience) => match timeout(patience, pipe.next()).await {
+                Ok(first) => first,
+                Err(_) => return Ok(()),
+            },
+            None => pipe.next().await,
+        };
+        on_air.store(true, Relaxed);
+        let published = self.publish(name, first.map_err(|error| cut(&error)), &mut pipe).await;
         if let Err(fault) = published {
             self.streams.figures().ingest_faults.fetch_add(1, Relaxed);
             tracing::info!(stream = %name, ?fault, "a caller of SRT came to nothing");
@@ -56,10 +81,9 @@ impl Inner {
         pipe.end().await.map(drop)
     }
 
-    /// Publishes what comes, from the first byte on.
-    async fn publish(&self, name: &StreamName, pipe: &mut Pipe) -> Result<(), Fault> {
-        let cut = |error: std::io::Error| Fault::Cut(error.to_string());
-        let Some(mut bytes) = pipe.next().await.map_err(cut)? else { return Ok(()) };
+    /// Publishes what comes, after what came first.
+    async fn publish(&self, name: &StreamName, first: Result<Option<Bytes>, Fault>, pipe: &mut Pipe) -> Result<(), Fault> {
+        let Some(mut bytes) = first? else { return Ok(()) };
         let mut request = self.sessions.begin(&self.streams, name, Manner::Body, false).await?;
         let session = Arc::clone(&request.session);
         let mut source = session.body.lock().await;
@@ -70,7 +94,7 @@ impl Inner {
                 ended => break ended,
             }
             let next = tokio::select! {
-                next = pipe.next() => next.map_err(cut),
+                next = pipe.next() => next.map_err(|error| cut(&error)),
                 () = request.replaced() => Err(Fault::Replaced),
             };
             match next {
@@ -85,4 +109,8 @@ impl Inner {
         self.sessions.end(&session, matches!(ended, Ok(Progress::Over))).await;
         ended.map(drop)
     }
+}
+
+fn cut(error: &std::io::Error) -> Fault {
+    Fault::Cut(error.to_string())
 }
