@@ -103,15 +103,7 @@ impl Edits {
     /// sync sample, if anything is left out before it. Sound begins with the first sample that is whole: what is lost is less than one, and
     /// all that is kept is at its time.
     pub fn join(&self, samples: SampleTable, video: bool) -> Result<SampleTable> {
-        let Some((first, rest)) = self.stretches.split_first() else { return Ok(samples) };
-        // `None`: no sample has come yet.
-        let end = samples.span(0..samples.len()).map(|(_, end)| u64::try_from(end).unwrap_or(0));
-        if end.is_some_and(|end| end <= first.start) {
-            return Err(self.refuse(first.edit, "begins behind the end of the media"));
-        }
-        if rest.is_empty() {
-            return Ok(samples);
-        }
+        let Some((first, rest)) = self.stretches.split_first().filter(|(_, rest)| !rest.is_empty()) else { return Ok(samples) };
         let mut joined = SampleTableBuilder::default();
         let mut rest = rest.iter();
         let (mut stretch, mut next) = (first, rest.next());

@@ -191,6 +191,10 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let mut table = self.order.lock();
         table.responses.remove(&self.number);
+        if table.responses.is_empty() {
+            // An empty map that was in use keeps a node.
+            table.responses = BTreeMap::new();
+        }
         table.wake_who_is_due();
     }
 }

@@ -23,6 +23,7 @@ use super::{
     transport::{Door, Transport},
 };
 use crate::net::{
+    Settings,
     answer::{Peer, Service},
     drain::Drain,
     order::Order,
@@ -32,12 +33,21 @@ use crate::net::{
 /// (CVE-2023-44487) thousands.
 const ABANDONED: (u32, u32) = (512, 64);
 
+/// Requests that a client may have open at once until it has half as many; from then on as many as the settings say. quinn sets memory aside
+/// for each that may be, and most connections never have more than a few.
+const STREAMS_AT_FIRST: u32 = 16;
+
 /// Between the GOAWAY that asks for no more requests and the one that names the last served (RFC 9114 section 5.2), two round
 /// trips within these bounds.
 const GOAWAY_GRACE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
 /// Time that a connection closed for idleness has to hear of it. A request that was on its way is still answered.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// The limit of requests at once that a connection begins with.
+pub(super) fn streams_at_first(settings: &Settings) -> u32 {
+    settings.max_streams.min(STREAMS_AT_FIRST)
+}
 
 /// Serves a connection until it is closed by the client, by a breach of the protocol, for idleness, or by draining.
 pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<Host<S>>, mut drain: Drain) {
@@ -48,13 +58,16 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
     let order = Order::default();
     let mut builder = h3::server::builder();
     builder.max_field_section_size(settings.max_header_bytes.into()).send_grease(false);
-    // A client that gives us no stream credit for our control stream would hold this up for ever.
-    let Ok(Ok(mut h3)) = timeout(settings.handshake_timeout, builder.build::<_, Bytes>(transport)).await else { return };
+    // A client that gives us no stream credit for our control stream would hold this up for ever. What is needed until then, and what to
+    // end, is in boxes: most of the time a connection is idle, and this task is a good part of what it takes.
+    let building = Box::pin(builder.build::<_, Bytes>(transport));
+    let Ok(Ok(mut h3)) = timeout(settings.handshake_timeout, building).await else { return };
 
     let mut exchanges: JoinSet<Outcome> = JoinSet::new();
     let mut abandoned = Budget::new(ABANDONED.0, ABANDONED.1);
     let mut phase = Phase::Serving;
     let mut idle_since = Instant::now();
+    let mut many = streams_at_first(settings) == settings.max_streams;
     loop {
         if matches!(phase, Phase::Ending { .. }) && exchanges.is_empty() {
             break;
@@ -65,6 +78,10 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
                     let Some(halves) = door.take() else { continue };
                     let peer = Peer { address: connection.remote_address(), secure: true };
                     exchanges.spawn(exchange(Arc::clone(&host), (Arc::clone(&window), order.clone()), resolver, halves, peer));
+                    if !many && exchanges.len() >= STREAMS_AT_FIRST as usize / 2 {
+                        many = true;
+                        connection.set_max_concurrent_bi_streams(settings.max_streams.into());
+                    }
                 }
                 Ok(None) => break,
                 // Closed, by whomever. Every exchange is dropped with the set, and its handler with it.
@@ -79,16 +96,16 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
             }
             end = drain.begun(), if phase == Phase::Serving => {
                 window.make_room();
-                phase = begin_to_end(&mut h3, &door, &connection, end).await;
+                phase = Box::pin(begin_to_end(&mut h3, &door, &connection, end)).await;
             }
             () = flush(&outbox) => {}
             () = sleep_until(idle_since + settings.idle_timeout), if phase == Phase::Serving && exchanges.is_empty() => {
-                phase = begin_to_end(&mut h3, &door, &connection, Instant::now() + FAREWELL).await;
+                phase = Box::pin(begin_to_end(&mut h3, &door, &connection, Instant::now() + FAREWELL)).await;
             }
             () = sleep_until(phase.until()), if phase != Phase::Serving => match phase {
                 Phase::Refusing { end, .. } => {
                     window.make_room();
-                    phase = name_the_last(&mut h3, &door, end).await;
+                    phase = Box::pin(name_the_last(&mut h3, &door, end)).await;
                 }
                 _ => break,
             },

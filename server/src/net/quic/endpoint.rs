@@ -4,7 +4,8 @@ use std::{future::IntoFuture, net::UdpSocket, sync::Arc, time::Duration};
 
 use h3::error::Code;
 use quinn::{
-    Endpoint, Incoming, Runtime, ServerConfig, TokioRuntime, TransportConfig, congestion::CubicConfig, crypto::rustls::QuicServerConfig,
+    Connection, Endpoint, Incoming, Runtime, ServerConfig, TokioRuntime, TransportConfig, congestion::CubicConfig,
+    crypto::rustls::QuicServerConfig,
 };
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -67,7 +68,7 @@ fn transport(settings: &Settings) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .congestion_controller_factory(Arc::new(cubic))
-        .max_concurrent_bidi_streams(settings.max_streams.into())
+        .max_concurrent_bidi_streams(connection::streams_at_first(settings).into())
         .max_concurrent_uni_streams(UNI_STREAMS.into())
         .stream_receive_window(settings.stream_receive_window.into())
         .receive_window(settings.receive_window.into())
@@ -120,8 +121,12 @@ pub(in crate::net) async fn run<S: Service>(endpoint: Endpoint, host: Arc<Host<S
                 let Some(incoming) = incoming else { break Instant::now() };
                 let Some((incoming, place, handshake)) = host.admit(incoming) else { continue };
                 let (host, drain) = (Arc::clone(&host), drain.clone());
+                // In a box of its own, so that the task is no larger for it as long as the connection lives.
+                let connecting = Box::pin(connect(incoming, handshake, Arc::clone(&host)));
                 connections.spawn(async move {
-                    connect(incoming, handshake, host, drain).await;
+                    if let Some(connection) = connecting.await {
+                        serve(connection, host, drain).await;
+                    }
                     drop(place);
                 });
                 // A handshake computes for long. Where many come at once, the socket is read between two of them, before it is full.
@@ -137,25 +142,26 @@ pub(in crate::net) async fn run<S: Service>(endpoint: Endpoint, host: Arc<Host<S
     let _ = timeout(FAREWELL, endpoint.wait_idle()).await;
 }
 
-async fn connect<S: Service>(incoming: Incoming, handshake: OwnedSemaphorePermit, host: Arc<Host<S>>, drain: Drain) {
+/// The handshake; `None` when it failed.
+async fn connect<S: Service>(incoming: Incoming, handshake: OwnedSemaphorePermit, host: Arc<Host<S>>) -> Option<Connection> {
     let address = incoming.remote_address();
     match timeout(host.settings.handshake_timeout, incoming.into_future()).await {
         Ok(Ok(connection)) => {
             drop(handshake);
-            let metrics = Arc::clone(&host.gate.metrics);
-            let open = metrics.connection(Link::Http3);
-            connection::serve(connection.clone(), host, drain).await;
-            drop(open);
-            let path = connection.stats().path;
-            metrics.packets(path.sent_packets, path.lost_packets);
+            return Some(connection);
         }
-        Ok(Err(error)) => {
-            host.gate.metrics.handshake_failed();
-            tracing::debug!(peer = %address, %error, "a QUIC handshake failed");
-        }
-        Err(_) => {
-            host.gate.metrics.handshake_failed();
-            tracing::debug!(peer = %address, "a QUIC handshake took too long");
-        }
+        Ok(Err(error)) => tracing::debug!(peer = %address, %error, "a QUIC handshake failed"),
+        Err(_) => tracing::debug!(peer = %address, "a QUIC handshake took too long"),
     }
+    host.gate.metrics.handshake_failed();
+    None
+}
+
+async fn serve<S: Service>(connection: Connection, host: Arc<Host<S>>, drain: Drain) {
+    let metrics = Arc::clone(&host.gate.metrics);
+    let open = metrics.connection(Link::Http3);
+    connection::serve(connection.clone(), host, drain).await;
+    drop(open);
+    let path = connection.stats().path;
+    metrics.packets(path.sent_packets, path.lost_packets);
 }

@@ -95,7 +95,12 @@ impl Wish {
 
 impl Drop for Wish {
     fn drop(&mut self) {
-        self.priorities.0.lock().unwrap_or_else(PoisonError::into_inner).streams.remove(&self.id);
+        let mut table = self.priorities.0.lock().unwrap_or_else(PoisonError::into_inner);
+        table.streams.remove(&self.id);
+        if table.streams.is_empty() {
+            // An empty map that was in use keeps a node.
+            table.streams = BTreeMap::new();
+        }
     }
 }
 

@@ -25,13 +25,14 @@ const CHUNK: usize = 16 << 10;
 pub(super) struct UniReader {
     stream: quinn::RecvStream,
     connection: quinn::Connection,
-    frames: UniFrames,
+    /// In a box: h3 sets space for four readers aside, and has three.
+    frames: Box<UniFrames>,
 }
 
 impl UniReader {
     /// Reads from `stream`, at the cost of `budget`.
     pub fn new(connection: quinn::Connection, stream: quinn::RecvStream, budget: Arc<Mutex<Budget>>, priorities: Priorities) -> Self {
-        Self { stream, connection, frames: UniFrames::new(budget, priorities) }
+        Self { stream, connection, frames: Box::new(UniFrames::new(budget, priorities)) }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Fault>> {
