@@ -23,7 +23,6 @@ use super::{
     transport::{Door, Transport},
 };
 use crate::net::{
-    Settings,
     answer::{Peer, Service},
     drain::Drain,
     order::Order,
@@ -33,21 +32,12 @@ use crate::net::{
 /// (CVE-2023-44487) thousands.
 const ABANDONED: (u32, u32) = (512, 64);
 
-/// Requests that a client may have open at once until it has half as many; from then on as many as the settings say. quinn sets memory aside
-/// for each that may be, and most connections never have more than a few.
-const STREAMS_AT_FIRST: u32 = 16;
-
 /// Between the GOAWAY that asks for no more requests and the one that names the last served (RFC 9114 section 5.2), two round
 /// trips within these bounds.
 const GOAWAY_GRACE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
 /// Time that a connection closed for idleness has to hear of it. A request that was on its way is still answered.
 const FAREWELL: Duration = Duration::from_secs(5);
-
-/// The limit of requests at once that a connection begins with.
-pub(super) fn streams_at_first(settings: &Settings) -> u32 {
-    settings.max_streams.min(STREAMS_AT_FIRST)
-}
 
 /// Serves a connection until it is closed by the client, by a breach of the protocol, for idleness, or by draining.
 pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<Host<S>>, mut drain: Drain) {
@@ -67,7 +57,6 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
     let mut abandoned = Budget::new(ABANDONED.0, ABANDONED.1);
     let mut phase = Phase::Serving;
     let mut idle_since = Instant::now();
-    let mut many = streams_at_first(settings) == settings.max_streams;
     loop {
         if matches!(phase, Phase::Ending { .. }) && exchanges.is_empty() {
             break;
@@ -78,10 +67,6 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
                     let Some(halves) = door.take() else { continue };
                     let peer = Peer { address: connection.remote_address(), secure: true };
                     exchanges.spawn(exchange(Arc::clone(&host), (Arc::clone(&window), order.clone()), resolver, halves, peer));
-                    if !many && exchanges.len() >= STREAMS_AT_FIRST as usize / 2 {
-                        many = true;
-                        connection.set_max_concurrent_bi_streams(settings.max_streams.into());
-                    }
                 }
                 Ok(None) => break,
                 // Closed, by whomever. Every exchange is dropped with the set, and its handler with it.

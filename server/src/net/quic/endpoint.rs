@@ -68,7 +68,7 @@ fn transport(settings: &Settings) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .congestion_controller_factory(Arc::new(cubic))
-        .max_concurrent_bidi_streams(connection::streams_at_first(settings).into())
+        .max_concurrent_bidi_streams(settings.max_streams.into())
         .max_concurrent_uni_streams(UNI_STREAMS.into())
         .stream_receive_window(settings.stream_receive_window.into())
         .receive_window(settings.receive_window.into())
