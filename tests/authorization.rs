@@ -58,19 +58,31 @@ impl Site {
         let file = folder.path().join("reelway.toml");
         fs::write(&file, config).unwrap();
         let config = Arc::new(Config::read(&file).unwrap());
-        let streams = Arc::new(Streams::new(Arc::clone(&config), folder.path().join("live")));
-        let origin = Origin::with_live(Some(&media), ServerInfo::new(vec!["h3"], None), Arc::clone(&streams)).unwrap();
         let secret = || Secret::of(folder.path()).unwrap();
+        let streams = Arc::new(Streams::new(Arc::clone(&config), folder.path().join("live")).with_secret(secret()));
+        let origin = Origin::with_secret(Some(&media), ServerInfo::new(vec!["h3"], None), Arc::clone(&streams), secret()).unwrap();
         let keys = KeyRing::new(Some(&secret()), &config.tokens, jwks).unwrap();
         let hooks = Arc::new(Hooks::new(Arc::clone(&config)));
         let gate = Gate::new(secret()).with_hooks(Arc::clone(&hooks));
         let front = Front::new(origin, Ingest::new(streams, gate), Readiness::default(), Arc::default())
             .with_playback(Playback::new(config, keys).with_hooks(hooks));
         let site = Self { front, folder };
-        let film = stream::write(&Movie::simple(4, 1), &stream::Form::default());
-        let answer = site.ask("127.0.0.1", Method::PUT, "/ingest/show", &[], film).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", String::from_utf8_lossy(&answer.body));
+        site.publish("show").await;
         site
+    }
+
+    async fn publish(&self, name: &str) {
+        let film = stream::write(&Movie::simple(4, 1), &stream::Form::default());
+        let answer = self.ask("127.0.0.1", Method::PUT, &format!("/ingest/{name}"), &[], film).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", String::from_utf8_lossy(&answer.body));
+    }
+
+    /// The URL of the key that the first segment of a rendition is encrypted with.
+    async fn key_of(&self, folder: &str, token: &str) -> String {
+        let playlist = self.get(&format!("/t/{token}{folder}/v1/media.m3u8"), &[]).await;
+        let text = String::from_utf8_lossy(&playlist.body).into_owned();
+        let uri = text.split("METHOD=AES-128,URI=\"").nth(1).and_then(|rest| rest.split('"').next());
+        format!("{folder}/{}", uri.and_then(|uri| uri.strip_prefix("../")).unwrap_or_else(|| panic!("{text}")))
     }
 
     async fn ask(&self, from: &str, method: Method, path: &str, fields: &[(&str, &str)], body: Vec<u8>) -> Answer {
@@ -128,7 +140,10 @@ fn forged(token: &str, claims: &Claims) -> String {
     format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims).unwrap()))
 }
 
-/// What is played, and what of it a token opens.
+/// With what is encrypted in whole segments, whose keys stand beside the manifests.
+const SEALED: &str = "[stream.sealed]\nencrypt = \"aes-128\"\n[asset.\"other.mp4\"]\nencrypt = \"aes-128\"\n";
+
+/// What is played, and what of it a token opens; the keys of what is encrypted besides.
 const ROUTES: [&str; 16] = [
     "/vod/film.mp4/master.m3u8",
     "/vod/film.mp4/manifest.mpd",
@@ -150,11 +165,14 @@ const ROUTES: [&str; 16] = [
 
 #[tokio::test]
 async fn each_route_with_each_token() {
-    let site = Site::new(&format!("{CLOSED}[tokens.key.k1]\nhmac = \"{HMAC}\"\n"), None).await;
+    let site = Site::new(&format!("{CLOSED}{SEALED}[tokens.key.k1]\nhmac = \"{HMAC}\"\n"), None).await;
+    site.publish("sealed").await;
     let elsewhere = tempfile::tempdir().unwrap();
     let (keys, others) = (ring(Some(&site.secret())), ring(Some(&Secret::of(elsewhere.path()).unwrap())));
     let sign = |claims: &Claims| keys.sign("server", claims).unwrap();
-    for route in ROUTES {
+    let all = sign(&claims("/"));
+    let keys_of = [site.key_of("/live/sealed", &all).await, site.key_of("/vod/other.mp4", &all).await];
+    for route in ROUTES.into_iter().chain(keys_of.iter().map(String::as_str)) {
         let good = claims(route);
         let late = Claims { exp: now() - 60, ..good.clone() };
         let early = Claims { nbf: Some(now() + 600), ..good.clone() };
@@ -170,7 +188,7 @@ async fn each_route_with_each_token() {
             (None, 401, "missing"),
             (Some(sign(&late)), 401, "expired"),
             (Some(sign(&early)), 401, "not yet"),
-            (Some(sign(&claims("/vod/other.mp4/"))), 403, "wrong scope"),
+            (Some(sign(&claims("/vod/none.mp4/"))), 403, "wrong scope"),
             (Some(sign(&claims(&route[..route.len() - 1]))), 403, "a beginning of the path is no folder"),
             (Some(sign(&here("192.0.2.9"))), 403, "for another address"),
             (Some(forged(&sign(&late), &good)), 401, "tampered claims"),
@@ -198,6 +216,10 @@ async fn each_route_with_each_token() {
                 if status == 200 {
                     let cache = answer.fields.get(header::CACHE_CONTROL).unwrap().to_str().unwrap();
                     assert!(!cache.contains("public"), "{path}: {cache}");
+                    assert!(
+                        !keys_of.iter().any(|key| path.ends_with(key)) || (answer.body.len() == 16 && cache == "no-store"),
+                        "{path}: {cache}"
+                    );
                 } else {
                     assert!(answer.fields.contains_key(header::WWW_AUTHENTICATE), "{path}");
                     assert_eq!(answer.fields.get(header::CACHE_CONTROL).unwrap(), "no-store", "{path}");
