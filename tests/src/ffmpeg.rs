@@ -15,6 +15,16 @@ pub fn is_there(program: &str) -> bool {
     found
 }
 
+/// Whether this ffmpeg speaks SRT. Says so in a line if not.
+pub fn speaks_srt() -> bool {
+    let protocols = Command::new("ffmpeg").args(["-v", "quiet", "-protocols"]).output();
+    let speaks = protocols.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).lines().any(|line| line.trim() == "srt"));
+    if !speaks {
+        println!("skipped: there is no ffmpeg that speaks SRT");
+    }
+    speaks
+}
+
 /// A stream as ffprobe numbers it.
 #[derive(Clone, Debug)]
 pub struct Stream {
