@@ -43,6 +43,8 @@ impl Server {
         fs::create_dir(media.join("taken"))?;
         fs::write(media.join("taken/notes.txt"), "mine")?;
         fs::copy(media.join("films/a b.mkv"), media.join("taken.mkv"))?;
+        fs::copy(media.join("films/a b.mkv"), media.join("films/c.mkv"))?;
+        configure(folder.path(), 1)?;
         let (child, port) = start(folder.path())?;
         Ok(Self { folder, child, port })
     }
@@ -52,6 +54,13 @@ impl Server {
         self.child.kill()?;
         self.child.wait()?;
         (self.child, self.port) = start(self.folder.path())?;
+        Ok(())
+    }
+
+    /// Has it do so many jobs at once from now on.
+    fn adjust(&self, jobs: usize) -> Result<()> {
+        configure(self.folder.path(), jobs)?;
+        ensure!(Command::new("kill").args(["-s", "HUP", &self.child.id().to_string()]).status()?.success(), "no signal");
         Ok(())
     }
 
@@ -126,10 +135,15 @@ fn place(job: &Value) -> Result<String> {
     Ok(format!("/api/v1/jobs/{}", job["id"].as_str().context("no id")?))
 }
 
+fn configure(folder: &Path, jobs: usize) -> Result<()> {
+    Ok(fs::write(folder.join("reelway.toml"), format!("[server]\njobs = {jobs}\n"))?)
+}
+
 fn start(folder: &Path) -> Result<(Child, u16)> {
     let mut command = Command::new(binary()?);
     command.env("SSL_CERT_FILE", folder.join(TRUSTED));
     command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--media", "media", "--data", "data"]);
+    command.args(["--config", "reelway.toml"]);
     let mut child = command.current_dir(folder).stdout(Stdio::piped()).spawn()?;
     let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
     let line = lines.map_while(Result::ok).find(|line| line.contains("http://")).context("no address")?;
@@ -222,13 +236,17 @@ fn jobs_are_there_after_a_kill_and_end_when_asked_to() -> Result<()> {
     let mut server = Server::new(20)?;
     let slow = json!({ "asset": "films/a b.mkv", "rungs": "360p,180p", "preset": "veryslow" });
     let (_, running) = server.order(&slow)?;
-    let (_, waiting) = server.order(&quick("films/a b.mkv"))?;
+    let (_, waiting) = server.order(&quick("films/c.mkv"))?;
     server.until(&running, |job| job["state"] == "running" && job["progress"]["done"].as_u64() > Some(0))?;
     ensure!(server.get(&place(&waiting)?)?["state"] == "queued", "two at once");
     server.restart()?;
     // What was being done is begun again, and is the only one still.
     server.until(&running, |job| job["state"] == "running")?;
     ensure!(server.get(&place(&waiting)?)?["state"] == "queued", "the order is lost");
+    // Where more may be done at once, it waits no more.
+    server.adjust(2)?;
+    server.until(&waiting, |job| job["state"] != "queued")?;
+    ensure!(server.get(&place(&running)?)?["state"] == "running", "what runs goes on");
     ensure!(server.delete(&running)? == 200, "it is not ended");
     server.until(&running, |job| job["state"] == "cancelled")?;
     server.until(&waiting, |job| job["state"] == "done")?;

@@ -21,7 +21,7 @@ use std::{
 
 use bytes::Bytes;
 use http::Request;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Full};
 use quinn::crypto::rustls::QuicClientConfig;
 use reelway::net::Identity;
 use running::Running;
@@ -290,13 +290,13 @@ async fn what_needs_a_restart_is_named() {
     let file = folder.path().join("reelway.toml");
     fs::write(&file, "[server]\nmax_requests = 100\njobs = 0\ndrain_delay = \"3600s\"\ndrain = \"3600s\"\n").unwrap();
     let server = Running::start(&["--config", file.to_str().unwrap()]);
-    let settings = "[server]\nmax_requests = 200\nuploads = true\njobs = 0\ndrain_delay = \"0s\"\ndrain = \"1s\"\n";
-    fs::write(&file, format!("{settings}[uploads]\nfiles = 7\n[stream.cam]\nsrt = \"127.0.0.1:9\"\n")).unwrap();
+    let settings = "[server]\nmax_requests = 200\nuploads = true\njobs = 1\ndrain_delay = \"0s\"\ndrain = \"1s\"\n";
+    fs::write(&file, format!("{settings}[uploads]\nfiles = 7\n")).unwrap();
     server.signal("HUP");
     let line = server.complaint("restart").await;
-    assert!(line.contains("settings uploads, max_requests, [stream] srt, [uploads] changed; they take a restart"), "{line}");
+    assert!(line.contains("settings uploads, jobs changed; they take a restart"), "{line}");
     // Again as it was, nothing does.
-    let as_before = settings.replace("200", "100").replace("uploads = true\n", "");
+    let as_before = settings.replace("jobs = 1", "jobs = 0").replace("uploads = true\n", "");
     fs::write(&file, format!("{as_before}[media]\nplay = \"token\"\n")).unwrap();
     server.signal("HUP");
     soon(async {
@@ -312,6 +312,72 @@ async fn what_needs_a_restart_is_named() {
     soon(endless.read_exact(&mut [0; 12])).await.unwrap();
     server.signal("TERM");
     assert_eq!(server.ended().await, Some(0));
+}
+
+/// Limits are other ones at once, for all who come from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_are_applied_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("reelway.toml");
+    fs::write(&file, "[server]\nuploads = true\n").unwrap();
+    let server = Running::start(&["--config", file.to_str().unwrap()]);
+    let read_again = |text: &str| {
+        fs::write(&file, format!("[server]\nuploads = true\n{text}")).unwrap();
+        server.signal("HUP");
+    };
+    let largest = async || {
+        let request = Request::options("http://localhost/upload/tus/").body(Empty::<Bytes>::new()).unwrap();
+        let response = soon(begin(None, server.plain, Protocol::H1, request)).await.unwrap();
+        response.headers()["tus-max-size"].to_str().unwrap().to_owned()
+    };
+    // Who is let in is told so; the others are sent away.
+    let enter = async || {
+        let mut stream = TcpStream::connect(server.plain).await.unwrap();
+        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        matches!(soon(stream.read(&mut [0; 64])).await, Ok(1..)).then_some(stream)
+    };
+
+    read_again("max_requests = 0\n");
+    soon(async { while server.status("/healthz").await != 503 {} }).await;
+    read_again("[uploads]\nfile = 4321\n");
+    soon(async { while server.status("/healthz").await != 200 {} }).await;
+    soon(async { while largest().await != "4321" {} }).await;
+
+    let first = enter().await.unwrap();
+    read_again("max_connections_per_ip = 1\n");
+    soon(async { while enter().await.is_some() {} }).await;
+    read_again("max_connections_per_ip = 9\nmax_connections = 1\n");
+    soon(async { while enter().await.is_some() {} }).await;
+    read_again("");
+    soon(async { while enter().await.is_none() {} }).await;
+    assert!(!server.complaints().contains("restart"), "{}", server.complaints());
+    drop(first);
+}
+
+/// What players of a stream rely on stays as long as it lasts; that is told, with the settings that wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_go_on_as_they_began_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("reelway.toml");
+    fs::write(&file, "[stream.cam]\nsegment = \"1s\"\n").unwrap();
+    let server = Running::start(&["--config", file.to_str().unwrap()]);
+    let film = reelway_tests::stream::write(&reelway_tests::movie::Movie::simple(4, 1), &reelway_tests::stream::Form::default());
+    let publish = async |name: &str| {
+        let request = Request::put(format!("http://localhost/ingest/{name}")).body(Full::new(Bytes::from(film.clone()))).unwrap();
+        assert_eq!(soon(begin(None, server.plain, Protocol::H1, request)).await.unwrap().status(), 200);
+    };
+    publish("cam").await;
+    fs::write(&file, "[live]\nwindow = \"5m\"\n[stream.cam]\nsegment = \"2s\"\nrecord = false\nplay = \"token\"\n").unwrap();
+    server.signal("HUP");
+    let line = server.complaint("goes on").await;
+    assert!(line.contains("it has another segment, window, record") && line.contains("stream=cam"), "{line}");
+    assert_eq!(server.status("/live/cam/master.m3u8").await, 401, "who may watch is another at once");
+    // One that begins now is as it is said now.
+    publish("other").await;
+    let request = Request::get("http://localhost/api/v1/streams").body(Empty::<Bytes>::new()).unwrap();
+    let response = soon(begin(None, server.plain, Protocol::H1, request)).await.unwrap();
+    let list = String::from_utf8(soon(response.into_body().collect()).await.unwrap().to_bytes().to_vec()).unwrap();
+    assert!(list.contains("\"windowMs\":300000") && list.contains("\"windowMs\":60000"), "{list}");
 }
 
 /// What is for operators is at their address alone, where there is one.

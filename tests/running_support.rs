@@ -95,6 +95,14 @@ impl Running {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
+    /// Programs that it has started and that have not ended.
+    pub fn children(&self) -> usize {
+        let parent = self.child.id().to_string();
+        let of = |stat: String| stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').nth(1) == Some(&parent));
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        processes.filter_map(|process| of(fs::read_to_string(process.path().join("stat")).ok()?)).filter(|is| *is).count()
+    }
+
     pub fn signal(&self, name: &str) {
         assert!(Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap().success());
     }

@@ -10,19 +10,9 @@ use std::{
 };
 
 use anyhow::{Result, bail, ensure};
-use reelway_tests::{ffmpeg::is_there, program::Serving};
+use reelway_tests::{ffmpeg::speaks_srt, program::Serving};
 
 const PASSPHRASE: &str = "open-sesame.42";
-
-/// Whether this ffmpeg speaks SRT.
-fn speaks_srt() -> bool {
-    let protocols = Command::new("ffmpeg").args(["-v", "quiet", "-protocols"]).output();
-    let speaks = protocols.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).lines().any(|line| line.trim() == "srt"));
-    if !speaks {
-        println!("skipped: this ffmpeg does not speak SRT");
-    }
-    speaks
-}
 
 /// Calls, and sends pictures and a tone for some seconds. What has no stream id has an address of its own.
 fn call(listener: SocketAddr, passphrase: &str, seconds: u32) -> Result<ExitStatus> {
@@ -57,15 +47,16 @@ fn until(what: &str, mut is: impl FnMut() -> Result<bool>) -> Result<()> {
     bail!("{what}: never")
 }
 
-/// The words of all programs that run.
+/// The words of all programs that run, but for those that call.
 fn words() -> Vec<String> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes.filter_map(|process| Some(String::from_utf8_lossy(&fs::read(process.path().join("cmdline")).ok()?).into_owned())).collect()
+    let all = processes.filter_map(|process| Some(String::from_utf8_lossy(&fs::read(process.path().join("cmdline")).ok()?).into_owned()));
+    all.filter(|words| !words.contains("lavfi")).collect()
 }
 
 #[test]
 fn callers_that_know_the_passphrase_are_on_air() -> Result<()> {
-    if !is_there("ffmpeg") || !speaks_srt() {
+    if !speaks_srt() {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
@@ -111,10 +102,42 @@ fn an_address_that_somebody_has_is_told_of_at_once() -> Result<()> {
     Ok(())
 }
 
+/// On SIGHUP a stream has another address at once; who is on air at the old one goes on there.
+#[test]
+fn addresses_change_without_a_restart() -> Result<()> {
+    if !speaks_srt() {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let free = || Ok::<_, anyhow::Error>(UdpSocket::bind("127.0.0.1:0")?.local_addr()?);
+    let (first, second) = (free()?, free()?);
+    let is_taken = |address: SocketAddr| UdpSocket::bind(address).is_err();
+    let config = folder.path().join("reelway.toml");
+    fs::write(&config, "")?;
+    let server = Serving::start(&folder.path().join("data"), &["--config", &config.to_string_lossy()])?;
+    let read_again = |text: &str| {
+        fs::write(&config, format!("[live]\nsegment = \"1s\"\n{text}"))?;
+        server.signal("HUP")
+    };
+    read_again(&format!("[stream.cam]\nsrt = \"{first}\"\n"))?;
+    until("it listens", || Ok(is_taken(first)))?;
+    read_again(&format!("[stream.cam]\nsrt = \"{second}\"\n"))?;
+    until("it listens elsewhere", || Ok(is_taken(second) && !is_taken(first)))?;
+
+    let mut on_air = caller(second, "", 60)?;
+    until("it is on air", || Ok(get(server.plain, "/live/cam/v1/media.m3u8")?.matches("#EXTINF").count() >= 2))?;
+    read_again(&format!("[stream.other]\nsrt = \"{first}\"\n"))?;
+    until("another stream is taken", || Ok(is_taken(first)))?;
+    ensure!(is_taken(second) && on_air.try_wait()?.is_none(), "who is on air is cut off");
+    on_air.kill()?;
+    on_air.wait()?;
+    until("nobody listens any more", || Ok(!is_taken(second)))
+}
+
 /// All streams at one address: the stream id is the name, the passphrase the key.
 #[test]
 fn callers_name_their_streams() -> Result<()> {
-    if !is_there("ffmpeg") || !speaks_srt() {
+    if !speaks_srt() {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
@@ -155,8 +178,7 @@ fn callers_name_their_streams() -> Result<()> {
     ensure!(!call_as("cam", listener)?, "it is taken from who publishes it");
     if cfg!(target_os = "linux") {
         // The callers say it to everybody; the listeners do not.
-        let ours: Vec<String> = words().into_iter().filter(|words| !words.contains("lavfi")).collect();
-        ensure!(!ours.iter().any(|words| words.contains(PASSPHRASE) || words.contains(&key)), "everybody can read the passphrase");
+        ensure!(!words().iter().any(|words| words.contains(PASSPHRASE) || words.contains(&key)), "everybody can read the passphrase");
     }
     for (name, caller) in callers {
         let mut caller = caller?;

@@ -14,14 +14,14 @@ use clap::Args;
 use data_encoding::HEXLOWER;
 use tokio::{
     net::TcpListener,
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
     task::{JoinHandle, spawn_blocking},
 };
 
 use super::{
     log,
-    reload::{Reload, Times},
+    reload::{Reload, Running, Times},
     signals::Signals,
     tls::CertificateArguments,
 };
@@ -35,7 +35,8 @@ use crate::{
     jobs::{Jobs, JobsApi, Sources, key},
     live::Streams,
     live_ladder,
-    net::{Address, Certificates, Listeners, Settings, listen, listen_udp},
+    metrics::Metrics,
+    net::{Address, Listeners, Settings, listen, listen_udp},
     origin::{Origin, ServerInfo},
     upload::{Limits, Uploads},
     upload_ladder,
@@ -46,9 +47,6 @@ const EXPIRE: Duration = Duration::from_hours(1);
 
 /// The usual port of RTMP.
 const RTMP: &str = "127.0.0.1:1935";
-
-/// How often the certificate files are looked at.
-const RELOAD: Duration = Duration::from_secs(1);
 
 /// Arguments of `reelway serve`.
 #[derive(Debug, Args)]
@@ -130,10 +128,8 @@ impl Serve {
         let admin = self.admin.map(|address| Listeners::bind(None, Some(address), Settings::default())).transpose()?;
         let first = certificates.first();
         let sha256 = HEXLOWER.encode(&first.certificate_sha256());
-        let info =
-            ServerInfo::new(vec!["h3", "h2", "http/1.1"], self.tls.makes_certificate().then(|| sha256.clone())).with_uploads(self.uploads);
-        let limits =
-            Limits { file: config.uploads.file, owned: config.uploads.files, parallel: config.uploads.parallel, ..Limits::default() };
+        let shown = self.tls.makes_certificate().then(|| sha256.clone());
+        let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], shown).with_uploads(self.uploads);
         let config = Current::from(config);
         let secret = Secret::of(&self.data).context("cannot read the secret of the server")?;
         let streams = Arc::new(Streams::new(config.clone(), self.data.join("live")).with_secret(secret.clone()));
@@ -143,36 +139,38 @@ impl Serve {
         let keys = token_keys(&config.get(), &secret).await?;
         let hooks = Arc::new(Hooks::new(config.clone()));
         let playback = Arc::new(Playback::new(config.clone(), keys).with_hooks(Arc::clone(&hooks)));
-        let times = watch::Sender::new(self.times());
-        let ending_times = times.subscribe();
-        let reload = Reload::new(self.config.clone(), config.clone(), secret.clone(), Arc::clone(&playback), times)?;
         tokio::spawn(live_ladder::run(Arc::clone(&streams)));
-        let ingest = Ingest::new(streams, Gate::new(secret).with_hooks(hooks));
-        for (name, srt) in config.get().srt() {
-            // Whoever has it is told of at once, and not when ffmpeg comes to it.
-            UdpSocket::bind(srt.address)
-                .with_context(|| format!("cannot listen for SRT at {}: choose another in [stream.{name}]", srt.address))?;
-            tokio::spawn(ingest.clone().keep_srt(name, srt));
-        }
-        let srt_address = srt.map(|socket| take_srt(socket, &ingest)).transpose().context("cannot listen for SRT")?;
-        let rtmp_addresses = addresses(&rtmp);
+        let ingest = Ingest::new(Arc::clone(&streams), Gate::new(secret.clone()).with_hooks(hooks));
+        let srt_address = take_srt(srt, &config.get(), &ingest, listeners.metrics())?;
+        let rtmp_address = rtmp.first().and_then(|listener| listener.local_addr().ok());
         let rtmp = Rtmp::new(ingest.clone(), rtmp, &certificates, listeners.metrics())?;
         let publishing = tokio::spawn(rtmp.run());
         tokio::spawn(origin.warm());
         let catalogue = self.catalogue()?;
-        let uploads = self.uploads(catalogue.clone(), limits, Arc::clone(&playback))?;
+        let uploads = self.uploads(catalogue.clone(), upload_limits(&config.get()), Arc::clone(&playback))?;
         let jobs = self.jobs(catalogue, uploads.clone())?;
+        let times = watch::Sender::new(self.times());
+        let ending_times = times.subscribe();
+        let running = Running {
+            config: config.clone(),
+            secret,
+            playback: Arc::clone(&playback),
+            streams,
+            times,
+            gate: listeners.gate(),
+            uploads: uploads.clone(),
+            jobs: jobs.as_ref().map(|(jobs, _)| jobs.clone()),
+        };
+        let reload = Reload::new(self.config.clone(), running)?;
         let mut signals = Signals::listen().context("cannot listen for signals")?;
-        let watching = tokio::spawn(reread(certificates, reload, signal(SignalKind::hangup()).context("cannot listen for signals")?));
+        let watching = tokio::spawn(reload.keep(certificates, signal(SignalKind::hangup()).context("cannot listen for signals")?));
 
-        let mut out = std::io::stdout().lock();
         let told = self.tell(
-            &mut out,
+            &mut std::io::stdout().lock(),
             &listeners,
-            [("rtmp", rtmp_addresses.first().copied()), ("srt", srt_address)],
+            [("rtmp", rtmp_address), ("srt", srt_address)],
             self.tls.makes_certificate().then_some((sha256, first.spki_sha256_base64()?)),
         );
-        drop(out);
         if let Err(error) = told {
             tracing::warn!(%error, "nobody reads standard output");
         }
@@ -272,14 +270,23 @@ impl Serve {
 
     fn settings(&self) -> anyhow::Result<Settings> {
         let key = Secret::of_connections(&self.data).context("cannot read the secret of QUIC connections")?;
-        Ok(Settings {
+        Ok(Settings { reset_key: Some(key.derive("reset", "").into()), ..self.limits() })
+    }
+
+    /// The settings that a running server may be told anew.
+    pub(super) fn limits(&self) -> Settings {
+        Settings {
             drain_timeout: self.drain,
             max_connections: self.max_connections,
             max_connections_per_ip: self.max_connections_per_ip,
             max_requests: self.max_requests,
-            reset_key: Some(key.derive("reset", "").into()),
             ..Settings::default()
-        })
+        }
+    }
+
+    /// Ladders that are made at once.
+    pub(super) fn parallel_jobs(&self) -> usize {
+        self.jobs
     }
 
     /// Prints where it can be reached.
@@ -321,6 +328,12 @@ pub(super) fn read_config(file: Option<&Path>) -> anyhow::Result<Config> {
     file.map_or_else(Config::of_environment, Config::read)
 }
 
+/// What one client may bring.
+pub(super) fn upload_limits(config: &Config) -> Limits {
+    let uploads = &config.uploads;
+    Limits { file: uploads.file, owned: uploads.files, parallel: uploads.parallel, ..Limits::default() }
+}
+
 /// The keys of tokens: of the server, of its configuration, and of the issuer that it names.
 pub(super) async fn token_keys(config: &Config, secret: &Secret) -> anyhow::Result<KeyRing> {
     let jwks = match config.tokens.jwks.clone() {
@@ -333,37 +346,18 @@ pub(super) async fn token_keys(config: &Config, secret: &Secret) -> anyhow::Resu
     KeyRing::new(Some(secret), &config.tokens, jwks)
 }
 
-/// Reads the certificates again when their files have changed, and on SIGHUP, as the configuration.
-async fn reread(certificates: Certificates, reload: Reload, mut hangup: Signal) {
-    loop {
-        let asked = tokio::select! {
-            _ = hangup.recv() => true,
-            () = tokio::time::sleep(RELOAD) => false,
-        };
-        if asked {
-            match reload.run().await {
-                Ok(()) => tracing::info!("the configuration is as it stands in its file now"),
-                Err(error) => tracing::error!(error = format!("{error:#}"), "the configuration stays as it is"),
-            }
-        }
-        let files = certificates.clone();
-        match spawn_blocking(move || files.reload(asked)).await {
-            Ok(Ok(true)) => tracing::info!("new certificates are in use"),
-            Ok(Ok(false)) | Err(_) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the certificates stay as they are"),
-        }
+/// Takes callers of SRT, from now on, at `socket` and where the configuration has addresses of single streams; where the first is.
+fn take_srt(socket: Option<UdpSocket>, config: &Config, ingest: &Ingest, metrics: Arc<Metrics>) -> anyhow::Result<Option<SocketAddr>> {
+    for (name, srt) in config.srt() {
+        // Whoever has it is told of at once, and not when ffmpeg comes to it.
+        UdpSocket::bind(srt.address)
+            .with_context(|| format!("cannot listen for SRT at {}: choose another in [stream.{name}]", srt.address))?;
     }
-}
-
-/// Takes callers of SRT, from now on; where that is.
-fn take_srt(socket: UdpSocket, ingest: &Ingest) -> std::io::Result<SocketAddr> {
+    tokio::spawn(ingest.clone().keep_srt());
+    let Some(socket) = socket else { return Ok(None) };
     let address = socket.local_addr()?;
-    tokio::spawn(SrtFront::new(socket, ingest.clone())?.run());
-    Ok(address)
-}
-
-fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
-    listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    tokio::spawn(SrtFront::new(socket, ingest.clone(), metrics).context("cannot listen for SRT")?.run());
+    Ok(Some(address))
 }
 
 /// An address as a browser takes it.

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use reelway_core::protection::Scheme;
 use serde::{Deserialize, Deserializer};
 
-use super::{OwnKey, OwnKeys, Passphrase, Play, asset::Encrypt};
+use super::{OwnKey, OwnKeys, Passphrase, Play, Srt, asset::Encrypt};
 use crate::{
     auth::{Access, PublishKey},
     duration::parse_duration,
@@ -154,6 +154,31 @@ impl Default for StreamConfig {
 }
 
 impl StreamConfig {
+    /// Where it alone is taken by SRT, if it is.
+    pub fn srt(&self) -> Option<Srt> {
+        Some(Srt { address: self.srt?, passphrase: self.srt_passphrase.clone() })
+    }
+
+    /// What in `now` is another than here, and is as here as long as a stream that began so lasts: players and recordings rely on it.
+    pub fn lasting(&self, now: &Self) -> Vec<&'static str> {
+        let changed = [
+            ("segment", self.segment != now.segment),
+            ("part", self.part != now.part),
+            ("window", self.window != now.window),
+            ("memory", self.memory != now.memory),
+            ("grace", self.grace != now.grace),
+            ("latency", self.latency != now.latency),
+            ("parts", self.parts != now.parts),
+            ("takeover", self.takeover != now.takeover),
+            ("ladder", self.ladder != now.ladder),
+            ("record", self.record != now.record),
+            ("encrypt", self.encrypt != now.encrypt),
+            ("keys", self.keys != now.keys),
+            ("key_period", self.key_period != now.key_period),
+        ];
+        changed.into_iter().filter_map(|(name, changed)| changed.then_some(name)).collect()
+    }
+
     /// What no stream can be.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let millis = Duration::from_millis;

@@ -23,7 +23,8 @@
 //! ```
 //!
 //! A variable of the environment goes before the file: `REELWAY__LIVE__SEGMENT=1s`. `reelway config check FILE` says what is wrong with a
-//! file; a server reads it again on SIGHUP. Streams that run stay as they are but for who may publish and watch.
+//! file; a server reads it again on SIGHUP. Streams that run stay as they are but for who may publish and watch, until they begin
+//! anew.
 //!
 #![doc = include_str!("reference.md")]
 
@@ -167,21 +168,10 @@ impl Config {
         own.resolve(&self.live)
     }
 
-    /// The streams that are taken by SRT, and where.
-    pub fn srt(&self) -> Vec<(StreamName, Srt)> {
+    /// The streams that have an address of SRT of their own, and which.
+    pub fn srt(&self) -> BTreeMap<StreamName, Srt> {
         let names = self.stream.keys().filter_map(|name| StreamName::new(name));
-        let srt = |name| {
-            let StreamConfig { srt, srt_passphrase: passphrase, .. } = self.stream(&name);
-            Some((name, Srt { address: srt?, passphrase }))
-        };
-        names.filter_map(srt).collect()
-    }
-
-    /// What in `now` is another than here, and is read when a server starts.
-    pub fn needs_restart(&self, now: &Self) -> impl Iterator<Item = &'static str> {
-        let bounds = |config: &Self| (config.uploads.file, config.uploads.files, config.uploads.parallel);
-        let srt = (self.srt() != now.srt()).then_some("[stream] srt");
-        srt.into_iter().chain((bounds(self) != bounds(now)).then_some("[uploads]"))
+        names.filter_map(|name| Some((name.clone(), self.stream(&name).srt()?))).collect()
     }
 
     /// How streams are to be of which nothing else is said.

@@ -75,7 +75,6 @@ pub struct Jobs(Arc<Shared>);
 struct Shared {
     store: Store,
     sources: Sources,
-    parallel: usize,
     table: Mutex<Table>,
     /// Counts the changes of the table, for those who look at it.
     version: watch::Sender<u64>,
@@ -87,6 +86,8 @@ struct Shared {
 struct Table {
     jobs: BTreeMap<String, Job>,
     running: BTreeMap<String, Cancel>,
+    /// How many are done at once.
+    parallel: usize,
     ending: bool,
 }
 
@@ -95,7 +96,7 @@ impl Jobs {
     /// wait again.
     pub fn open(catalogue: Catalogue, sources: Sources, parallel: usize) -> io::Result<Self> {
         let store = Store::new(catalogue);
-        let mut table = Table::default();
+        let mut table = Table { parallel, ..Table::default() };
         for mut job in store.all()? {
             if job.state == State::Running {
                 job.state = State::Queued;
@@ -104,7 +105,7 @@ impl Jobs {
             table.jobs.insert(job.id.clone(), job);
         }
         let (version, work) = (watch::Sender::new(0), Notify::new());
-        Ok(Self(Arc::new(Shared { store, sources, parallel, table: Mutex::new(table), version, work })))
+        Ok(Self(Arc::new(Shared { store, sources, table: Mutex::new(table), version, work })))
     }
 
     /// Does jobs, until the server ends. Dropping it cancels nothing: see [`end`](Self::end).
@@ -119,6 +120,12 @@ impl Jobs {
                 () = tokio::time::sleep(wait.max(Duration::from_millis(100))) => {}
             }
         }
+    }
+
+    /// From now on so many are done at once. What runs goes on.
+    pub fn adjust(&self, parallel: usize) {
+        self.table().parallel = parallel;
+        self.0.work.notify_one();
     }
 
     /// The server ends: nothing new is begun, what runs is stopped, and goes on when the server is started again.
@@ -211,7 +218,7 @@ impl Jobs {
     fn begin_what_can(&self) {
         loop {
             let mut table = self.table();
-            if table.ending || table.running.len() >= self.0.parallel {
+            if table.ending || table.running.len() >= table.parallel {
                 return;
             }
             let Some(mut job) = queue::next(&table.jobs, now()).cloned() else { return };

@@ -135,6 +135,14 @@ impl Streams {
         all
     }
 
+    /// Those that go on as they began, where the configuration says something else now, and what that is.
+    pub fn lasting(&self) -> Vec<(StreamName, Vec<&'static str>)> {
+        let config = self.config.get();
+        let running = self.all().into_iter().filter(|stream| !stream.is_ended());
+        let lasting = running.map(|stream| (stream.name.clone(), stream.config.lasting(&config.stream(&stream.name))));
+        lasting.filter(|(_, settings)| !settings.is_empty()).collect()
+    }
+
     /// Goes on with the streams that were recorded when the server ended: as if their publishers had been lost now. Those that are over are
     /// at their addresses too.
     pub async fn restore(&self) {

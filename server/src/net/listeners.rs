@@ -27,7 +27,7 @@ pub struct Listeners {
     quic: Vec<quinn::Endpoint>,
     plain: Vec<TcpListener>,
     settings: Arc<Settings>,
-    metrics: Arc<Metrics>,
+    gate: Arc<Gate>,
 }
 
 impl Listeners {
@@ -47,8 +47,8 @@ impl Listeners {
             tls: None,
             quic: Vec::new(),
             plain: Vec::new(),
+            gate: Arc::new(Gate::new(&settings, Arc::default())),
             settings: Arc::new(settings),
-            metrics: Arc::default(),
         };
         if let (Some((_, certificates)), Some(Sockets { tcp, udp })) = (secure, secure_sockets) {
             let crypto = certificates.quic()?;
@@ -76,7 +76,12 @@ impl Listeners {
 
     /// What is counted here, from the first connection on.
     pub fn metrics(&self) -> Arc<Metrics> {
-        Arc::clone(&self.metrics)
+        Arc::clone(&self.gate.metrics)
+    }
+
+    /// Who lets in connections and requests, and may be told to let in more or fewer.
+    pub(crate) fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.gate)
     }
 
     /// Serves until `shutdown` resolves, then drains: no new connections, GOAWAY on those there are, running requests may end
@@ -91,10 +96,9 @@ impl Listeners {
     /// The same, where `shutdown` says how long running requests may go on.
     pub async fn serve_until<S: Service>(self, service: Arc<S>, shutdown: impl Future<Output = Duration> + Send) {
         let (stop, drain) = Stop::new();
-        let settings = self.settings;
+        let Self { secure, tls, quic, plain, settings, gate } = self;
         let mut running = JoinSet::new();
 
-        let gate = Arc::new(Gate::new(&settings, self.metrics));
         let port = |listener, tls, alt_svc| tcp::Port {
             listener,
             tls,
@@ -104,11 +108,11 @@ impl Listeners {
             gate: Arc::clone(&gate),
             drain: drain.clone(),
         };
-        for listener in self.secure {
-            let alt_svc = if self.quic.is_empty() { None } else { alt_svc(&listener, &settings) };
-            running.spawn(port(listener, self.tls.clone(), alt_svc).run());
+        for listener in secure {
+            let alt_svc = if quic.is_empty() { None } else { alt_svc(&listener, &settings) };
+            running.spawn(port(listener, tls.clone(), alt_svc).run());
         }
-        for listener in self.plain {
+        for listener in plain {
             running.spawn(port(listener, None, None).run());
         }
         let host = Arc::new(quic::Host {
@@ -117,7 +121,7 @@ impl Listeners {
             sending: Arc::new(quic::SendPool::new(settings.send_total)),
             settings: Arc::clone(&settings),
         });
-        for endpoint in self.quic {
+        for endpoint in quic {
             running.spawn(quic::run(endpoint, Arc::clone(&host), drain.clone()));
         }
 

@@ -9,9 +9,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use tokio::sync::OwnedSemaphorePermit;
-
-use super::{activity::Busy, order::Turn, pace::Pace};
+use super::{activity::Busy, gate::Permit, order::Turn, pace::Pace};
 use crate::metrics::Record;
 
 /// Over HTTP/2 and HTTP/3 nothing below us notices that a body ends early: the client would get a clean end of a torn response.
@@ -28,7 +26,7 @@ pub(super) struct Measured<B> {
     /// Hears of each piece that is handed over.
     pace: Option<Pace>,
     /// The place of the request among all that are under way.
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Permit>,
     record: Record,
 }
 
@@ -61,7 +59,7 @@ impl<B> Measured<B> {
     }
 
     /// Keeps `permit` as long as the body lives.
-    pub fn holding(mut self, permit: OwnedSemaphorePermit) -> Self {
+    pub fn holding(mut self, permit: Permit) -> Self {
         self.permit = Some(permit);
         self
     }

@@ -57,7 +57,7 @@ pub use bind::Transport;
 pub use certificates::{Certificates, PemFiles};
 pub use challenges::{Challenges, Shown};
 pub use error::Error;
-pub(crate) use gate::Gate;
+pub(crate) use gate::{Gate, network};
 pub use listeners::{Listeners, listen, listen_udp};
 pub use quic::{Breach, RequestFrames, ResetKey, UniFrames};
 pub use settings::Settings;

@@ -112,10 +112,10 @@ impl Uploads {
             return Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "uploads are announced by POST".into()));
         }
         let owner = Owner::of(parts, self.tokens.as_deref())?;
-        let _way = self.under.begin(&owner.0, self.limits.parallel)?;
+        let _way = self.under.begin(&owner.0, self.limits().parallel)?;
         let grown = |by: u32| Arc::clone(&self.memory).try_acquire_many_owned(by).map_err(|_| Refusal::busy());
         let mut room = grown(0)?;
-        let bytes = collect(body, self.limits.announcement, |length| {
+        let bytes = collect(body, self.limits().announcement, |length| {
             let held = u32::try_from(room.num_permits()).unwrap_or(u32::MAX);
             room.merge(grown(kib(length).saturating_sub(held))?);
             Ok(())
@@ -149,7 +149,7 @@ impl Uploads {
             // Of a header no more is said than that it is one.
             None => 1 << 20,
         };
-        let way = self.under.begin(&upload.record.owner, self.limits.parallel)?;
+        let way = self.under.begin(&upload.record.owner, self.limits().parallel)?;
         let planned = usize::try_from(planned).unwrap_or(usize::MAX);
         let room = Arc::clone(&self.memory).acquire_many_owned(kib(planned)).await.map_err(|_| Refusal::not_found())?;
         let bytes = collect(body, planned, |_| Ok(())).await.map_err(|refusal| match refusal.0 {

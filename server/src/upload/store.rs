@@ -6,7 +6,7 @@ use std::{
     io::ErrorKind,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::SystemTime,
 };
 
@@ -39,7 +39,7 @@ pub struct Uploads {
     /// The folder of the ladders that were made of them.
     ladders: PathBuf,
     catalogue: Catalogue,
-    pub(super) limits: Limits,
+    limits: RwLock<Limits>,
     /// Those that were asked for last.
     open: Mutex<HashMap<String, Arc<Upload>>>,
     /// KiB of segments and announcements that may be in memory.
@@ -72,7 +72,7 @@ impl Uploads {
             folder,
             ladders,
             catalogue,
-            limits,
+            limits: RwLock::new(limits),
             open: Mutex::default(),
             memory: Arc::new(Semaphore::new(memory)),
             turns: Turns::default(),
@@ -89,6 +89,16 @@ impl Uploads {
         self
     }
 
+    /// What one client may take now.
+    pub(super) fn limits(&self) -> Limits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on one client may take as much as `limits` says. What it has stays; how much memory all of them take does not change.
+    pub fn adjust(&self, limits: Limits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+
     /// The catalogue that knows of them.
     pub(super) fn catalogue(&self) -> &Catalogue {
         &self.catalogue
@@ -96,14 +106,15 @@ impl Uploads {
 
     /// The upload of a file that is announced: the one that is there, or a new one. Tells whether it is new.
     pub fn begin(&self, announcement: Announcement, owner: Owner) -> Result<(Arc<Upload>, bool)> {
-        if announcement.size > self.limits.file {
-            return Err(Refusal::too_large(format!("files of up to {} bytes are taken", self.limits.file)));
+        let limits = self.limits();
+        if announcement.size > limits.file {
+            return Err(Refusal::too_large(format!("files of up to {} bytes are taken", limits.file)));
         }
         let (segment, name, size) = (announcement.segment, announcement.name.chars().take(255).collect(), announcement.size);
         let planned = announcement.plan()?;
         let longest = planned.vod.presentation().renditions.iter().flat_map(|rendition| &rendition.timeline.segments);
-        if longest.map(|segment| segment.bytes).max().unwrap_or(0) > self.limits.segment {
-            let most = self.limits.segment;
+        if longest.map(|segment| segment.bytes).max().unwrap_or(0) > limits.segment {
+            let most = limits.segment;
             return Err(Refusal::too_large(format!(
                 "a segment has more than {most} bytes: key frames are too far apart, or ask for shorter segments"
             )));
@@ -133,7 +144,7 @@ impl Uploads {
     /// for all, the catalogue above all.
     pub(super) fn room(&self, bytes: u64) -> Result<()> {
         let disk = rustix::fs::statvfs(&self.folder).map_err(std::io::Error::from)?;
-        if disk.f_bavail.saturating_mul(disk.f_frsize) < bytes.saturating_add(self.limits.reserve) {
+        if disk.f_bavail.saturating_mul(disk.f_frsize) < bytes.saturating_add(self.limits().reserve) {
             return Err(std::io::Error::from(ErrorKind::StorageFull).into());
         }
         Ok(())
@@ -142,14 +153,14 @@ impl Uploads {
     /// Refuses one more file where there are as many as are kept, of `owner` or of all.
     pub(super) fn count(&self, owner: &Owner) -> Result<()> {
         let is_asset = |asset: &str| record::find(&self.catalogue, asset).is_ok_and(|found| found.is_some());
-        let most = self.limits.owned;
+        let most = self.limits().owned;
         if record::owned(&self.catalogue, &owner.0)? + row::owned(&self.catalogue, &owner.0, is_asset)? >= most {
             return Err(Refusal(
                 http::StatusCode::FORBIDDEN,
                 format!("{most} files of yours are kept, and no more are taken: remove some"),
             ));
         }
-        let most = self.limits.files;
+        let most = self.limits().files;
         if fs::read_dir(&self.folder)?.count() >= most {
             return Err(Refusal(http::StatusCode::SERVICE_UNAVAILABLE, format!("{most} uploads are kept, and no more are taken")));
         }
@@ -248,7 +259,7 @@ impl Uploads {
             let Ok(id) = entry.file_name().into_string() else { continue };
             let changed = entry.metadata().and_then(|metadata| metadata.modified());
             let age = changed.ok().and_then(|changed| now.duration_since(changed).ok());
-            if age.is_none_or(|age| age < self.limits.expiry) {
+            if age.is_none_or(|age| age < self.limits().expiry) {
                 continue;
             }
             if known.contains(&id) {

@@ -34,12 +34,16 @@ use crate::{
     config::{Passphrase, Srt},
     http::StreamName,
     ingest::Ingest,
+    metrics::Metrics,
+    net::{Gate, Settings, network},
 };
 
-/// The most callers at once, and the most listeners that no media has come to yet, of all and of one address.
+/// The most callers at once, of all and of one address.
 const MOST_CALLERS: usize = 64;
+const MOST_OF_ONE: usize = 16;
+/// The most listeners that no media has come to yet, of all and of one address.
 const MOST_WAITING: usize = 8;
-const MOST_OF_ONE: usize = 3;
+const MOST_WAITING_OF_ONE: usize = 3;
 /// How many packets of a caller may wait.
 const MOST_PACKETS: usize = 512;
 /// How long a listener waits for the media of a caller, and how long a caller may be silent.
@@ -51,13 +55,15 @@ const ASK: Duration = Duration::from_millis(50);
 pub struct Front {
     shared: Arc<Shared>,
     callers: HashMap<SocketAddr, Caller>,
+    gate: Arc<Gate>,
     cookies: hmac::Key,
 }
 
 struct Shared {
     socket: UdpSocket,
     ingest: Ingest,
-    listeners: Mutex<HashMap<StreamName, Listener>>,
+    /// By the stream, and whether it comes encrypted: who cannot have it so holds up nobody who can have it otherwise.
+    listeners: Mutex<HashMap<(StreamName, bool), Listener>>,
 }
 
 /// A caller that has said what it wants.
@@ -70,23 +76,24 @@ struct Caller {
 /// An ffmpeg that listens for callers of a stream.
 struct Listener {
     address: SocketAddr,
-    /// Who called first.
+    /// The network of who called first.
     called_by: IpAddr,
-    encrypted: bool,
     /// Whether media has come.
     on_air: Arc<AtomicBool>,
 }
 
 impl Front {
-    /// Takes callers at `socket` for `ingest`.
+    /// Takes callers at `socket` for `ingest`; those that find no room are counted.
     ///
     /// # Errors
     /// The socket cannot be used, or the system has no random numbers.
-    pub fn new(socket: std::net::UdpSocket, ingest: Ingest) -> io::Result<Self> {
+    pub fn new(socket: std::net::UdpSocket, ingest: Ingest, metrics: Arc<Metrics>) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let cookies = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(io::Error::other)?;
         let shared = Shared { socket: UdpSocket::from_std(socket)?, ingest, listeners: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared), callers: HashMap::new(), cookies })
+        let settings = Settings { max_connections: MOST_CALLERS, max_connections_per_ip: MOST_OF_ONE, ..Settings::default() };
+        let gate = Arc::new(Gate::new(&settings, metrics));
+        Ok(Self { shared: Arc::new(shared), callers: HashMap::new(), gate, cookies })
     }
 
     /// For as long as the server runs.
@@ -94,7 +101,9 @@ impl Front {
         let mut buffer = [0; LONGEST + 1];
         loop {
             match self.shared.socket.recv_from(&mut buffer).await {
-                Ok((length, from)) => self.take(buffer.get(..length).unwrap_or_default(), from).await,
+                // What is longer was cut off, and is none of this protocol.
+                Ok((length, from)) if length <= LONGEST => self.take(buffer.get(..length).unwrap_or_default(), from).await,
+                Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "SRT cannot be read");
                     sleep(ASK).await;
@@ -129,9 +138,9 @@ impl Front {
     /// A caller comes.
     async fn begin(&mut self, packet: &[u8], from: SocketAddr, id: u32, wish: Wish) {
         self.callers.retain(|_, caller| !caller.packets.is_closed());
-        if self.callers.len() >= MOST_CALLERS {
+        let Some(place) = self.gate.connection(from.ip()) else {
             return self.shared.send(&handshake::refuse(packet, id, Refusal::Overload), from).await;
-        }
+        };
         let (packets, receiver) = mpsc::channel(MOST_PACKETS);
         self.callers.insert(from, Caller { id, packets });
         let (shared, packet) = (Arc::clone(&self.shared), packet.to_vec());
@@ -144,6 +153,7 @@ impl Front {
                     shared.send(&handshake::refuse(&packet, id, refusal), from).await;
                 }
             }
+            drop(place);
         });
     }
 
@@ -186,28 +196,32 @@ impl Shared {
 
     /// The listener of a stream, which is started where there is none.
     fn listen(self: &Arc<Self>, name: StreamName, from: IpAddr, passphrase: Option<Passphrase>) -> Result<SocketAddr, Refusal> {
-        let encrypted = passphrase.is_some();
+        let (key, from) = ((name, passphrase.is_some()), network(from));
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(there) = listeners.get(&name) {
-            let is_free = there.encrypted == encrypted && !there.on_air.load(Relaxed);
-            return if is_free { Ok(there.address) } else { Err(Refusal::Conflict) };
+        let name = &key.0;
+        if listeners.iter().any(|((other, _), listener)| other == name && listener.on_air.load(Relaxed)) {
+            return Err(Refusal::Conflict);
+        }
+        if let Some(there) = listeners.get(&key) {
+            return Ok(there.address);
         }
         let waiting = || listeners.values().filter(|listener| !listener.on_air.load(Relaxed));
-        if waiting().count() >= MOST_WAITING || waiting().filter(|listener| listener.called_by == from).count() >= MOST_OF_ONE {
+        let of_one = || waiting().filter(|listener| listener.called_by == from);
+        if waiting().count() >= MOST_WAITING || of_one().count() >= MOST_WAITING_OF_ONE {
             return Err(Refusal::Overload);
         }
         // What is free now is so a moment later.
         let free = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
         let address = free.map_err(|_| Refusal::Overload)?;
         let on_air = Arc::new(AtomicBool::new(false));
-        listeners.insert(name.clone(), Listener { address, called_by: from, encrypted, on_air: Arc::clone(&on_air) });
+        listeners.insert(key.clone(), Listener { address, called_by: from, on_air: Arc::clone(&on_air) });
         let shared = Arc::clone(self);
         tokio::spawn(async move {
-            let srt = Srt { address, passphrase };
-            if let Err(error) = shared.ingest.0.receive(&name, &srt, Some(PATIENCE), &on_air).await {
+            let (srt, name) = (Srt { address, passphrase }, &key.0);
+            if let Err(error) = shared.ingest.0.receive(name, &srt, Some(PATIENCE), &on_air).await {
                 tracing::error!(stream = %name, %error, "SRT cannot be taken");
             }
-            shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+            shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         });
         Ok(address)
     }

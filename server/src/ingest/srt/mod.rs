@@ -7,6 +7,8 @@ mod front;
 pub mod handshake;
 
 use std::{
+    collections::HashSet,
+    future::pending,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -15,15 +17,15 @@ use std::{
 };
 
 use bytes::Bytes;
-
 use tokio::{
+    sync::watch::Receiver,
     task::spawn_blocking,
     time::{Instant, sleep, timeout},
 };
 
 use super::{Ingest, Inner, fault::Fault, finish, session::Manner, source::Progress};
 use crate::{
-    config::{Passphrase, Srt},
+    config::{Config, Passphrase, Srt},
     http::StreamName,
     ladder::{LadderError, Pipe, Tool, listen},
 };
@@ -35,21 +37,57 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 impl Ingest {
-    /// Takes the stream `name` from callers, one after the other, for as long as the server runs.
-    pub async fn keep_srt(self, name: StreamName, srt: Srt) {
+    /// Takes streams at the addresses that the configuration gives to each of them, for as long as the server runs.
+    pub async fn keep_srt(self) {
+        let mut changes = self.0.streams.config().changes();
+        let mut kept = HashSet::new();
+        loop {
+            let streams = changes.borrow_and_update().srt();
+            for name in streams.into_keys().filter(|name| kept.insert(name.clone())) {
+                tokio::spawn(self.clone().keep(name));
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Takes the stream `name` from callers, one after the other, wherever the configuration says.
+    async fn keep(self, name: StreamName) {
+        let mut changes = self.0.streams.config().changes();
         let mut wait = FIRST_WAIT;
         loop {
-            let begun = Instant::now();
-            match self.0.receive(&name, &srt, None, &AtomicBool::default()).await {
-                Ok(()) => {}
-                Err(error) => tracing::error!(stream = %name, %error, "SRT cannot be taken; another try in {} s", wait.as_secs()),
+            let Some(srt) = changes.borrow_and_update().stream(&name).srt() else {
+                match changes.changed().await {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                }
+            };
+            let (begun, on_air) = (Instant::now(), AtomicBool::default());
+            let received = tokio::select! {
+                received = self.0.receive(&name, &srt, None, &on_air) => received,
+                () = is_over(&mut changes, &name, &srt, &on_air) => continue,
+            };
+            if let Err(error) = received {
+                tracing::error!(stream = %name, %error, "SRT cannot be taken; another try in {} s", wait.as_secs());
             }
             if begun.elapsed() >= LONGEST_WAIT {
                 wait = FIRST_WAIT;
             }
-            sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
+            let nobody = AtomicBool::default();
+            tokio::select! {
+                () = sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
+                () = is_over(&mut changes, &name, &srt, &nobody) => wait = FIRST_WAIT,
+            }
         }
+    }
+}
+
+/// Waits until the configuration does not take a stream as `srt` says any more. Who is on air then may go on.
+async fn is_over(changes: &mut Receiver<Arc<Config>>, name: &StreamName, srt: &Srt, on_air: &AtomicBool) {
+    let ends = changes.wait_for(|config| config.stream(name).srt().as_ref() != Some(srt)).await.is_err();
+    if ends || on_air.load(Relaxed) {
+        pending::<()>().await;
     }
 }
 

@@ -8,7 +8,6 @@ use quinn::{
     crypto::rustls::QuicServerConfig,
 };
 use tokio::{
-    sync::OwnedSemaphorePermit,
     task::{JoinSet, yield_now},
     time::{Instant, timeout, timeout_at},
 };
@@ -25,7 +24,7 @@ use crate::{
     net::{
         Error, Service, Settings, Transport,
         drain::Drain,
-        gate::{Gate, Place},
+        gate::{Gate, Permit, Place},
     },
 };
 
@@ -90,8 +89,8 @@ impl<S> Host<S> {
     /// Takes an attempt in or turns it away. Where many handshakes are under way, only for those who have shown that they
     /// receive what is sent to their address: a flood under false addresses gets Retry packets, which cost us nothing to forget.
     /// Until then they count for nobody, so that nobody can use up what another address may have.
-    fn admit(&self, incoming: Incoming) -> Option<(Incoming, Place, OwnedSemaphorePermit)> {
-        if self.gate.is_pressed(&self.settings) && !incoming.remote_address_validated() && incoming.may_retry() {
+    fn admit(&self, incoming: Incoming) -> Option<(Incoming, Place, Permit)> {
+        if self.gate.is_pressed() && !incoming.remote_address_validated() && incoming.may_retry() {
             let _ = incoming.retry();
             return None;
         }
@@ -143,7 +142,7 @@ pub(in crate::net) async fn run<S: Service>(endpoint: Endpoint, host: Arc<Host<S
 }
 
 /// The handshake; `None` when it failed.
-async fn connect<S: Service>(incoming: Incoming, handshake: OwnedSemaphorePermit, host: Arc<Host<S>>) -> Option<Connection> {
+async fn connect<S: Service>(incoming: Incoming, handshake: Permit, host: Arc<Host<S>>) -> Option<Connection> {
     let address = incoming.remote_address();
     match timeout(host.settings.handshake_timeout, incoming.into_future()).await {
         Ok(Ok(connection)) => {

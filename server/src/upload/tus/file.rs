@@ -34,8 +34,9 @@ pub struct Partial {
 impl Partial {
     /// Begins one of `length` bytes.
     pub fn create(uploads: &Uploads, length: u64, metadata: String, concat: Concat, owner: Owner) -> Result<Self> {
-        if length > uploads.limits.file {
-            return Err(Refusal::too_large(format!("files of up to {} bytes are taken", uploads.limits.file)));
+        let most = uploads.limits().file;
+        if length > most {
+            return Err(Refusal::too_large(format!("files of up to {most} bytes are taken")));
         }
         uploads.room(length)?;
         uploads.count(&owner)?;
@@ -75,7 +76,7 @@ impl Partial {
 
     /// When it is given up, if nothing more comes: `Upload-Expires`.
     pub fn expires(&self, uploads: &Uploads) -> Result<String> {
-        let at = self.file.metadata()?.modified()?.checked_add(uploads.limits.expiry);
+        let at = self.file.metadata()?.modified()?.checked_add(uploads.limits().expiry);
         Ok(at.map(httpdate::fmt_http_date).unwrap_or_default())
     }
 

@@ -156,7 +156,7 @@ async fn receive(
     mut body: RequestBody,
     mut known: u64,
 ) -> Result<Partial> {
-    let _way = uploads.under.begin(&partial.row.owner, uploads.limits.parallel)?;
+    let _way = uploads.under.begin(&partial.row.owner, uploads.limits().parallel)?;
     let from = partial.offset;
     let mut checksum = Checksum::read(headers)?;
     let mut left = partial.row.length - from;
@@ -172,7 +172,7 @@ async fn receive(
         let frame = tokio::select! {
             biased;
             () = turn.is_asked_for() => break Err(Refusal(StatusCode::LOCKED, "another request goes on with this file".into())),
-            frame = tokio::time::timeout(uploads.limits.idle, body.frame()) => frame,
+            frame = tokio::time::timeout(uploads.limits().idle, body.frame()) => frame,
         };
         let mut data = match frame {
             Err(_) => break Err(Refusal(StatusCode::REQUEST_TIMEOUT, "nothing more came: go on from what is there".into())),
@@ -265,7 +265,7 @@ fn capabilities(uploads: &Uploads) -> Response {
     let headers = response.headers_mut();
     headers.insert("tus-version", HeaderValue::from_static(VERSION));
     headers.insert("tus-extension", HeaderValue::from_static(EXTENSIONS));
-    headers.insert("tus-max-size", uploads.limits.file.into());
+    headers.insert("tus-max-size", uploads.limits().file.into());
     headers.insert("tus-checksum-algorithm", HeaderValue::from_static(CHECKSUMS));
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, HEAD, PATCH, PUT, DELETE"));
     headers.insert(
