@@ -159,7 +159,7 @@ impl Live {
         let seconds = self.config.segment_target.div_ceil(1000);
         let message = format!(
             "{} has had no key frame for {lasts} s, but players were promised segments of {} s at most; send a key frame every {seconds} s \
-             (ffmpeg: -force_key_frames 'expr:gte(t,n_forced*{seconds})' -sc_threshold 0, or -g of {seconds} s of frames)",
+             (ffmpeg: -force_key_frames 'expr:gte(t,n_forced*{seconds})' -sc_threshold 0, or -g of {seconds} s of frames; OBS: Keyframe Interval)",
             rendition.name, self.promise.target_duration
         );
         Error::unsupported(message).by("RFC 8216bis 4.4.3.1")

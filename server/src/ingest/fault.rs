@@ -63,6 +63,11 @@ impl Fault {
         response
     }
 
+    /// Whether it is the media of who may publish: encoders go on as they are, and show nothing of why, so that somebody has to look.
+    pub fn is_of_media(&self) -> bool {
+        matches!(self, Self::NoHeader(_) | Self::NoMedia(_) | Self::Media(_))
+    }
+
     /// Of which kind it is, by the statuses of HTTP, and what is wrong.
     pub fn told(&self) -> (StatusCode, String) {
         match self {

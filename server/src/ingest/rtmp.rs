@@ -171,6 +171,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Publisher<S> {
             }
             drop((source, request));
             self.inner.sessions.end(&session, over).await;
+            if let Some(fault) = result.as_ref().err().filter(|fault| fault.is_of_media()) {
+                tracing::warn!(stream = %session.stream.name, peer = %self.peer, "a publisher over RTMP is turned away: {}", fault.told().1);
+            }
         }
         let _ = self.stream.shutdown().await;
         result.map(drop)

@@ -113,7 +113,11 @@ impl Inner {
         let published = self.publish(name, first.map_err(|error| cut(&error)), &mut pipe).await;
         if let Err(fault) = published {
             self.streams.figures().ingest_faults.fetch_add(1, Relaxed);
-            tracing::info!(stream = %name, ?fault, "a caller of SRT came to nothing");
+            if fault.is_of_media() {
+                tracing::warn!(stream = %name, "a caller of SRT is turned away: {}", fault.told().1);
+            } else {
+                tracing::info!(stream = %name, ?fault, "a caller of SRT came to nothing");
+            }
             return Ok(());
         }
         pipe.end().await.map(drop)
