@@ -66,13 +66,17 @@ export async function openPlayer(page, origin, name, path, prepare) {
         bare.player.initialize(video, url, false);
       } else {
         bare.player = new shaka.Player();
+        const told = (/** @type {any} */ { code, message, data }) => `${code}: ${message} ${data?.slice(0, 2).join(" ") ?? ""}`;
         bare.player.addEventListener("error", (/** @type {any} */ { detail }) => {
-          // From the others it recovers by itself: of a live stream it asks again for what was refused.
-          if (detail.severity === shaka.util.Error.Severity.CRITICAL) bare.error = `${detail.code}: ${detail.message} ${detail.data?.[0] ?? ""}`;
+          // From the others it recovers by itself: of a live stream it asks again for what was refused. Which it does it decides once all have
+          // heard of it.
+          setTimeout(() => {
+            if (detail.severity === shaka.util.Error.Severity.CRITICAL) bare.error = told(detail);
+          });
         });
         prepare(bare.player);
         await bare.player.attach(video);
-        await bare.player.load(url).catch((/** @type {any} */ error) => (bare.error = `${error.code}: ${error.message} ${error.data?.[0] ?? ""}`));
+        await bare.player.load(url).catch((/** @type {any} */ error) => (bare.error = told(error)));
       }
     },
     { library, url: `/${path.split("/").map(encodeURIComponent).join("/")}/${manifest}` },
