@@ -144,10 +144,13 @@ async fn an_encoder_that_is_cut_off_and_comes_back() {
     studio.until("/live/back/v1/media.m3u8", |answer| answer.text().matches("#EXTINF").count() >= 2).await;
     drop(first); // killed: no word of an end
     let _second = source(&url);
-    let text = studio.until("/live/back/v1/media.m3u8", |answer| answer.text().contains("#EXT-X-DISCONTINUITY\n")).await.text();
+    // What is missing is a gap where it is long enough for one, else a discontinuity.
+    let goes_on = |text: &str| {
+        let missing = text.rfind("#EXT-X-DISCONTINUITY\n").max(text.rfind("#EXT-X-GAP\n"));
+        missing.is_some_and(|at| text[at..].matches("#EXTINF").count() >= 2)
+    };
+    let text = studio.until("/live/back/v1/media.m3u8", |answer| goes_on(&answer.text())).await.text();
     assert!(!text.contains("#EXT-X-ENDLIST"), "{text}");
-    let behind = |text: &str| text.split("#EXT-X-DISCONTINUITY\n").nth(1).is_some_and(|rest| rest.contains("#EXTINF"));
-    studio.until("/live/back/v1/media.m3u8", |answer| behind(&answer.text())).await;
 }
 
 /// Writes what an encoder of Enhanced RTMP sends: a message in one chunk.

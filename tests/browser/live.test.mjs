@@ -192,6 +192,29 @@ describe("live", () => {
     });
   }
 
+  test("a player that stands still while the stream goes on begins afresh", { timeout: 2 * PATIENCE }, async () => {
+    await site.inPage(async (page) => {
+      await openStream(page, site.secure(), "clock", "hls");
+      await watchOn(page, 1);
+      await page.evaluate(() => {
+        // What is given to the decoder is lost from here on, until somebody sets it up anew.
+        const { appendBuffer } = SourceBuffer.prototype;
+        const { addSourceBuffer } = MediaSource.prototype;
+        SourceBuffer.prototype.appendBuffer = function () {
+          setTimeout(() => this.dispatchEvent(new Event("updateend")));
+        };
+        MediaSource.prototype.addSourceBuffer = function (type) {
+          SourceBuffer.prototype.appendBuffer = appendBuffer;
+          window.afresh = true;
+          return addSourceBuffer.call(this, type);
+        };
+      });
+      await page.waitForFunction(() => window.afresh && (document.querySelector("video")?.readyState ?? 0) >= HTMLMediaElement.HAVE_FUTURE_DATA);
+      await watchOn(page, 2);
+      assert.equal((await state(page)).error, null);
+    });
+  });
+
   test("a viewer who pauses for half a minute goes on", { timeout: 3 * PATIENCE }, async () => {
     await Promise.all(
       /** @type {const} */ (["hls", "dash", "file"]).map((way) =>

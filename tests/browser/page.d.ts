@@ -20,6 +20,8 @@ interface Window {
   segments: { number: number; rung: string }[];
   /** What a viewer of a live stream has seen: milliseconds each frame was late, stalls, and at each wait how many seconds lay ahead. */
   seen: { latencies: number[]; stalls: number; waits: number[]; newest: number };
+  /** Whether the player has been set up again. */
+  afresh: boolean;
   /** An upload by the page: milliseconds by its clock, and segments that were there when it played. */
   sent: { chosen: number; playable: number; playing: number; there: number; of: number; done: number; longest: number };
   /** What was chosen for it. */

@@ -29,6 +29,8 @@ pub struct Clock {
     /// By how much the source is moved, with the generation that began it; the newest is the last.
     offsets: Vec<(u32, i64)>,
     generation: u32,
+    /// The newest that began for more than times of the source.
+    renewed: u32,
     /// When the time line begins, by the time of day.
     zero: Moment,
     /// How much later than that the first sample was there.
@@ -102,11 +104,23 @@ impl Place {
 impl Clock {
     /// Of a stream with this segment target in microseconds.
     pub fn new(target: i64) -> Self {
-        Self { target, offsets: Vec::new(), generation: 0, zero: Moment::default(), delay: 0, told: None, tells: false, drift: None }
+        Self {
+            target,
+            offsets: Vec::new(),
+            generation: 0,
+            renewed: 0,
+            zero: Moment::default(),
+            delay: 0,
+            told: None,
+            tells: false,
+            drift: None,
+        }
     }
 
-    /// Goes on with a time line that begins at `zero`, of which nobody knows how the source is moved.
+    /// Goes on with a time line that begins at `zero`, of which nobody knows how the source is moved, nor all that came of it: with the next
+    /// generation something is new in any case.
     pub fn restore(&mut self, zero: Moment, delay: i64) {
+        self.renewed = self.generation.saturating_add(1);
         (self.zero, self.delay, self.offsets) = (zero, delay, Vec::from([(0, 0)]));
     }
 
@@ -115,9 +129,15 @@ impl Clock {
         self.generation
     }
 
+    /// The newest generation in which something else than the times of the source is new: what there is, how it is coded, the time of day.
+    pub fn renewed(&self) -> u32 {
+        self.renewed
+    }
+
     /// Begins a generation in which times stay as they are.
     pub fn begin_generation(&mut self) -> u32 {
         self.generation = self.generation.saturating_add(1);
+        self.renewed = self.generation;
         self.generation
     }
 
@@ -238,7 +258,8 @@ impl Clock {
         let end = end.max(place.end().unwrap_or(0));
         let start = if here.saturating_sub(end) > self.target / 2 { here } else { end };
         let offset = start.saturating_sub(place.micros(raw));
-        let generation = self.begin_generation();
+        self.generation = self.generation.saturating_add(1);
+        let generation = self.generation;
         self.offsets.push((generation, offset));
         if self.offsets.len() > KEPT {
             self.offsets.remove(0);

@@ -170,7 +170,10 @@ impl Cuts {
 
     fn add(&mut self, start: Time, clock: &Clock, tolerance: i64, now: Moment) {
         let before = self.last().copied();
-        let discontinuity = before.is_some_and(|before| before.generation != clock.generation());
+        // Behind a gap the time line has gone on by itself: where a source comes back as it was, segments carry on with it, and there is no
+        // discontinuity (RFC 8216bis 4.4.4.3).
+        let is_another = |before: Cut| if self.gap { before.generation < clock.renewed() } else { before.generation != clock.generation() };
+        let discontinuity = before.is_some_and(is_another);
         let at = clock.zero().after(start.micros());
         let irregular = match self.periods.back_mut() {
             Some(period) if !discontinuity && !self.gap && self.end.is_none() => !period.is_regular(before.as_ref(), start, tolerance),

@@ -316,8 +316,9 @@ fn a_source_that_comes_back_goes_on() {
         source.poll();
         for id in [source.v(), source.a()] {
             let segments = source.segments(id);
+            // RFC 8216bis 4.4.4.3: where a gap stands for what is missing, times go on, and only another header is a discontinuity.
             let discontinuities = segments.iter().filter(|segment| segment.discontinuity).count();
-            assert_eq!(discontinuities, 1, "{gap} {header}");
+            assert_eq!(discontinuities, usize::from(header || gap < 1000), "{gap} {header}");
             let last = segments[segments.len() - 1];
             assert_eq!(last.header, if header && id == source.v() { 2 } else { 1 });
             let gaps: u64 = segments.iter().filter(|segment| segment.gap).map(|segment| segment.duration).sum();
@@ -565,7 +566,8 @@ fn a_source_that_stays_late_is_taken_as_it_is() {
         let segments = source.segments(id);
         let told: String = segments.iter().map(|segment| if segment.gap { 'g' } else { 's' }).collect();
         assert!(told.starts_with("sssggg") && told.ends_with("sssssssss"), "{told}");
-        assert_eq!(segments.iter().filter(|segment| segment.discontinuity).count(), 1);
+        // The gap says so.
+        assert!(segments.iter().all(|segment| !segment.discontinuity));
     }
     // Sound stays beside its pictures.
     let start = |id| {

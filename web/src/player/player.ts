@@ -3,6 +3,7 @@ import type { PlayerState } from "../debug.ts";
 import { bufferAhead, codecName, formatBitrate } from "../format.ts";
 import { canPlay, type Engine, type Failure, type Format, FORMATS, type Languages, type LiveWindow, loadEngine, NO_LANGUAGES, type Rendition, type Way, WAYS } from "./engine.ts";
 import { ProtocolWatch } from "./protocol.ts";
+import { watchStill } from "./still.ts";
 
 /** What is played: a video of the library, or a live stream. */
 export interface Source extends Partial<Record<Format, string>> {
@@ -296,6 +297,7 @@ export class Player {
     this.video.addEventListener("playing", () => (session.startupMs ??= since()), once);
     this.video.addEventListener("waiting", () => (session.stalls += session.startupMs !== undefined && !this.video.seeking ? 1 : 0), { signal });
     this.video.addEventListener("loadeddata", () => this.checkPicture(session), once);
+    if (this.isLive) watchStill(this.video, () => this.live(), signal, () => this.retry());
   }
 
   /** Where the picture has no decoder, browsers and dash.js play the sound alone, over black, and call that a success. */
