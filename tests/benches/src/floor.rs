@@ -16,7 +16,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-use crate::transport::servers::{certificate, cpu_of};
+use crate::{measure::cpu_of, transport::servers::certificate};
 
 /// The first argument that makes this program the loop.
 pub const CHILD: &str = "--live-floor";

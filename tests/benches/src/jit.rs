@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use crate::{
     Options,
     input::{film, folder, reelway, warm},
-    measure::median,
+    measure::{cpu_of, median},
 };
 
 /// A server that is ended when it is dropped.
@@ -54,10 +54,7 @@ impl Server {
 
     /// Processor time it has used.
     fn cpu(&self) -> anyhow::Result<Duration> {
-        let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields: Vec<&str> = text.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-        let ticks = [11, 12].iter().filter_map(|index| fields.get(*index)?.parse::<u64>().ok()).sum::<u64>();
-        Ok(Duration::from_millis(ticks * 10)) // USER_HZ is 100
+        cpu_of(self.child.id())
     }
 }
 

@@ -16,7 +16,10 @@ use bytes::Bytes;
 use quinn::crypto::rustls::QuicServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
-use crate::input::{folder, reelway};
+use crate::{
+    input::{folder, reelway},
+    measure::cpu_of,
+};
 
 /// The first argument that makes this program the server of [`Kind::BareQuinn`].
 pub const BARE_QUINN: &str = "--bare-quinn";
@@ -207,14 +210,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Processor time that a process has used.
-pub fn cpu_of(process: u32) -> anyhow::Result<Duration> {
-    let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
-    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks = [11, 12].iter().filter_map(|index| fields.get(*index)?.parse::<u64>().ok()).sum::<u64>();
-    Ok(Duration::from_millis(ticks * 10)) // USER_HZ is 100
 }
 
 /// A port that is free for TCP and UDP.
