@@ -6,7 +6,7 @@ mod support;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use reelway::net::Settings;
-use support::{ALL, BIG, Protocol, Server, receive, soon};
+use support::{ALL, BIG, H3, Protocol, Server, receive, soon};
 
 #[tokio::test]
 async fn get_and_head_are_answered_alike_by_all_protocols() {
@@ -35,6 +35,17 @@ async fn get_and_head_are_answered_alike_by_all_protocols() {
         let (missing, body) = server.fetch(protocol, Method::GET, "/missing").await.unwrap();
         assert_eq!((missing.status, body.len()), (StatusCode::NOT_FOUND, 0), "{protocol:?}");
     }
+    server.ended().await;
+}
+
+/// Of the streams that HTTP/3 has for a connection QPACK needs none when it has no dynamic table (RFC 9204 section 4.2).
+#[tokio::test]
+async fn a_client_that_allows_a_single_stream_beside_requests_is_served() {
+    let server = Server::start(Settings::default());
+    let connection = server.quic_with(server.secure, |config| config.max_concurrent_uni_streams(1u32.into())).await;
+    let mut client = H3::new(connection).await;
+    let (parts, content) = client.fetch(Request::get("https://localhost/small").body(Bytes::new()).unwrap()).await.unwrap();
+    assert_eq!((parts.status, &content[..]), (StatusCode::OK, &b"hello"[..]));
     server.ended().await;
 }
 

@@ -2,12 +2,17 @@
 
 use std::{
     future::{pending, poll_fn},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
-use h3::error::Code;
+use h3::{
+    error::{Code, ConnectionError},
+    frame::FrameStream,
+    stream::BufRecvStream,
+};
 use tokio::{
     task::{JoinError, JoinSet},
     time::{Instant, sleep_until, timeout},
@@ -46,29 +51,37 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
     let (transport, door) = Transport::new(connection.clone(), outbox.clone(), settings);
     let window = Arc::new(SendWindow::new(connection.clone(), settings.send_window, Arc::clone(&host.sending)));
     let order = Order::default();
-    let mut builder = h3::server::builder();
-    builder.max_field_section_size(settings.max_header_bytes.into()).send_grease(false);
     // A client that gives us no stream credit for our control stream would hold this up for ever. What is needed until then, and what to
     // end, is in boxes: most of the time a connection is idle, and this task is a good part of what it takes.
-    let building = Box::pin(builder.build::<_, Bytes>(transport));
-    let Ok(Ok(mut h3)) = timeout(settings.handshake_timeout, building).await else { return };
+    let building = Box::pin(timeout(settings.handshake_timeout, build(transport, settings.max_header_bytes)));
+    let Ok(Ok(mut h3)) = building.await else { return };
 
     let mut exchanges: JoinSet<Outcome> = JoinSet::new();
     let mut abandoned = Budget::new(ABANDONED.0, ABANDONED.1);
     let mut phase = Phase::Serving;
     let mut idle_since = Instant::now();
+    // Outside of the loop: what stands in `select!` takes its space twice.
+    let mut begun = pin!(drain.begun());
+    let mut timer = pin!(sleep_until(idle_since));
     loop {
         if matches!(phase, Phase::Ending { .. }) && exchanges.is_empty() {
             break;
         }
+        let is_busy = phase == Phase::Serving && !exchanges.is_empty();
+        timer.as_mut().reset(phase.until().unwrap_or(idle_since + settings.idle_timeout));
         tokio::select! {
-            accepted = h3.accept() => match accepted {
-                Ok(Some(resolver)) => {
+            // What h3 makes of this as a future has space aside for a whole request.
+            accepted = poll_fn(|cx| h3.poll_accept_request_stream(cx)) => match accepted {
+                Ok(Some(stream)) => {
                     let Some(halves) = door.take() else { continue };
+                    let resolver = h3.create_resolver(FrameStream::new(BufRecvStream::new(stream)));
                     let peer = Peer { address: connection.remote_address(), secure: true };
                     exchanges.spawn(exchange(Arc::clone(&host), (Arc::clone(&window), order.clone()), resolver, halves, peer));
                 }
-                Ok(None) => break,
+                Ok(None) => {
+                    Box::pin(goaway(&mut h3, 0)).await;
+                    break;
+                }
                 // Closed, by whomever. Every exchange is dropped with the set, and its handler with it.
                 Err(error) => return tracing::debug!(peer = %connection.remote_address(), %error, "an HTTP/3 connection ended"),
             },
@@ -79,20 +92,18 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
                     return;
                 }
             }
-            end = drain.begun(), if phase == Phase::Serving => {
+            end = &mut begun, if phase == Phase::Serving => {
                 window.make_room();
                 phase = Box::pin(begin_to_end(&mut h3, &door, &connection, end)).await;
             }
             () = flush(&outbox) => {}
-            () = sleep_until(idle_since + settings.idle_timeout), if phase == Phase::Serving && exchanges.is_empty() => {
-                phase = Box::pin(begin_to_end(&mut h3, &door, &connection, Instant::now() + FAREWELL)).await;
-            }
-            () = sleep_until(phase.until()), if phase != Phase::Serving => match phase {
+            () = &mut timer, if !is_busy => match phase {
+                Phase::Serving => phase = Box::pin(begin_to_end(&mut h3, &door, &connection, Instant::now() + FAREWELL)).await,
                 Phase::Refusing { end, .. } => {
                     window.make_room();
                     phase = Box::pin(name_the_last(&mut h3, &door, end)).await;
                 }
-                _ => break,
+                Phase::Ending { .. } => break,
             },
         }
     }
@@ -111,6 +122,11 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
 
 type H3 = h3::server::Connection<Transport, Bytes>;
 
+/// Opens our control stream and writes SETTINGS to it.
+async fn build(transport: Transport, max_header_bytes: u32) -> Result<H3, ConnectionError> {
+    h3::server::builder().max_field_section_size(max_header_bytes.into()).send_grease(false).build(transport).await
+}
+
 /// The way from serving to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -127,11 +143,12 @@ enum Phase {
 }
 
 impl Phase {
-    fn until(self) -> Instant {
+    /// When the next phase begins, if a time for it is set.
+    fn until(self) -> Option<Instant> {
         match self {
-            Self::Serving => Instant::now(),
-            Self::Refusing { until, .. } => until,
-            Self::Ending { end } => end,
+            Self::Serving => None,
+            Self::Refusing { until, .. } => Some(until),
+            Self::Ending { end } => Some(end),
         }
     }
 

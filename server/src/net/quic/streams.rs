@@ -118,11 +118,10 @@ impl RecvStream for RequestStream {
     }
 }
 
-/// What is written on the unidirectional streams of ours: control, and the two that QPACK wants opened. h3 writes SETTINGS and GOAWAY to
-/// them, small frames and few. It need not wait until they are taken, and does not ask again after it gave up waiting, so the connection
-/// keeps them going by [`poll_flush`](Self::poll_flush).
+/// What is written on our control stream. h3 writes SETTINGS and GOAWAY to it, small frames and few. It need not wait until they are
+/// taken, and does not ask again after it gave up waiting, so the connection keeps them going by [`poll_flush`](Self::poll_flush).
 #[derive(Clone, Default)]
-pub(super) struct Outbox(Arc<Mutex<Vec<Unsent>>>);
+pub(super) struct Outbox(Arc<Mutex<Option<Unsent>>>);
 
 /// Frames that wait on a stream, in order.
 struct Unsent {
@@ -131,28 +130,25 @@ struct Unsent {
 }
 
 impl Outbox {
-    /// Takes a stream in. What is written there goes before all responses.
+    /// The control stream is open.
+    pub fn is_open(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    /// Takes the control stream in. What is written there goes before all responses.
     pub fn open(&self, stream: quinn::SendStream) -> UniWriter {
         let _ = stream.set_priority(i32::MAX);
         let id = stream.id();
-        let mut streams = self.lock();
-        streams.push(Unsent { stream, frames: VecDeque::new() });
-        UniWriter { outbox: self.clone(), index: streams.len() - 1, id }
+        *self.lock() = Some(Unsent { stream, frames: VecDeque::new() });
+        UniWriter { outbox: self.clone(), id }
     }
 
     /// Writes what waits. The task is woken when more of it can go, as long as there is any.
     pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
-        let mut streams = self.lock();
-        let mut flushed = Poll::Ready(Ok(()));
-        for stream in &mut *streams {
-            if stream.poll_flush(cx)?.is_pending() {
-                flushed = Poll::Pending;
-            }
-        }
-        flushed
+        self.lock().as_mut().map_or(Poll::Ready(Ok(())), |unsent| unsent.poll_flush(cx))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Unsent>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Unsent>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -171,16 +167,15 @@ impl Unsent {
     }
 }
 
-/// One of them, for h3.
+/// The control stream, for h3.
 pub(super) struct UniWriter {
     outbox: Outbox,
-    index: usize,
     id: quinn::StreamId,
 }
 
 impl UniWriter {
     fn with<T>(&self, work: impl FnOnce(&mut Unsent) -> T) -> Option<T> {
-        self.outbox.lock().get_mut(self.index).map(work)
+        self.outbox.lock().as_mut().map(work)
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// A transport on `connection` whose own streams write to `outbox`, and the door through which its request streams go to their
+    /// A transport on `connection` whose control stream writes to `outbox`, and the door through which its request streams go to their
     /// exchanges.
     pub fn new(connection: quinn::Connection, outbox: Outbox, settings: &Settings) -> (Self, Door) {
         let door = Door::default();
@@ -164,7 +164,7 @@ impl OpenStreams<Bytes> for Transport {
     }
 }
 
-/// Opens our own streams.
+/// Opens our control stream.
 pub(super) struct Opener {
     connection: quinn::Connection,
     outbox: Outbox,
@@ -186,7 +186,12 @@ impl OpenStreams<Bytes> for Opener {
         Poll::Ready(Err(Fault::Closed.into()))
     }
 
+    /// The control stream, which is asked for first. There are no others: h3 asks for two more for QPACK and goes on without them, which who
+    /// has no dynamic table need not open (RFC 9204 section 4.2).
     fn poll_open_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<UniWriter, StreamErrorIncoming>> {
+        if self.outbox.is_open() {
+            return Poll::Ready(Err(Fault::Closed.into()));
+        }
         let opening = self.opening.get_or_insert_with(|| {
             let connection = self.connection.clone();
             Box::pin(async move { connection.open_uni().await })

@@ -1,7 +1,10 @@
 //! The frames of a unidirectional stream of the client (RFC 9114 section 6.2), sans-IO. In practice there are three such streams:
 //! its control stream and two for QPACK.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::{Bytes, BytesMut};
 use h3::error::Code;
@@ -90,7 +93,7 @@ impl UniFrames {
         match self.kind {
             None => Ok(self.take_kind()),
             Some(CONTROL) => self.take_frame(),
-            Some(_) => Ok((!self.input.is_empty()).then(|| std::mem::take(&mut self.input))),
+            Some(_) => Ok((!self.input.is_empty()).then(|| mem::take(&mut self.input))),
         }
     }
 
@@ -100,7 +103,7 @@ impl UniFrames {
             self.partial.extend_from_slice(&self.input.split_to(1));
             if let Some((kind, _)) = parse_varint(&self.partial) {
                 self.kind = Some(kind);
-                return Some(self.partial.split().freeze());
+                return Some(mem::take(&mut self.partial).freeze());
             }
         }
         None
@@ -120,7 +123,7 @@ impl UniFrames {
             if self.splitter.remaining() > 0 {
                 continue;
             }
-            let payload = self.partial.split();
+            let payload = mem::take(&mut self.partial);
             if self.frame.1 == For::Priorities {
                 self.update_priority(&payload)?;
             } else if self.frame.1 == For::H3 {
@@ -138,7 +141,7 @@ impl UniFrames {
     /// Whom a frame is for; fails for one that may not come here, or comes too often.
     fn judge(&mut self, kind: u64, length: u64) -> Result<For, Breach> {
         let refuse = |code, reason| Err(Breach::Connection(code, reason));
-        if !std::mem::replace(&mut self.settings, true) && kind != kind::SETTINGS {
+        if !mem::replace(&mut self.settings, true) && kind != kind::SETTINGS {
             return refuse(Code::H3_MISSING_SETTINGS, "the control stream does not begin with SETTINGS"); // RFC 9114 section 6.2.1
         }
         match kind {

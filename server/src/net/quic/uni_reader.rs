@@ -21,20 +21,23 @@ use super::{
 /// Most that is taken from quinn at once.
 const CHUNK: usize = 16 << 10;
 
-/// Reads [`UniFrames`] from a QUIC stream.
-pub(super) struct UniReader {
+/// Reads [`UniFrames`] from a QUIC stream. In a box: h3 sets space aside for three that it has and three that may come.
+pub(super) struct UniReader(Box<Reading>);
+
+struct Reading {
     stream: quinn::RecvStream,
     connection: quinn::Connection,
-    /// In a box: h3 sets space for four readers aside, and has three.
-    frames: Box<UniFrames>,
+    frames: UniFrames,
 }
 
 impl UniReader {
     /// Reads from `stream`, at the cost of `budget`.
     pub fn new(connection: quinn::Connection, stream: quinn::RecvStream, budget: Arc<Mutex<Budget>>, priorities: Priorities) -> Self {
-        Self { stream, connection, frames: Box::new(UniFrames::new(budget, priorities)) }
+        Self(Box::new(Reading { stream, connection, frames: UniFrames::new(budget, priorities) }))
     }
+}
 
+impl Reading {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Fault>> {
         loop {
             match self.frames.give() {
@@ -56,14 +59,14 @@ impl RecvStream for UniReader {
     type Buf = Bytes;
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
-        self.poll_next(cx).map_err(StreamErrorIncoming::from)
+        self.0.poll_next(cx).map_err(StreamErrorIncoming::from)
     }
 
     fn stop_sending(&mut self, error_code: u64) {
-        let _ = self.stream.stop(quinn::VarInt::from_u64(error_code).unwrap_or(quinn::VarInt::MAX));
+        let _ = self.0.stream.stop(quinn::VarInt::from_u64(error_code).unwrap_or(quinn::VarInt::MAX));
     }
 
     fn recv_id(&self) -> StreamId {
-        stream_id(self.stream.id())
+        stream_id(self.0.stream.id())
     }
 }
