@@ -65,7 +65,7 @@ const VIEWERS = {
 
 try {
   console.log(`live, glass to glass, ${seconds} s each; milliseconds`);
-  console.log(["player".padEnd(30), "median", "least", "95 %", "most", "stalls", "frames"].join("\t"));
+  console.log(["player".padEnd(30), "median", "least", "95 %", "most", "stalls", "frames", "source late"].join("\t"));
   for (const [name, open] of Object.entries(VIEWERS).filter(([name]) => name.includes(only))) {
     // The encoder of the rung is not to cost the others time.
     if (open === rung) sources.push(startSource(`${site.plain}ingest/${LADDER}`));
@@ -73,11 +73,13 @@ try {
       await open(page);
       await watchOn(page, SETTLING);
       await look(page);
+      for (const source of sources) source.late();
       await watchOn(page, seconds);
+      const late = Math.max(...sources.map((source) => source.late()));
       const { median, least, p95, most, stalls, frames } = await seen(page);
       const told = (await state(page).catch(() => undefined))?.latency;
       const said = told ? `the player says ${Math.round(told * 1000)}` : "";
-      console.log([name.padEnd(30), median, least, p95, most, stalls, frames, said].join("\t"));
+      console.log([name.padEnd(30), median, least, p95, most, stalls, frames, late, said].join("\t"));
     });
   }
 } finally {

@@ -45,11 +45,19 @@ export function startSource(url, { segment = 1 } = {}) {
   // A frame is larger than a pipe. Those that waited for the encoder to start would be late, and all after them.
   const ready = () => (sent < STARTING ? send(ready) : void (began = Date.now()));
   ready();
+  let late = 0;
   const timer = setInterval(() => {
+    if (began > 0) late = Math.max(late, Date.now() - began - ((sent - STARTING) * 1000) / RATE);
     while (began > 0 && (sent - STARTING) * 1000 <= (Date.now() - began) * RATE) send(() => undefined);
   }, 5);
   return {
     complaints: () => complaints,
+    /** By how many milliseconds a frame was made too late, at most, since this was asked last: no player can make up for more than it lies back. */
+    late() {
+      const most = Math.round(late);
+      late = 0;
+      return most;
+    },
     /** As if its power had gone. */
     async kill() {
       clearInterval(timer);
