@@ -1,9 +1,11 @@
 import { problemOf, type Track } from "../api.ts";
 import type { PlayerState } from "../debug.ts";
 import { bufferAhead, codecName, formatBitrate } from "../format.ts";
+import { type AutoplayLimit, autoplay } from "./autoplay.ts";
 import { canPlay, type Engine, type Failure, type Format, FORMATS, type Languages, type LiveWindow, loadEngine, NO_LANGUAGES, type Rendition, type Way, WAYS } from "./engine.ts";
 import { ProtocolWatch } from "./protocol.ts";
 import { watchStill } from "./still.ts";
+import { type Kind, Wanted } from "./wanted.ts";
 
 /** What is played: a video of the library, or a live stream. */
 export interface Source extends Partial<Record<Format, string>> {
@@ -33,12 +35,9 @@ interface Session {
   /** How often it had to wait for more once it played. */
   stalls: number;
   /** Of what the language that is wanted has been asked for. */
-  restored: Set<"sound" | "subtitles">;
+  restored: Set<Kind>;
   failure?: Failure;
 }
-
-/** What the browser did about sound or start without a click. */
-export type AutoplayLimit = "silent" | "stopped";
 
 /** A video element and the engine that feeds it; the page around it is not its business. */
 export class Player {
@@ -46,8 +45,7 @@ export class Player {
   limit: AutoplayLimit | undefined;
   private session: Session | undefined;
   private wantsToPlay = true;
-  /** The languages that were chosen; they hold for every way of playing. */
-  private readonly wanted: { sound?: string; subtitles?: string } = {};
+  private readonly wanted = new Wanted();
 
   constructor(
     private readonly source: Source,
@@ -158,7 +156,7 @@ export class Player {
   }
 
   selectSound(id: string): void {
-    this.remember("sound", this.sounds(), id);
+    this.wanted.remember("sound", this.sounds(), id);
     this.session?.engine?.selectSound(id);
     this.changed();
   }
@@ -168,7 +166,7 @@ export class Player {
   }
 
   selectSubtitles(id: string | undefined): void {
-    this.remember("subtitles", this.subtitles(), id);
+    this.wanted.remember("subtitles", this.subtitles(), id);
     this.session?.engine?.selectSubtitles(id);
     this.changed();
   }
@@ -317,48 +315,21 @@ export class Player {
     this.changed();
   }
 
-  private remember(kind: "sound" | "subtitles", { list }: Languages, id: string | undefined): void {
-    const chosen = list.find((each) => each.id === id);
-    if (chosen) this.wanted[kind] = chosen.language;
-    else delete this.wanted[kind];
-  }
-
   /** Asks a new engine for the languages that were chosen before, once it knows what there is. */
   private restore({ engine, restored }: Session): void {
     if (!engine) return;
-    const find = (kind: "sound" | "subtitles", { list, current }: Languages): string | undefined => {
-      if (restored.has(kind) || list.length === 0) return undefined;
-      restored.add(kind);
-      const found = list.find(({ language }) => language === this.wanted[kind])?.id;
-      return found === current ? undefined : found;
-    };
-    const sound = find("sound", engine.sounds());
+    const sound = this.wanted.restore("sound", engine.sounds(), restored);
     if (sound !== undefined) engine.selectSound(sound);
-    const subtitles = find("subtitles", engine.subtitles());
+    const subtitles = this.wanted.restore("subtitles", engine.subtitles(), restored);
     if (subtitles !== undefined) engine.selectSubtitles(subtitles);
   }
 
   private async autoplay(session: Session): Promise<void> {
-    const refused = async (): Promise<boolean> => {
-      try {
-        await this.video.play();
-        return false;
-      } catch (error) {
-        // An abort is a new source or a pause, not the browser's policy.
-        return error instanceof DOMException && error.name === "NotAllowedError";
-      }
-    };
     const { signal } = session.ending;
-    if (!(await refused()) || signal.aborted) return;
-    const audible = !this.video.muted;
-    this.video.muted = true;
-    if (!(await refused())) {
-      if (audible && !signal.aborted) this.limit = "silent";
-    } else if (!signal.aborted) {
-      this.video.muted = !audible;
-      this.limit = "stopped";
-      this.settleStartup(session);
-    }
+    const limit = await autoplay(this.video, signal);
+    if (limit === undefined || signal.aborted) return;
+    this.limit = limit;
+    if (limit === "stopped") this.settleStartup(session);
     this.changed();
   }
 
