@@ -2,8 +2,8 @@
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    io::{BufRead, BufReader},
+    net::{TcpListener, UdpSocket},
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -101,18 +101,10 @@ fn obs(home: &Path, display: &str) -> Result<Running> {
     Ok(Running(obs.stdout(log.try_clone()?).stderr(log).spawn()?))
 }
 
-fn get(server: SocketAddr, path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(server)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
 /// Waits until the media playlist of a stream is so; what OBS said if it never is.
-fn until(what: &str, home: &Path, server: SocketAddr, name: &str, is: impl Fn(&str) -> bool) -> Result<String> {
+fn until(what: &str, home: &Path, server: &Serving, name: &str, is: impl Fn(&str) -> bool) -> Result<String> {
     for _ in 0..1200 {
-        let playlist = get(server, &format!("/live/{name}/v1/media.m3u8"))?;
+        let playlist = server.get(&format!("/live/{name}/v1/media.m3u8"))?;
         if is(&playlist) {
             return Ok(playlist);
         }
@@ -126,8 +118,8 @@ fn segments(playlist: &str) -> usize {
 }
 
 /// What is published can be read by others, and breaks no rule.
-fn is_sound(server: SocketAddr, name: &str, folder: &Path) -> Result<()> {
-    let url = format!("http://{server}/live/{name}/master.m3u8");
+fn is_sound(server: &Serving, name: &str, folder: &Path) -> Result<()> {
+    let url = format!("http://{}/live/{name}/master.m3u8", server.plain);
     let probed = Command::new("ffprobe").args(["-v", "error", "-show_streams", "-of", "json", &url]).output()?;
     ensure!(probed.status.success() && probed.stderr.is_empty(), "{}", String::from_utf8_lossy(&probed.stderr));
     let told: Value = serde_json::from_slice(&probed.stdout)?;
@@ -137,7 +129,7 @@ fn is_sound(server: SocketAddr, name: &str, folder: &Path) -> Result<()> {
     ensure!(streams == [(&json!("aac"), &Value::Null), (&json!("h264"), &json!(SIZE.0))], "{told:#}");
     let decoded = Command::new("ffmpeg").args(["-nostdin", "-v", "error", "-i", &url, "-t", "2", "-f", "null", "-"]).output()?;
     ensure!(decoded.status.success() && decoded.stderr.is_empty(), "{}", String::from_utf8_lossy(&decoded.stderr));
-    let judged = program::run(&["verify", &format!("http://{server}/live/{name}/")], folder)?;
+    let judged = program::run(&["verify", &format!("http://{}/live/{name}/", server.plain)], folder)?;
     ensure!(judged.code == Some(0), "{} {}", judged.out, judged.err);
     Ok(())
 }
@@ -163,22 +155,22 @@ fn obs_publishes_and_comes_back() -> Result<()> {
     let home = folder.path().join("rtmp");
     set_up(&home, &film, EACH_SECOND, (&format!("rtmp://{rtmp}/live"), "show?key=hush"))?;
     let publishing = obs(&home, &display)?;
-    until("it is on air", &home, server.plain, "show", |playlist| segments(playlist) >= 4)?;
-    is_sound(server.plain, "show", folder.path())?;
+    until("it is on air", &home, &server, "show", |playlist| segments(playlist) >= 4)?;
+    is_sound(&server, "show", folder.path())?;
     // Its power goes, and comes again: the stream goes on where it was.
     drop(publishing);
     let publishing = obs(&home, &display)?;
     let behind = |playlist: &str| playlist.split("#EXT-X-DISCONTINUITY\n").nth(1).is_some_and(|rest| segments(rest) >= 2);
-    until("it comes back", &home, server.plain, "show", behind)?;
-    is_sound(server.plain, "show", folder.path())?;
+    until("it comes back", &home, &server, "show", behind)?;
+    is_sound(&server, "show", folder.path())?;
     drop(publishing);
 
     if speaks_srt() {
         let home = folder.path().join("srt");
         set_up(&home, &film, AS_IT_COMES, (&format!("srt://{srt}?streamid=call"), ""))?;
         let _publishing = obs(&home, &display)?;
-        until("it is on air by SRT", &home, server.plain, "call", |playlist| segments(playlist) >= 2)?;
-        is_sound(server.plain, "call", folder.path())?;
+        until("it is on air by SRT", &home, &server, "call", |playlist| segments(playlist) >= 2)?;
+        is_sound(&server, "call", folder.path())?;
     }
     Ok(())
 }

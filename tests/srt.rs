@@ -2,8 +2,7 @@
 
 use std::{
     fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream, UdpSocket},
+    net::{SocketAddr, UdpSocket},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::Duration,
@@ -26,14 +25,6 @@ fn caller(listener: SocketAddr, query: &str, seconds: u32) -> Result<Child> {
          -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 25 -c:a aac -f mpegts srt://{listener}?connect_timeout=20000&{query}"
     );
     Ok(Command::new("ffmpeg").args(words.split_whitespace()).stdout(Stdio::null()).spawn()?)
-}
-
-fn get(server: SocketAddr, path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(server)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// Waits until something is so.
@@ -72,7 +63,7 @@ fn callers_that_know_the_passphrase_are_on_air() -> Result<()> {
     }
 
     ensure!(!call(listener, "some-other-words", 2)?.success(), "it is let in");
-    ensure!(!get(server.plain, "/api/v1/streams")?.contains("cam"), "it is on air");
+    ensure!(!server.get("/api/v1/streams")?.contains("cam"), "it is on air");
 
     // Who comes again goes on.
     let mut segments = 0;
@@ -80,12 +71,12 @@ fn callers_that_know_the_passphrase_are_on_air() -> Result<()> {
         until("it listens", listens)?;
         ensure!(call(listener, PASSPHRASE, 4)?.success(), "it is not let in");
         until("it is on air", || {
-            let playlist = get(server.plain, "/live/cam/v1/media.m3u8")?;
+            let playlist = server.get("/live/cam/v1/media.m3u8")?;
             let there = playlist.matches("#EXTINF").count();
             Ok(there >= segments + 2 && std::mem::replace(&mut segments, there) < there)
         })?;
     }
-    ensure!(get(server.plain, "/live/cam/master.m3u8")?.contains("mp4a.40.2"), "the sound is missing");
+    ensure!(server.get("/live/cam/master.m3u8")?.contains("mp4a.40.2"), "the sound is missing");
     Ok(())
 }
 
@@ -125,7 +116,7 @@ fn addresses_change_without_a_restart() -> Result<()> {
     until("it listens elsewhere", || Ok(is_taken(second) && !is_taken(first)))?;
 
     let mut on_air = caller(second, "", 60)?;
-    until("it is on air", || Ok(get(server.plain, "/live/cam/v1/media.m3u8")?.matches("#EXTINF").count() >= 2))?;
+    until("it is on air", || Ok(server.get("/live/cam/v1/media.m3u8")?.matches("#EXTINF").count() >= 2))?;
     read_again(&format!("[stream.other]\nsrt = \"{first}\"\n"))?;
     until("another stream is taken", || Ok(is_taken(first)))?;
     ensure!(is_taken(second) && on_air.try_wait()?.is_none(), "who is on air is cut off");
@@ -161,10 +152,10 @@ fn callers_name_their_streams() -> Result<()> {
     ] {
         ensure!(!caller(listener, &query, 2)?.wait()?.success(), "{why}: it is let in");
     }
-    ensure!(!get(server.plain, "/api/v1/streams")?.contains("\"name\""), "something is on air");
+    ensure!(!server.get("/api/v1/streams")?.contains("\"name\""), "something is on air");
 
     // Two with their passphrases, in both forms of stream ids, and one as who publishes by HTTP from this machine without a key.
-    let on_air = |name: &str| Ok(get(server.plain, &format!("/live/{name}/v1/media.m3u8"))?.matches("#EXTINF").count() >= 2);
+    let on_air = |name: &str| Ok(server.get(&format!("/live/{name}/v1/media.m3u8"))?.matches("#EXTINF").count() >= 2);
     let callers = [
         ("cam", format!("streamid=cam&passphrase={PASSPHRASE}")),
         ("news", format!("streamid=#!::m=publish,r=news&passphrase={key}")),
@@ -174,7 +165,7 @@ fn callers_name_their_streams() -> Result<()> {
     for (name, _) in &callers {
         until(&format!("{name} is on air"), || on_air(name))?;
     }
-    ensure!(get(server.plain, "/live/news/master.m3u8")?.contains("mp4a.40.2"), "the sound is missing");
+    ensure!(server.get("/live/news/master.m3u8")?.contains("mp4a.40.2"), "the sound is missing");
     ensure!(!call_as("cam", listener)?, "it is taken from who publishes it");
     if cfg!(target_os = "linux") {
         // The callers say it to everybody; the listeners do not.

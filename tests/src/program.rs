@@ -2,8 +2,8 @@
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader},
-    net::SocketAddr,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::OnceLock,
@@ -91,6 +91,15 @@ impl Serving {
     /// Its number in the system.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it answers to a GET over HTTP/1.1, head and body.
+    pub fn get(&self, path: &str) -> Result<String> {
+        let mut stream = TcpStream::connect(self.plain)?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
     /// Ends it at once, in the middle of what it does.
