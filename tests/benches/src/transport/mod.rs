@@ -1,8 +1,10 @@
 //! The transports: processor time of the server per byte and per request, beside those of other servers and of bare quinn, in the same
-//! run; what a connection holds that is idle, or whose client has vanished; handshakes at once. Beside each figure stands what is asked.
+//! run; what a connection holds that is idle, or whose client has vanished; handshakes at once; ways to read what is sent. Beside each
+//! figure stands what is asked.
 
 mod held;
 pub mod load;
+mod reads;
 pub mod servers;
 
 use std::{path::Path, time::Duration};
@@ -86,6 +88,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     if options.wants("handshakes") {
         held::handshakes(&runtime, &files)?;
+    }
+    if options.wants("reads") {
+        reads::run(options, &files.join("large.mp4"))?;
     }
     Ok(())
 }
