@@ -14,8 +14,9 @@ use crate::run::{Step, answer};
 
 /// The release of npm's `binaryen` that wasm-opt is taken from.
 const BINARYEN: &str = "132.0.0";
-/// For size, again and again until nothing changes any more.
-const OPTIMISE: [&str; 2] = ["-Oz", "--converge"];
+/// For size, again and again until nothing changes any more. What is called from one place stays a function unless it is tiny: inlined it
+/// packs worse, and a browser that finds the one huge function hot takes 20 MB to compile it.
+const OPTIMISE: [&str; 3] = ["-Oz", "--converge", "--one-caller-inline-max-function-size=10"];
 /// The binder's program text.
 const PROGRAM: &str = include_str!("../../wasm/binder.rs");
 
