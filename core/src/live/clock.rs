@@ -68,17 +68,19 @@ pub struct Place {
     pub behind: bool,
     /// Whether it is made from what was published: its times are those of the time line.
     pub derived: bool,
+    /// Whether it is of text, which comes when there is something to say: no clock is told by it.
+    text: bool,
 }
 
 impl Place {
-    /// Of a track of this scale.
-    pub fn new(scale: Timescale) -> Self {
-        Self { scale, offset: 0, generation: 0, last: None, again: None, resumed: false, behind: false, derived: false }
+    /// Of a track of this scale, of text or of something else.
+    pub fn new(scale: Timescale, text: bool) -> Self {
+        Self { scale, offset: 0, generation: 0, last: None, again: None, resumed: false, behind: false, derived: false, text }
     }
 
-    /// Decoding time of the next sample if nothing changes, in microseconds.
+    /// Decoding time of the next sample if nothing changes, in microseconds; text has none.
     pub fn end(&self) -> Option<i64> {
-        self.last.map(|(_, next)| self.micros(next))
+        self.last.filter(|_| !self.text).map(|(_, next)| self.micros(next))
     }
 
     /// The same track in another scale.
@@ -178,7 +180,7 @@ impl Clock {
     pub fn place(&mut self, place: &mut Place, sample: &LiveSample, shift: i64, end: i64, lead: bool, now: Moment) -> Option<i64> {
         let raw = i64::try_from(sample.decode_time).unwrap_or(i64::MAX).saturating_add(shift);
         let duration = i64::from(sample.duration);
-        if self.offsets.is_empty() {
+        if self.offsets.is_empty() && !place.text {
             self.begin(place, raw, duration, now);
         }
         let time = self.find(place, raw, duration, end, now)?;
@@ -210,6 +212,9 @@ impl Clock {
         let target = rescale(self.target, Timescale::MICROS, place.scale);
         if place.derived {
             return Some(raw).filter(|time| *time >= 0 && place.last.is_none_or(|(last, _)| *time > last));
+        }
+        if place.text {
+            return self.find_text(place, raw, now);
         }
         let Some((last, next)) = place.last else {
             // It begins where the others are, unless its clock is another.
@@ -250,6 +255,13 @@ impl Clock {
             return Some(time);
         }
         Some(self.jump(place, raw, duration, end, now))
+    }
+
+    /// Text follows the newest clock of the source by which it comes in time, in ascending order; what comes before all else has no place.
+    fn find_text(&self, place: &Place, raw: i64, now: Moment) -> Option<i64> {
+        let mut times = self.offsets.iter().rev().map(|(_, offset)| place.at(raw, *offset));
+        let time = times.find(|time| self.position(now).saturating_sub(place.micros(*time)).saturating_abs() <= TRUST)?;
+        Some(time).filter(|time| *time >= 0 && (place.resumed || place.last.is_none_or(|(last, _)| *time > last)))
     }
 
     /// The clock of the source is another from here on: the time line goes on at its end or, where more time has passed, now.

@@ -2,7 +2,12 @@
 
 use alloc::format;
 
-use super::{Live, cuts::Time, micros, rendition::Desk};
+use super::{
+    Live,
+    cuts::Time,
+    micros,
+    rendition::{Desk, Rendition},
+};
 use crate::{
     codec::Kind,
     error::{Error, Result},
@@ -15,7 +20,12 @@ impl Live {
     pub(super) fn follow(&mut self, now: Moment, force: bool) -> Result<()> {
         let mut done = Ok(());
         for index in 0..self.renditions.len() {
-            let result = if self.leader == Some(index) { self.advance(index, now) } else { self.follow_one(index, now, force) };
+            let is_text = self.renditions.get(index).is_some_and(Rendition::is_text);
+            let result = match self.leader {
+                Some(leader) if leader == index => self.advance(index, now),
+                _ if is_text => self.follow_text(index, now, force),
+                _ => self.follow_one(index, now, force),
+            };
             done = done.and(result);
         }
         let needed = self.renditions.iter().map(|rendition| rendition.window.open.as_ref().map_or(rendition.next, |open| open.number));

@@ -188,7 +188,9 @@ impl Live {
     pub(super) fn stop(&mut self, all: bool, now: Moment) {
         let Some(last) = self.cuts.last().copied() else { return };
         if self.cuts.stopped().is_none() {
-            let ends = self.renditions.iter().map(|rendition| rendition.end(last.generation));
+            // Text that came for later does not make it longer.
+            let media = self.renditions.iter().filter(|rendition| !rendition.is_text());
+            let ends = media.map(|rendition| rendition.end(last.generation));
             if let Some(end) = ends.max_by_key(|end| end.micros()) {
                 self.cuts.stop(end);
                 self.changed = (now, self.changed.1 + 1);

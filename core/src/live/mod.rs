@@ -26,6 +26,7 @@ mod rendition;
 mod restore;
 #[cfg(test)]
 mod tests;
+mod text;
 mod timeout;
 mod views;
 
@@ -138,16 +139,20 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// Text is not carried in live streams, nor are pictures that join when sound has begun alone.
+    /// It is of metadata, of a text that is not carried, or of pictures that join when sound has begun alone.
     pub fn add(&mut self, track: &Track, now: Moment) -> Result<RenditionId> {
         let kind = track.kind();
         if self.source == Source::Ended {
             return Err(ended());
         }
-        if !matches!(kind, Kind::Video | Kind::Audio) {
-            return Err(Error::unsupported("text and metadata are not carried in a live stream"));
+        match kind {
+            Kind::Video | Kind::Audio => {}
+            Kind::Text => self.check_text(track)?,
+            Kind::Metadata => return Err(Error::unsupported("metadata is not carried in a live stream")),
         }
-        let free = |rendition: &&Rendition| rendition.free && rendition.track.kind() == kind;
+        let free = |rendition: &&Rendition| {
+            rendition.free && rendition.track.kind() == kind && (kind != Kind::Text || Self::is_same_text(rendition, track))
+        };
         let alike = |rendition: &&Rendition| rendition.track.codec == track.codec && rendition.track.language == track.language;
         let found = self.renditions.iter().filter(free).find(alike).or(self.renditions.iter().find(free)).map(|rendition| rendition.id);
         if let Some(id) = found {
@@ -220,6 +225,12 @@ impl Live {
     /// The source describes a rendition anew. What follows needs another header and begins a segment; the same description changes nothing.
     pub fn change(&mut self, id: RenditionId, track: &Track) -> Result<()> {
         let rendition = self.renditions.get_mut(id.0).ok_or_else(no_rendition)?;
+        if rendition.is_text() && !Self::is_same_text(rendition, track) {
+            return Err(Error::unsupported(format!(
+                "{} becomes a text of another codec or timescale; send it as another track",
+                rendition.name
+            )));
+        }
         if rendition.track.kind() != track.kind() {
             return Err(Error::unsupported(format!("{} becomes {}; a rendition stays of one kind", rendition.name, track.kind().name())));
         }
@@ -272,7 +283,9 @@ impl Live {
             return Err(ended());
         }
         let rendition = self.renditions.get_mut(id.0).ok_or_else(no_rendition)?;
-        self.first.get_or_insert(now);
+        if !rendition.is_text() {
+            self.first.get_or_insert(now);
+        }
         let samples = rendition.take(sample);
         let done = self.place(id.0, samples, now).and_then(|()| self.lead(now)).and_then(|()| self.follow(now, false));
         self.note_at(now);
@@ -285,6 +298,7 @@ impl Live {
             self.stop(true, now);
             for rendition in self.renditions.iter_mut().filter(|rendition| !rendition.place.derived) {
                 (rendition.free, rendition.place.resumed) = (true, true);
+                rendition.forget_text();
             }
             self.source = Source::Lost(now);
             self.note_at(now);
@@ -318,9 +332,9 @@ impl Live {
         for sample in samples {
             let ends = self.renditions.iter().filter_map(|rendition| rendition.place.end());
             let end = ends.chain(self.cuts.stopped().map(Time::micros)).max().unwrap_or(0);
-            let lead = self.leader.is_none_or(|leader| leader == index);
             let begun = self.cuts.last().is_some();
             let Some(rendition) = self.renditions.get_mut(index) else { continue };
+            let lead = !rendition.is_text() && self.leader.is_none_or(|leader| leader == index);
             let shift = rendition.track.shift;
             let Some(time) = self.clock.place(&mut rendition.place, &sample, shift, end, lead, now) else {
                 rendition.messages.drop_waiting();
@@ -332,6 +346,9 @@ impl Live {
                 rendition.unwait();
             }
             rendition.wait(sample, time)?;
+            if rendition.is_text() {
+                self.note_lag(index, Time { ticks: time, scale }.micros());
+            }
             if lead {
                 self.fed = now;
             }

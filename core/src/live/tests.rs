@@ -6,6 +6,7 @@ mod overslept;
 mod periods;
 #[cfg(feature = "encryption")]
 mod sealed;
+mod text;
 
 use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 

@@ -40,9 +40,12 @@ impl Live {
         self.source == Source::Ended
     }
 
-    /// Whether every rendition has something that can be played, so that manifests can be written.
+    /// Whether every rendition has something that can be played, so that manifests can be written. What joins a stream, text or what is made
+    /// of its pictures, is not waited for.
     pub fn is_ready(&self) -> bool {
-        !self.renditions.is_empty() && self.renditions.iter().all(|rendition| rendition.place.derived || !rendition.window.is_empty())
+        let joins = |rendition: &Rendition| rendition.place.derived || (rendition.is_text() && rendition.window.open.is_none());
+        let ready = |rendition: &Rendition| joins(rendition) || !rendition.window.is_empty();
+        self.cuts.last().is_some() && self.renditions.iter().all(ready)
     }
 
     /// The renditions.

@@ -2,6 +2,7 @@
 
 mod part;
 mod rate;
+mod text;
 mod waiting;
 
 use alloc::{collections::VecDeque, string::String, vec::Vec};
@@ -19,6 +20,7 @@ use super::{
     messages::Messages,
 };
 use crate::{
+    codec::Kind,
     error::Result,
     hls::Lines,
     sample::LiveSample,
@@ -28,6 +30,7 @@ use crate::{
     window::{Promise, Segment, Window},
 };
 pub use rate::{Rate, bits};
+pub use text::Reach;
 pub use waiting::Placed;
 
 /// The most headers that are remembered.
@@ -78,6 +81,8 @@ pub struct Rendition {
     shown: i64,
     /// How long the last sample lasts.
     step: i64,
+    /// By how many microseconds text comes behind the pictures that it belongs to.
+    lag: i64,
     pub window: Window,
     /// How playlists list the whole segments of the window, each written once.
     pub lines: VecDeque<Lines>,
@@ -100,7 +105,9 @@ impl Rendition {
     /// # Errors
     /// It is to be encrypted and cannot be.
     pub fn new(id: RenditionId, name: String, track: &Track, next: u32, config: &Config) -> Result<Self> {
-        let cipher = config.encryption.clone().map(|encryption| PartCipher::new(track, id.0, encryption)).transpose()?;
+        // Text stays clear.
+        let encryption = config.encryption.clone().filter(|_| track.kind() != Kind::Text);
+        let cipher = encryption.map(|encryption| PartCipher::new(track, id.0, encryption)).transpose()?;
         let bytes = header(track, cipher.as_ref())?;
         Ok(Self {
             id,
@@ -108,7 +115,7 @@ impl Rendition {
             header: (config.first_number, bytes),
             cipher,
             past: VecDeque::new(),
-            place: Place::new(track.timescale),
+            place: Place::new(track.timescale, track.kind() == Kind::Text),
             switching_set: None,
             free: false,
             held: Vec::new(),
@@ -122,6 +129,7 @@ impl Rendition {
             decoded: 0,
             shown: 0,
             step: 0,
+            lag: 0,
             window: Window::new(track.timescale),
             lines: VecDeque::new(),
             fragments: 0,

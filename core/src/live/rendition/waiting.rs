@@ -32,6 +32,11 @@ impl Placed {
         self.time.saturating_add(self.sample.composition_offset.into())
     }
 
+    /// When the next is decoded, if this one lasts as long as it says.
+    pub fn end(&self) -> i64 {
+        self.time.saturating_add(self.sample.duration.into())
+    }
+
     /// The middle of the time for which it is presented: where that is, it belongs.
     pub fn middle(&self) -> i64 {
         self.shown().saturating_add(i64::from(self.sample.duration / 2))
