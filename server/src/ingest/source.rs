@@ -88,7 +88,7 @@ pub struct Source {
     stream: Arc<Stream>,
     demuxer: Demuxer,
     tracks: Vec<Track>,
-    /// The renditions of the tracks, as of `turn`; `None` where a track cannot be one, as text.
+    /// The renditions of the tracks, as of `turn`; `None` where a track cannot be one, as metadata.
     renditions: Vec<Option<RenditionId>>,
     /// How often the stream had lost its publisher when the tracks were made known to it.
     turn: Option<u64>,

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use reelway_core::codec::Kind;
 use tokio::sync::watch;
 
 pub use cursor::Cursor;
@@ -90,9 +91,18 @@ impl Log {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Of which kind its media is, by the first letter of its name.
+    pub fn kind(&self) -> Kind {
+        match self.name.as_bytes().first() {
+            Some(b'v') => Kind::Video,
+            Some(b't') => Kind::Text,
+            _ => Kind::Audio,
+        }
+    }
+
     /// Whether it is of video.
     pub fn is_video(&self) -> bool {
-        self.name.starts_with('v')
+        self.kind() == Kind::Video
     }
 
     /// Puts a header into it.

@@ -8,7 +8,10 @@ use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{future::select_all, stream::try_unfold};
 use http::{HeaderValue, header};
-use reelway_core::segment::mux::{muxed_header, renumbered};
+use reelway_core::{
+    codec::Kind,
+    segment::mux::{muxed_header, renumbered},
+};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Refusal, set};
@@ -71,9 +74,9 @@ async fn begin(stream: &Arc<Stream>, hold_back: Duration) -> Result<(Bytes, Vec<
     loop {
         changes.mark_unchanged();
         let logs = stream.logs();
-        let first = |video: bool| logs.iter().find(|log| log.is_video() == video && log.independent(0).is_some());
+        let first = |kind: Kind| logs.iter().find(|log| log.kind() == kind && log.independent(0).is_some());
         let ready = stream.view().await.is_ready();
-        let chosen: Vec<&Arc<Log>> = [first(true), first(false)].into_iter().flatten().collect();
+        let chosen: Vec<&Arc<Log>> = [first(Kind::Video), first(Kind::Audio)].into_iter().flatten().collect();
         if ready && let Some(leader) = chosen.first() {
             return start(&chosen, leader, hold_back).ok_or(Refusal::Unavailable);
         }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use reelway_core::live::Piece;
+use reelway_core::{codec::Kind, live::Piece};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Refusal, etag, growing, numbers, set};
@@ -183,7 +183,11 @@ fn keep(stream: &Stream) -> String {
 }
 
 fn media_type(log: &Log) -> &'static str {
-    if log.is_video() { "video/mp4" } else { "audio/mp4" }
+    match log.kind() {
+        Kind::Video => "video/mp4",
+        Kind::Audio => "audio/mp4",
+        Kind::Text | Kind::Metadata => "application/mp4",
+    }
 }
 
 /// Sound, which is small, goes before pictures (RFC 9218 4.1).
@@ -192,5 +196,10 @@ fn urgency(log: &Log) -> u8 {
 }
 
 fn cmsd(log: &Log) -> String {
-    format!("ot={},st=l", if log.is_video() { 'v' } else { 'a' })
+    let object = match log.kind() {
+        Kind::Video => 'v',
+        Kind::Audio => 'a',
+        Kind::Text | Kind::Metadata => 'c',
+    };
+    format!("ot={object},st=l")
 }
