@@ -6,7 +6,7 @@
 #[path = "live_support.rs"]
 mod support;
 
-use std::{io::ErrorKind, time::Duration};
+use std::{io::ErrorKind, ops::Range, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -15,7 +15,8 @@ use reelway_core::{
     time::Timescale,
 };
 use reelway_tests::{
-    ffmpeg::is_there,
+    cues,
+    ffmpeg::{self, is_there},
     movie::Movie,
     stream::{self, Form},
 };
@@ -261,6 +262,50 @@ async fn event_messages_are_passed_on() {
     }
     assert_eq!(found, [false, true, false]);
     is_whole(&studio, "events").await;
+}
+
+/// ISO/IEC 14496-30 7; DASH-IF Live Media Ingest 6.4: text in WebVTT samples comes with the pictures in one body or as a track of its own,
+/// and is a rendition like others.
+#[tokio::test(flavor = "multi_thread")]
+async fn text_in_webvtt_samples() {
+    /// Where the time line of a source that begins at zero begins, in milliseconds.
+    const ZERO: u64 = 10_000;
+    const CUES: [(Range<u64>, &str); 3] = [(200..1300, "one"), (1300..1700, "two"), (2200..2600, "three")];
+    let studio = Studio::new(SHORT);
+    let (header, pieces) = fragments(&FILM.1);
+    // A second of text before the pictures of that second.
+    let mut body = cues::header_with(header.to_vec(), 3).unwrap();
+    for (second, pieces) in (0..).zip(pieces.chunks(5)) {
+        body.extend(cues::fragment(3, second * 1000..(second + 1) * 1000, &CUES));
+        body.extend(pieces.concat());
+    }
+    assert_eq!(studio.put("/ingest/together", body).await.status, StatusCode::OK);
+    let put = async |file: &str, body: Bytes| studio.put(&format!("/ingest/apart/{file}"), body).await.status;
+    assert_eq!(put("Streams(av.cmfv)", header).await, StatusCode::OK);
+    assert_eq!(put("Streams(en.cmft)", cues::header().into()).await, StatusCode::OK);
+    for (second, pieces) in (0..).zip(pieces.chunks(5)) {
+        let text = cues::fragment(1, second * 1000..(second + 1) * 1000, &CUES);
+        assert_eq!(put("Streams(en.cmft)", text.into()).await, StatusCode::OK);
+        assert_eq!(put("Streams(av.cmfv)", pieces.concat().into()).await, StatusCode::OK);
+    }
+    for stream in ["together", "apart"] {
+        is_whole(&studio, stream).await;
+        let file = studio.download(stream, "t1").await;
+        let told: Vec<_> = CUES.iter().map(|(times, text)| (times.clone(), (*text).to_owned())).collect();
+        assert_eq!(cues::read(file.clone(), ZERO).unwrap(), told, "{stream}");
+        let path = studio.write(&format!("{stream}-t1.mp4"), &file);
+        if is_there("ffprobe") {
+            let read = ffmpeg::streams(&path).unwrap();
+            assert_eq!(read.len(), 1, "{read:?}");
+        }
+        let master = studio.get(&format!("/live/{stream}/master.m3u8")).await.text();
+        let text = master.lines().find(|line| line.contains("TYPE=SUBTITLES")).unwrap_or_else(|| panic!("{master}"));
+        assert!(text.contains("LANGUAGE=\"en\"") && text.contains("URI=\"t1/media.m3u8\""), "{text}");
+        let mpd = studio.get(&format!("/live/{stream}/manifest.mpd")).await.text();
+        assert!(mpd.contains("contentType=\"text\" mimeType=\"application/mp4\" lang=\"en\""), "{mpd}");
+        let answer = studio.get(&format!("/live/{stream}/t1/1.m4s")).await;
+        assert_eq!((answer.field("content-type"), answer.field("cmsd-static")), ("application/mp4", "ot=c,st=l"));
+    }
 }
 
 /// Polling what is not there costs nothing that stays.

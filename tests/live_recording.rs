@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use reelway_tests::{
+    cues,
     ffmpeg::{self, is_there},
     movie::Movie,
     program::Serving,
@@ -50,6 +51,71 @@ async fn a_recording_is_a_file_that_plays() {
         assert_eq!(ffmpeg::decoding_errors(&file, 0).unwrap(), "");
         assert_eq!(fs::read(&file).unwrap(), studio.download("show", rendition).await, "it is what viewers get");
     }
+}
+
+/// Text is recorded as pictures are, is there again when the server is, and is a rendition of the title in the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn text_outlives_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let movie = Movie::simple(30, 3);
+    let header = cues::header_with(stream::header(&movie), 3).unwrap();
+    let mut before = String::new();
+    for (round, word) in ["before", "after"].into_iter().enumerate() {
+        let server = serve(folder.path());
+        let mut socket = TcpStream::connect(server.plain).await.unwrap();
+        socket.write_all(b"PUT /ingest/show HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+        let mut send = async |piece: &[u8]| {
+            socket.write_all(&[format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()).await.unwrap();
+        };
+        send(&header).await;
+        for (second, pieces) in (0..4).zip(stream::fragments(&movie, &Form::default()).chunks(5)) {
+            let (start, end) = (second * 1000, second * 1000 + 1000);
+            send(&cues::fragment(3, start..end, &[(start + 200..start + 500, word)])).await;
+            send(&pieces.concat()).await;
+        }
+        let whole = soon(async {
+            loop {
+                let playlist = text(server.plain, "/live/show/t1/media.m3u8").await;
+                if playlist.matches("#EXTINF").count() >= before.matches("#EXTINF").count() + 3 {
+                    return playlist;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+        assert_eq!(whole.matches("#EXT-X-DISCONTINUITY\n").count(), round, "{whole}");
+        before = whole;
+        drop(server);
+    }
+    let server = serve(folder.path());
+    let playlist = soon(async {
+        loop {
+            let playlist = text(server.plain, "/live/show/t1/media.m3u8").await;
+            if playlist.contains("#EXT-X-ENDLIST") {
+                return playlist;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    let mut file = Vec::new();
+    for name in headers_and_segments(&playlist) {
+        file.extend(get(server.plain, &format!("/live/show/t1/{name}")).await.1);
+    }
+    let words: Vec<String> = cues::read(file, 0).unwrap().into_iter().map(|(_, word)| word).collect();
+    for word in ["before", "after"] {
+        assert!(words.iter().filter(|found| *found == word).count() >= 2, "{words:?}");
+    }
+    let streams: serde_json::Value = serde_json::from_str(&text(server.plain, "/api/v1/streams").await).unwrap();
+    let vod = streams["streams"][0]["vod"].as_str().unwrap().to_owned();
+    let master = text(server.plain, &vod).await;
+    assert!(master.contains("TYPE=SUBTITLES"), "{master}");
+    let of_text = master.lines().find(|line| line.contains("TYPE=SUBTITLES")).unwrap();
+    let uri = of_text.split("URI=\"").nth(1).unwrap().split('"').next().unwrap();
+    let list = text(server.plain, &vod.replace("master.m3u8", uri)).await;
+    let first = list.lines().find(|line| !line.starts_with('#')).unwrap();
+    let shown = text(server.plain, &vod.replace("master.m3u8", uri).replace("media.m3u8", first)).await;
+    assert!(shown.starts_with("WEBVTT") && shown.contains("before"), "{shown}");
 }
 
 /// What is at `path`.

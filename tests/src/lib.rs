@@ -9,6 +9,7 @@
 //! | a file in another box layout | [`layout`] |
 //! | a file with one box changed | [`surgery`] |
 //! | messages with closed captions in them | [`captions`] |
+//! | a source of text in WebVTT samples | [`cues`] |
 //! | what ffprobe and ffmpeg say of a file | [`ffmpeg`] |
 //! | what stands in the boxes of a published rendition, read by mp4-atom | [`published`] |
 //! | encrypted samples decrypted by a plain reading of the standard | [`decrypt`] |
@@ -20,6 +21,7 @@
 //! | a job for each item on all processors | [`parallel`] |
 
 pub mod captions;
+pub mod cues;
 pub mod cuts;
 pub mod decrypt;
 pub mod description;

@@ -66,21 +66,35 @@ pub struct Place {
     pub resumed: bool,
     /// Whether what comes is behind all that can be published, and has been for long: the clock of the source is to be taken for another.
     pub behind: bool,
-    /// Whether it is made from what was published: its times are those of the time line.
-    pub derived: bool,
-    /// Whether it is of text, which comes when there is something to say: no clock is told by it.
-    text: bool,
+    /// What its times are.
+    pub times: Times,
+}
+
+/// What the times of a track are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Times {
+    /// Those of the source, by whose clock the time line goes.
+    Source,
+    /// Those of the source too, but it comes when there is something to say, as text does: no clock is told by it.
+    Seldom,
+    /// Those of the time line: it is made from what was published.
+    Derived,
 }
 
 impl Place {
-    /// Of a track of this scale, of text or of something else.
-    pub fn new(scale: Timescale, text: bool) -> Self {
-        Self { scale, offset: 0, generation: 0, last: None, again: None, resumed: false, behind: false, derived: false, text }
+    /// Of a track of this scale.
+    pub fn new(scale: Timescale, times: Times) -> Self {
+        Self { scale, offset: 0, generation: 0, last: None, again: None, resumed: false, behind: false, times }
+    }
+
+    /// Whether it is made from what was published.
+    pub fn is_derived(&self) -> bool {
+        self.times == Times::Derived
     }
 
     /// Decoding time of the next sample if nothing changes, in microseconds; text has none.
     pub fn end(&self) -> Option<i64> {
-        self.last.filter(|_| !self.text).map(|(_, next)| self.micros(next))
+        self.last.filter(|_| self.times != Times::Seldom).map(|(_, next)| self.micros(next))
     }
 
     /// The same track in another scale.
@@ -124,6 +138,11 @@ impl Clock {
     pub fn restore(&mut self, zero: Moment, delay: i64) {
         self.renewed = self.generation.saturating_add(1);
         (self.zero, self.delay, self.offsets) = (zero, delay, Vec::from([(0, 0)]));
+    }
+
+    /// Whether anything has told the time.
+    pub fn has_begun(&self) -> bool {
+        !self.offsets.is_empty()
     }
 
     /// The newest generation.
@@ -180,7 +199,7 @@ impl Clock {
     pub fn place(&mut self, place: &mut Place, sample: &LiveSample, shift: i64, end: i64, lead: bool, now: Moment) -> Option<i64> {
         let raw = i64::try_from(sample.decode_time).unwrap_or(i64::MAX).saturating_add(shift);
         let duration = i64::from(sample.duration);
-        if self.offsets.is_empty() && !place.text {
+        if !self.has_begun() {
             self.begin(place, raw, duration, now);
         }
         let time = self.find(place, raw, duration, end, now)?;
@@ -210,10 +229,10 @@ impl Clock {
     fn find(&mut self, place: &mut Place, raw: i64, duration: i64, end: i64, now: Moment) -> Option<i64> {
         let newest = self.offsets.last().copied().unwrap_or_default();
         let target = rescale(self.target, Timescale::MICROS, place.scale);
-        if place.derived {
+        if place.is_derived() {
             return Some(raw).filter(|time| *time >= 0 && place.last.is_none_or(|(last, _)| *time > last));
         }
-        if place.text {
+        if place.times == Times::Seldom {
             return self.find_text(place, raw, now);
         }
         let Some((last, next)) = place.last else {

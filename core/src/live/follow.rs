@@ -99,7 +99,7 @@ impl Live {
                 Some((end, _)) if video => {
                     let end = end.in_scale(scale);
                     let late = next.shown() > end.saturating_add(tolerance);
-                    if late && self.cuts.stopped().is_none() && rendition.has_content() && !rendition.place.derived {
+                    if late && self.cuts.stopped().is_none() && rendition.has_content() && !rendition.place.is_derived() {
                         let name = rendition.name.clone();
                         rendition.unwait();
                         return Err(misaligned(&name, end, scale));

@@ -44,7 +44,7 @@ use crate::{
     window::Promise,
 };
 pub use cipher::LiveEncryption;
-use clock::Clock;
+use clock::{Clock, Times};
 pub use config::Config;
 use cues::Cues;
 use cuts::{Cuts, Time};
@@ -196,7 +196,7 @@ impl Live {
             None => self.begin(track)?,
         };
         if let Some(rendition) = self.renditions.get_mut(id.0) {
-            rendition.place.derived = true;
+            rendition.place.times = Times::Derived;
         }
         self.change(id, track)?;
         Ok(id)
@@ -283,11 +283,19 @@ impl Live {
             return Err(ended());
         }
         let rendition = self.renditions.get_mut(id.0).ok_or_else(no_rendition)?;
+        let has_begun = self.clock.has_begun();
+        if rendition.is_text() && !has_begun {
+            rendition.keep_early(sample);
+            return Ok(());
+        }
         if !rendition.is_text() {
             self.first.get_or_insert(now);
         }
         let samples = rendition.take(sample);
-        let done = self.place(id.0, samples, now).and_then(|()| self.lead(now)).and_then(|()| self.follow(now, false));
+        let placed = self.place(id.0, samples, now);
+        let begins = !has_begun && self.clock.has_begun();
+        let placed = if begins { placed.and_then(|()| self.place_early_text(now)) } else { placed };
+        let done = placed.and_then(|()| self.lead(now)).and_then(|()| self.follow(now, false));
         self.note_at(now);
         done
     }
@@ -296,7 +304,7 @@ impl Live {
     pub fn lost(&mut self, now: Moment) {
         if self.source == Source::Here {
             self.stop(true, now);
-            for rendition in self.renditions.iter_mut().filter(|rendition| !rendition.place.derived) {
+            for rendition in self.renditions.iter_mut().filter(|rendition| !rendition.place.is_derived()) {
                 (rendition.free, rendition.place.resumed) = (true, true);
                 rendition.forget_text();
             }

@@ -42,6 +42,15 @@ impl Live {
         rendition.track.codec == track.codec && rendition.track.timescale == track.timescale
     }
 
+    /// Something tells the time: text that came before that is placed.
+    pub(super) fn place_early_text(&mut self, now: Moment) -> Result<()> {
+        for index in 0..self.renditions.len() {
+            let early = self.renditions.get_mut(index).map(Rendition::take_early).unwrap_or_default();
+            self.place(index, early, now)?;
+        }
+        Ok(())
+    }
+
     /// A sample of text begins at this time of the stream, in microseconds: how far is it behind the pictures?
     pub(super) fn note_lag(&mut self, index: usize, start: i64) {
         let led = self.leader.and_then(|leader| self.renditions.get(leader)).map(|leader| leader.decoded().micros());

@@ -43,7 +43,7 @@ impl Live {
     /// Whether every rendition has something that can be played, so that manifests can be written. What joins a stream, text or what is made
     /// of its pictures, is not waited for.
     pub fn is_ready(&self) -> bool {
-        let joins = |rendition: &Rendition| rendition.place.derived || (rendition.is_text() && rendition.window.open.is_none());
+        let joins = |rendition: &Rendition| rendition.place.is_derived() || (rendition.is_text() && rendition.window.open.is_none());
         let ready = |rendition: &Rendition| joins(rendition) || !rendition.window.is_empty();
         self.cuts.last().is_some() && self.renditions.iter().all(ready)
     }
@@ -222,7 +222,7 @@ impl Live {
     /// so it waits for all renditions that are sent; one of which nothing comes is given up, which begins it too.
     pub(super) fn newest(&self) -> (u32, usize) {
         let sent =
-            || self.renditions.iter().filter(|rendition| !rendition.free && !rendition.place.derived && !rendition.window.is_empty());
+            || self.renditions.iter().filter(|rendition| !rendition.free && !rendition.place.is_derived() && !rendition.window.is_empty());
         let begun = |period: &&Period| sent().all(|rendition| rendition.has_begun(period));
         let newest = self.cuts.periods().filter(begun).last();
         let there = |newest: &Period| self.renditions.iter().filter(|rendition| rendition.has_begun(newest)).count();

@@ -14,7 +14,7 @@ use super::{
     Config,
     captions::Captions,
     cipher::PartCipher,
-    clock::{Clock, Place},
+    clock::{Clock, Place, Times},
     cuts::{Cut, Time},
     event::{Event, RenditionId},
     messages::Messages,
@@ -83,6 +83,8 @@ pub struct Rendition {
     step: i64,
     /// By how many microseconds text comes behind the pictures that it belongs to.
     lag: i64,
+    /// Text that came before anything told the time.
+    early: VecDeque<LiveSample>,
     pub window: Window,
     /// How playlists list the whole segments of the window, each written once.
     pub lines: VecDeque<Lines>,
@@ -115,7 +117,7 @@ impl Rendition {
             header: (config.first_number, bytes),
             cipher,
             past: VecDeque::new(),
-            place: Place::new(track.timescale, track.kind() == Kind::Text),
+            place: Place::new(track.timescale, if track.kind() == Kind::Text { Times::Seldom } else { Times::Source }),
             switching_set: None,
             free: false,
             held: Vec::new(),
@@ -130,6 +132,7 @@ impl Rendition {
             shown: 0,
             step: 0,
             lag: 0,
+            early: VecDeque::new(),
             window: Window::new(track.timescale),
             lines: VecDeque::new(),
             fragments: 0,

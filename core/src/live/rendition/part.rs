@@ -31,7 +31,7 @@ impl Rendition {
     /// Adds a sample to the segment that is open.
     pub fn add(&mut self, mut placed: Placed, desk: &mut Desk<'_>) -> Result<()> {
         let scale = self.window.timescale;
-        let is_stretched = self.track.kind() == Kind::Audio || self.place.derived;
+        let is_stretched = self.track.kind() == Kind::Audio || self.place.is_derived();
         if is_stretched && !desk.promise.fits_part(placed.sample.duration.into(), scale) {
             // No frame of sound is so long: what follows it is silence that its writer had no other means to tell. Nor is one that was made
             // of others which are not: some are missing.

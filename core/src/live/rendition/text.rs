@@ -1,8 +1,8 @@
 //! The parts of text: what is shown over the end of a part stands in the next one again, and where nothing is shown there is an empty cue,
 //! so that every part lasts as long as one of pictures.
 
-use alloc::vec;
-use core::ops::Range;
+use alloc::{vec, vec::Vec};
+use core::{mem, ops::Range};
 
 use bytes::Bytes;
 
@@ -17,6 +17,10 @@ use crate::{
 /// A sample in which nothing is shown (ISO/IEC 14496-30 7.4).
 const EMPTY: &[u8] = b"\0\0\0\x08vtte";
 
+/// The most samples that come before anything tells the time, and the most bytes of them.
+const MOST_EARLY: usize = 64;
+const MOST_EARLY_BYTES: u64 = 1 << 20;
+
 /// How far a rendition of text is told.
 #[derive(Clone, Copy, Debug)]
 pub struct Reach {
@@ -30,6 +34,19 @@ impl Rendition {
     /// Whether it is of text.
     pub fn is_text(&self) -> bool {
         self.track.kind() == Kind::Text
+    }
+
+    /// A sample has come before anything that tells the time: it is kept until something does, unless there are too many.
+    pub fn keep_early(&mut self, sample: LiveSample) {
+        self.early.push_back(sample);
+        while self.early.len() > MOST_EARLY || self.early.iter().map(LiveSample::len).sum::<u64>() > MOST_EARLY_BYTES {
+            self.early.pop_front();
+        }
+    }
+
+    /// The samples that were kept.
+    pub fn take_early(&mut self) -> Vec<LiveSample> {
+        mem::take(&mut self.early).into()
     }
 
     /// A sample has come that begins so many microseconds before the end of what there is of the pictures: what follows will too.
@@ -75,6 +92,7 @@ impl Rendition {
     pub fn forget_text(&mut self) {
         if self.is_text() {
             self.waiting.clear();
+            self.early.clear();
             self.waiting_bytes = 0;
         }
     }

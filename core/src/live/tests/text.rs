@@ -58,7 +58,9 @@ fn told(source: &Source, id: RenditionId) -> Vec<(u64, u64, String)> {
             Event::Part { rendition, head, payload, part, .. } if *rendition == id => {
                 begins = *part == 0;
                 demuxer.push(head.clone()).unwrap();
-                payload.iter().for_each(|piece| demuxer.push(piece.clone()).unwrap());
+                for piece in payload {
+                    demuxer.push(piece.clone()).unwrap();
+                }
             }
             _ => continue,
         }
@@ -120,10 +122,10 @@ fn text_is_cut_with_the_pictures() {
 #[test]
 fn nobody_waits_for_text() {
     let (mut source, id) = with_text();
-    source.live.push(id, cue(0, 30_000, "early"), at(0)).unwrap();
+    source.live.push(id, cue(0, 700, "early"), at(0)).unwrap();
     assert_eq!(source.live.timeout(), None, "text alone begins nothing");
     source.run(0, 6500, 0).unwrap();
-    assert_eq!(told(&source, id), lines(&[(0, 2000, ""), (2000, 4000, ""), (4000, 6000, ""), (6000, 6200, "")]));
+    assert_eq!(told(&source, id), lines(&[(0, 700, "<early>"), (700, 2000, ""), (2000, 4000, ""), (4000, 6000, ""), (6000, 6200, "")]));
     assert_eq!(source.segments(id).len(), 3);
     let edge = |id| source.live.edge(id).unwrap();
     assert_eq!((edge(id).whole, edge(id).parts), (edge(source.v()).whole, edge(source.v()).parts - 1), "a part behind");
