@@ -21,7 +21,11 @@ describe("the library", () => {
       await page.goto(site.secure());
       const counter = await card(page, "counter.mp4");
       for (const fact of [/0:12/, /640×360/, /1\.\d MB/, /H\.264/, /AAC/]) assert.match(counter, fact);
-      assert.match(await card(page, "hevc.mp4"), /HEVC/);
+      const hevc = await card(page, "hevc.mp4");
+      assert.match(hevc, /HEVC/);
+      const decodes = await page.evaluate(() => MediaSource.isTypeSupported('video/mp4; codecs="hvc1.1.6.L63.90"'));
+      assert.equal(/No decoder/.test(hevc), !decodes, "what cannot be shown here is told beforehand");
+      assert.doesNotMatch(counter, /No decoder/);
       assert.match(await card(page, "sound.m4a"), /Audio only/);
       assert.match(await card(page, "a?b c.mp4"), /Größe & 50 % #1/);
       assert.match(await page.locator(".summary").innerText(), /6 videos/);

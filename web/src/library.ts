@@ -1,5 +1,6 @@
 import "./styles/library.css";
 import { type Asset, ApiError, type BrokenFile, isBroken, listAssets, type Problem, type Video } from "./api.ts";
+import { playable } from "./decoders.ts";
 import { announce, button, h } from "./dom.ts";
 import { codecName, formatBytes, formatDuration, hueOf, initials } from "./format.ts";
 import { watchHref } from "./route.ts";
@@ -213,6 +214,8 @@ function videoCard(video: Video): HTMLLIElement {
     h("span", { class: "initials", "aria-hidden": "true" }, initials(video.name)),
     h("span", { class: "badge" }, formatDuration(video.durationMs)),
   );
+  // Said before anybody goes there in vain.
+  if (!playable(video.tracks)) poster.append(h("span", { class: "badge warning" }, "No decoder in this browser"));
   if (video.poster !== undefined) poster.prepend(h("img", { class: "poster-image", src: video.poster, alt: "", loading: "lazy" }));
   if (video.storyboard !== undefined) leafThrough(poster, video.storyboard);
   // Through the CSSOM, because style attributes would need a looser Content-Security-Policy.

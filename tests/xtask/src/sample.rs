@@ -23,7 +23,7 @@ const CLIPS: [Clip; 3] = [
         output: &["-c:v", "libx264", "-preset", "superfast", "-bf", "2", "-g", "60", "-b:v", "4M", "-pix_fmt", "yuv420p", "-c:a", "aac"],
     },
     Clip {
-        name: "clouds-720p-hevc.mp4",
+        name: "waves-720p-hevc.mp4",
         inputs: &["gradients=size=1280x720:rate=25:duration=30:speed=0.02:nb_colors=6", "sine=frequency=220:sample_rate=48000:duration=30"],
         output: &[
             "-c:v",
