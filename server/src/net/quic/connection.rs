@@ -20,7 +20,6 @@ use tokio::{
 
 use super::{
     Host,
-    budget::Budget,
     exchange::{Outcome, exchange},
     fault::refuse,
     send_window::SendWindow,
@@ -29,6 +28,7 @@ use super::{
 };
 use crate::net::{
     answer::{Peer, Service},
+    budget::Budget,
     drain::Drain,
     order::Order,
 };
