@@ -138,6 +138,43 @@ describe("the package in a page", () => {
     });
   }
 
+  test("a file is read through two stretches of memory, once, however long it is", { timeout: PATIENCE }, async () => {
+    const told = await inPage("free", (page) =>
+      page.evaluate(async () => {
+        const load = (/** @type {string} */ path) => /** @type {Promise<typeof import("../../wasm/dist/window.js")>} */ (import(path));
+        const { Window } = await load(new URL("window.js", location.href).href);
+        const MiB = 1 << 20;
+        const file = new Blob(Array.from({ length: 48 }, (_, number) => new Uint8Array(MiB).fill(number)));
+        const told = { memory: 0, slices: 0, wrong: 0 };
+        globalThis.Uint8Array = new Proxy(Uint8Array, {
+          construct(array, args) {
+            if (typeof args[0] === "number") told.memory += args[0];
+            return Reflect.construct(array, args);
+          },
+        });
+        const { slice } = Blob.prototype;
+        Blob.prototype.slice = function (...args) {
+          told.slices += 1;
+          return slice.apply(this, args);
+        };
+        const window = new Window(file);
+        // A segment of video, then one of sound that begins before it.
+        for (let at = 0; at < file.size; at += 2 * MiB) {
+          for (const start of [at, Math.max(0, at - MiB)]) {
+            await window.with(start, at + 2 * MiB, (bytes) => {
+              for (let place = 0; place < bytes.length; place += MiB / 4) told.wrong += Number(bytes[place] !== Math.floor((start + place) / MiB));
+            });
+          }
+        }
+        window.close();
+        return told;
+      }),
+    );
+    assert.equal(told.wrong, 0);
+    assert.equal(told.slices, 1, "the file is read by one stream");
+    assert.ok(told.memory <= 4 << 20, `memory of ${told.memory} bytes was asked for`);
+  });
+
   test("errors are of the same classes through the worker", { timeout: PATIENCE }, async () => {
     const error = await inPage("free", (page) =>
       page.evaluate(async () => {

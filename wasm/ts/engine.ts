@@ -192,11 +192,8 @@ class Local implements Engine {
   }
 
   private async gather(pieces: (Range | Uint8Array)[], into?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer>> {
-    const length = (piece: Range | Uint8Array) => ("start" in piece ? piece.end - piece.start : piece.byteLength);
-    const size = pieces.reduce((sum, piece) => sum + length(piece), 0);
-    // Whoever gives buffers uses them again, for segments that may be somewhat larger.
-    const buffer = into && into.byteLength >= size ? into : new ArrayBuffer(into ? Math.ceil(size * 1.25) : size);
-    const out = new Uint8Array(buffer, 0, size);
+    const size = pieces.reduce((sum, piece) => sum + ("start" in piece ? piece.end - piece.start : piece.byteLength), 0);
+    const out = new Uint8Array(into && into.byteLength >= size ? into : new ArrayBuffer(size), 0, size);
     let at = 0;
     for (let first = 0, next = 0; first < pieces.length; first = next) {
       // Samples that lie near each other are read at once, as each wait costs as much as some of them.

@@ -29,10 +29,10 @@ export type Segment = SegmentFacts & ({ blob: Blob; bytes?: never } | { bytes: U
 /** How a segment is made. */
 export interface SegmentOptions {
   /** `blob`: it refers to the file, nothing is read. `bytes`: read. Otherwise it is what costs less. */
-  target?: Form;
+  target?: Form | undefined;
   /** A buffer that is done with, such as that of an earlier segment: bytes are put into it if it is large enough. It is transferred: use
    * `bytes` of the answer alone. */
-  into?: ArrayBuffer;
+  into?: ArrayBuffer | undefined;
 }
 
 /** Which segments, and how. */
@@ -105,25 +105,22 @@ export class Plan {
 
   /** All segments in the order in which a player needs them. While one is looked at the next is made, and no more. */
   async *segments({ target, tracks, lend = false, signal }: SegmentsOptions = {}): AsyncGenerator<Segment, void, void> {
-    /** Of each track, as its segments are about as large as each other. */
-    const returned = new Map<string, ArrayBuffer>();
-    const make = ({ track, number }: SegmentFacts) => {
-      const into = returned.get(track);
-      returned.delete(track);
-      const segment = this.segment(track, number, { ...(target && { target }), ...(into && { into }) });
+    const order = this.order(tracks);
+    /** While one is lent the next is made in the other. */
+    const memory = lend ? [room(order), room(order)] : [];
+    const make = () => {
+      const next = order.shift();
+      const segment = next && this.segment(next.track, next.number, { target, into: memory.pop() });
       // Whoever asks for no more is not told.
-      segment.catch(() => undefined);
+      segment?.catch(() => undefined);
       return segment;
     };
-    const order = this.order(tracks);
-    let facts = order.shift();
-    let coming = facts && make(facts);
-    while (coming) {
+    for (let coming = make(); coming; ) {
       signal?.throwIfAborted();
       const segment = await coming;
-      coming = (facts = order.shift()) && make(facts);
+      coming = make();
       yield segment;
-      if (lend && segment.bytes) returned.set(segment.track, segment.bytes.buffer);
+      if (lend && segment.bytes) memory.push(segment.bytes.buffer);
     }
   }
 
@@ -164,4 +161,9 @@ export class Plan {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** Memory for any of these segments. */
+export function room(segments: SegmentFacts[]): ArrayBuffer {
+  return new ArrayBuffer(segments.reduce((most, { size }) => Math.max(most, size), 0));
 }

@@ -1,7 +1,7 @@
 /** Sends a plan and its segments to a server: several at once, again where one fails, and on from where it was after a reload. */
 
 import { UploadError } from "./error.js";
-import type { Plan, SegmentFacts } from "./plan.js";
+import { type Plan, type SegmentFacts, room } from "./plan.js";
 
 /** How a file is uploaded. */
 export interface UploadOptions {
@@ -171,7 +171,7 @@ class Sending {
     tellOnce();
     const missing = order.filter((segment) => !arrived.has(key(segment)));
     const worker = async () => {
-      let sent: ArrayBuffer | undefined;
+      let sent: ArrayBuffer | undefined = room(missing);
       for (let segment; (segment = missing.shift()) !== undefined; ) {
         while (this.held) await this.held.promise;
         signal.throwIfAborted();
@@ -206,7 +206,7 @@ class Sending {
   /** One URL for all segments, so that a browser asks once whether it may send to another origin. What was sent before gives its memory. */
   private async put({ id, token }: State, { track, number }: SegmentFacts, signal: AbortSignal, into?: ArrayBuffer): Promise<ArrayBuffer | undefined> {
     const digested = this.options.digest !== "none" && globalThis.crypto?.subtle !== undefined;
-    const { blob, bytes } = await this.plan.segment(track, number, { ...(digested && { target: "bytes" }), ...(into && { into }) });
+    const { blob, bytes } = await this.plan.segment(track, number, { target: digested ? "bytes" : undefined, into });
     const segment = key({ track, number });
     const headers: Record<string, string> = { authorization: `Bearer ${token}`, segment };
     if (digested && bytes) headers["content-digest"] = `sha-256=:${base64(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)))}:`;

@@ -16,8 +16,8 @@ const reading = new Set<ByobReader>();
 const LEAST = 1 << 20;
 /** The most that a read waits for: less than a slow disk gives while a read is not yet lost. */
 const STEP = 8 << 20;
-/** The most that is kept before the stretch that was asked for last, as the next track may begin before it, and what is read over rather
- * than to begin a new stream. */
+/** The most that is kept before the stretch that was asked for last, as the next track may begin before it (half of the stretch does, if
+ * that is less), and what is read over rather than to begin a new stream. */
 const NEAR = 4 << 20;
 /** What a window keeps; a longer stretch is read for itself. */
 const MOST = 64 << 20;
@@ -75,15 +75,16 @@ export class Window {
     return this.bytes.subarray(start - this.start, end - this.start);
   }
 
-  /** Makes sure that what is there has room to grow to `end`. As much as is asked for is kept before it. */
+  /** Makes sure that what is there has room to grow to `end`. */
   private makeRoom(start: number, end: number): void {
     if (end - this.start <= this.bytes.byteLength) return;
-    const from = Math.min(Math.max(this.start, start - Math.min(NEAR, end - start)), this.end);
+    const near = Math.min(NEAR, (end - start) >> 1);
+    const from = Math.min(Math.max(this.start, start - near), this.end);
     const kept = this.bytes.subarray(from - this.start, this.end - this.start);
     if (end - from <= this.bytes.byteLength) this.bytes.set(kept);
     else {
-      // More than is needed, so that not every stretch is moved.
-      const larger = new Uint8Array(Math.ceil(1.5 * (end - from)) + LEAST);
+      // Room for the next stretch too, which may be somewhat larger: memory that is let go stays for long.
+      const larger = new Uint8Array(Math.max(LEAST, 1.25 * Math.max(end - from, end - start + near)));
       larger.set(kept);
       this.bytes = larger;
     }
