@@ -202,12 +202,9 @@ impl Writer {
 
     /// A box named `name` around what `content` writes (ISO/IEC 14496-12 4.2). Contents are headers, far below 4 GiB.
     pub fn boxed(&mut self, name: &[u8; 4], content: impl FnOnce(&mut Self)) {
-        let start = self.bytes.len();
-        self.u32(0);
-        self.bytes(name);
+        let start = self.begin(*name);
         content(self);
-        let size = u32::try_from(self.bytes.len().saturating_sub(start)).unwrap_or(u32::MAX);
-        self.patch_u32(start, size);
+        self.end(start);
     }
 
     /// A full box: [`Writer::boxed`] with a version and 24 flags in front of `content`.
@@ -216,6 +213,19 @@ impl Writer {
             w.u32((u32::from(version) << 24) | (flags & 0x00ff_ffff));
             content(w);
         });
+    }
+
+    /// Begins a box; apart from [`Writer::boxed`], which is compiled once for each content.
+    fn begin(&mut self, name: [u8; 4]) -> usize {
+        let start = self.bytes.len();
+        self.u32(0);
+        self.bytes(&name);
+        start
+    }
+
+    fn end(&mut self, start: usize) {
+        let size = u32::try_from(self.bytes.len().saturating_sub(start)).unwrap_or(u32::MAX);
+        self.patch_u32(start, size);
     }
 
     /// Overwrites the four bytes at `place`, which must have been written already.

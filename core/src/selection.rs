@@ -1,6 +1,6 @@
 //! Which tracks of the inputs form a presentation, where each is cut, and which are left out.
 
-use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::{
     fmt::{self, Write},
     mem,
@@ -126,25 +126,21 @@ fn distinct_sounds(inputs: &[Movie]) -> (Vec<(Source, &Track)>, Vec<LeftOut>) {
     // Each with the place of the one that is kept.
     let mut again: Vec<(Source, usize)> = Vec::new();
     // Of the sounds of an input that look the same, the first is the first of another input.
-    let mut counts = BTreeMap::new();
-    let mut places: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    let number = |(source, track): (Source, &Track)| {
+        let before = inputs.get(source.input).and_then(|movie| movie.tracks.get(..source.track)).unwrap_or_default();
+        before.iter().filter(|other| looks_the_same(other, track)).count()
+    };
     for (source, track) in of_kinds(inputs, &[Kind::Audio]) {
-        let Media::Audio(audio) = &track.codec.media else { continue };
-        let look = (&track.codec.string, &track.language, &track.user_data.roles, audio.channels);
-        let count = counts.entry((source.input, look)).and_modify(|count| *count += 1).or_insert(0u32);
-        let alike = places.entry((look, *count)).or_default();
-        let found =
-            alike.iter().copied().find(|place| kept.get(*place).is_some_and(|other| is_same_sound(inputs, *other, (source, track))));
+        let found = kept.iter().position(|other| {
+            looks_the_same(other.1, track) && is_same_sound(inputs, *other, (source, track)) && number(*other) == number((source, track))
+        });
         match found.and_then(|place| Some((place, kept.get_mut(place)?))) {
             Some((place, other)) => {
                 let better = track.samples.bytes() > other.1.samples.bytes();
                 let worse = if better { mem::replace(other, (source, track)).0 } else { source };
                 again.push((worse, place));
             }
-            None => {
-                alike.push(kept.len());
-                kept.push((source, track));
-            }
+            None => kept.push((source, track)),
         }
     }
     let left_out = again.into_iter().filter_map(|(source, place)| {
@@ -154,6 +150,12 @@ fn distinct_sounds(inputs: &[Movie]) -> (Vec<(Source, &Track)>, Vec<LeftOut>) {
     });
     let left_out = left_out.collect();
     (kept, left_out)
+}
+
+/// Whether two sounds are coded and described alike.
+fn looks_the_same(a: &Track, b: &Track) -> bool {
+    let channels = |track: &Track| if let Media::Audio(audio) = &track.codec.media { Some(audio.channels) } else { None };
+    a.codec.string == b.codec.string && a.language == b.language && a.user_data.roles == b.user_data.roles && channels(a) == channels(b)
 }
 
 /// Whether two sounds that look the same are the same: copies, or those of two rungs.

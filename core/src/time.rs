@@ -87,7 +87,7 @@ impl fmt::Display for Seconds {
         let unit = u128::from(10u32.pow(places));
         let scale = u128::from(self.timescale.get());
         let scaled = (2 * u128::from(self.ticks) * unit + scale) / (2 * scale);
-        let (whole, part) = (scaled / unit, scaled % unit);
+        let (whole, part) = (u64::try_from(scaled / unit).unwrap_or(u64::MAX), u64::try_from(scaled % unit).unwrap_or(0));
         if places == 0 { write!(f, "{whole}") } else { write!(f, "{whole}.{part:0width$}", width = usize::from(self.places.min(9))) }
     }
 }

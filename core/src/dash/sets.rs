@@ -104,10 +104,12 @@ pub fn write(text: &mut String, presentation: &Presentation, sets: &[Set<'_>], s
     if let Media::Video(video) = &first.codec.media {
         write_colour(text, sets, video.colour);
     }
-    let others = sets.iter().filter(|other| other.id != set.id && switches(set, other));
-    let others: Vec<String> = others.map(|other| format!("{}", other.id)).collect();
+    let mut others = String::new();
+    for other in sets.iter().filter(|other| other.id != set.id && switches(set, other)) {
+        let _ = write!(others, "{}{}", if others.is_empty() { "" } else { "," }, other.id);
+    }
     if !others.is_empty() {
-        descriptor(text, "SupplementalProperty", "urn:mpeg:dash:adaptation-set-switching:2016", &others.join(","));
+        descriptor(text, "SupplementalProperty", "urn:mpeg:dash:adaptation-set-switching:2016", &others);
     }
     if let Some(label) = &first.label {
         let _ = writeln!(text, "      <Label>{}</Label>", Escaped(label));

@@ -12,6 +12,7 @@ use crate::{
         sample_table::{ChunkOffsets, SampleSizes, SampleTableBoxes},
     },
     error::{Error, Result},
+    order,
     sample::{SampleTable, SampleTableBuilder},
 };
 
@@ -85,7 +86,7 @@ fn read_sizes(sizes: &SampleSizes<'_>, count: u32, builder: &mut SampleTableBuil
 fn read_sync(numbers: impl Iterator<Item = u32>, count: u32) -> Vec<u32> {
     let mut sync: Vec<u32> = numbers.filter_map(|number| number.checked_sub(1)).filter(|number| *number < count).collect();
     if !sync.is_sorted_by(|a, b| a < b) {
-        sync.sort_unstable();
+        sync = order::sorted(sync);
         sync.dedup();
     }
     sync

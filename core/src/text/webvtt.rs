@@ -17,7 +17,7 @@ use crate::{
 pub fn read(bytes: &[u8]) -> Result<(Cues, Option<Fault>)> {
     let text = decode::utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))?;
     // A cue has its text as it stands, but for what would end it.
-    let escaped = text.bytes().filter(|byte| *byte == 0).count() * 2 + text.matches("-->").count() * 3;
+    let escaped = text.bytes().filter(|byte| *byte == 0).count() * 2 + arrows(&text) * 3;
     decode::check(bytes.len(), text.len() + escaped)?;
     let signed = text.strip_prefix("WEBVTT").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\n', '\r']));
     if !signed {
@@ -26,7 +26,7 @@ pub fn read(bytes: &[u8]) -> Result<(Cues, Option<Fault>)> {
     let mut lines = (1u32..).zip(lines(&text)).peekable();
     // The header ends at an empty line, or where a cue begins without one.
     lines.next();
-    while lines.next_if(|(_, line)| !line.is_empty() && !line.contains("-->")).is_some() {}
+    while lines.next_if(|(_, line)| !line.is_empty() && arrows(line) == 0).is_some() {}
     let mut file = File { text: &text, cues: Vec::with_capacity(most_cues(&text)), blocks: String::new(), fault: None };
     while lines.peek().is_some() {
         file.read_block(&mut lines);
@@ -37,7 +37,12 @@ pub fn read(bytes: &[u8]) -> Result<(Cues, Option<Fault>)> {
 /// As many cues as `text` can hold at most: each has an arrow, two times and a letter.
 pub(super) fn most_cues(text: &str) -> usize {
     const LEAST: usize = "0:0:0,0-->0:0:0,1\na".len();
-    text.matches("-->").count().min(text.len() / LEAST)
+    arrows(text).min(text.len() / LEAST)
+}
+
+/// How often `-->` stands in `text`.
+fn arrows(text: &str) -> usize {
+    text.as_bytes().windows(3).filter(|three| *three == b"-->").count()
 }
 
 /// The stretch of `text` from the start of one of its lines to the end of another.
@@ -74,9 +79,9 @@ impl<'a> File<'a> {
         let mut times = None;
         let mut body: Option<(&str, &str)> = None;
         let mut count = 0;
-        while let Some((number, line)) = lines.next_if(|(_, line)| !(line.contains("-->") && (count > 1 || times.is_some()))) {
+        while let Some((number, line)) = lines.next_if(|(_, line)| !(arrows(line) > 0 && (count > 1 || times.is_some()))) {
             count += 1;
-            if line.contains("-->") {
+            if arrows(line) > 0 {
                 times = Some((number, read_times(line)));
             } else if line.is_empty() {
                 break;
