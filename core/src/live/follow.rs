@@ -89,8 +89,10 @@ impl Live {
             let begins = cut.start.in_scale(scale);
             let place = if video { next.shown() } else { next.middle() };
             let early = place < begins.saturating_sub(if video { tolerance } else { 0 }) && !rendition.has_content();
+            // What needs a header that another has followed by then: a segment has one.
+            let outdated = next.header != rendition.header.0 && rendition.place.generation <= cut.generation;
             // Pictures begin with a key frame; those that are shown before one, decoded after it, belong to it.
-            if next.generation <= cut.generation && !rendition.has_content() && (early || (video && !next.sample.sync)) {
+            if next.generation <= cut.generation && !rendition.has_content() && (early || outdated || (video && !next.sample.sync)) {
                 rendition.unwait();
                 continue;
             }

@@ -22,8 +22,8 @@ enum Step {
     Cut(Time, i64),
     /// It begins a segment after the one before has ended.
     Resume(Time, i64),
-    /// It does not follow what was before.
-    Stop,
+    /// It does not follow what was before. With its time.
+    Stop(Time),
     /// It belongs to the segment that is open.
     Take,
     /// It cannot be played.
@@ -72,8 +72,8 @@ impl Live {
                     self.fill(start, now);
                     self.cut(leader, start, duration, now);
                 }
-                Step::Stop => {
-                    self.stop(false, now);
+                Step::Stop(next) => {
+                    self.stop(Some(next), false, now);
                     continue;
                 }
                 Step::Take => {}
@@ -133,7 +133,7 @@ impl Live {
         }
         let missing = next.time.saturating_sub(rendition.decoded().in_scale(scale)) > target;
         if next.generation > last.generation || missing {
-            return Some(Step::Stop);
+            return Some(Step::Stop(start));
         }
         let due = match rendition.track.kind() {
             // Multiples of the target, so that rounding does not add up.
@@ -184,15 +184,19 @@ impl Live {
         self.changed = (now, self.changed.1 + 1);
     }
 
-    /// The last segment ends with what there is of it; `all`: with all that waits.
-    pub(super) fn stop(&mut self, all: bool, now: Moment) {
+    /// The last segment ends with what there is of it, and where what leads goes on at `next`, there, however far the others are. `all`: with
+    /// all that waits.
+    pub(super) fn stop(&mut self, next: Option<Time>, all: bool, now: Moment) {
         let Some(last) = self.cuts.last().copied() else { return };
         if self.cuts.stopped().is_none() {
             // Text that came for later does not make it longer.
             let media = self.renditions.iter().filter(|rendition| !rendition.is_text());
             let ends = media.map(|rendition| rendition.end(last.generation));
+            let leader = self.leader.and_then(|leader| self.renditions.get(leader)).map(|leader| leader.end(last.generation));
             if let Some(end) = ends.max_by_key(|end| end.micros()) {
-                self.cuts.stop(end);
+                // Its last pictures may be shown behind the first that follow.
+                let next = next.zip(leader).map(|(next, led)| if led.micros() > next.micros() { led } else { next });
+                self.cuts.stop(next.filter(|next| next.micros() < end.micros()).unwrap_or(end));
                 self.changed = (now, self.changed.1 + 1);
             }
         }

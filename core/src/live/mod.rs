@@ -303,7 +303,7 @@ impl Live {
     /// The source is gone. What it sent is published; it is missed, and after some time the stream is over.
     pub fn lost(&mut self, now: Moment) {
         if self.source == Source::Here {
-            self.stop(true, now);
+            self.stop(None, true, now);
             for rendition in self.renditions.iter_mut().filter(|rendition| !rendition.place.is_derived()) {
                 (rendition.free, rendition.place.resumed) = (true, true);
                 rendition.forget_text();
@@ -316,7 +316,7 @@ impl Live {
     /// The stream is over.
     pub fn end(&mut self, now: Moment) {
         if self.source != Source::Ended {
-            self.stop(true, now);
+            self.stop(None, true, now);
             self.source = Source::Ended;
             self.events.push_back(Event::Ended);
             self.changed = (now, self.changed.1 + 1);

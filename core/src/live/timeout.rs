@@ -47,7 +47,7 @@ impl Live {
         // Samples that break a promise were refused when they came.
         let _ = self.lead(now);
         if self.cuts.last().is_some() && self.cuts.stopped().is_none() && now.since(self.fed) >= self.patience() {
-            self.stop(false, now);
+            self.stop(None, false, now);
         }
         let target = micros(self.config.segment_target);
         let behind = self.clock.position(now).saturating_sub(self.clock.delay()).saturating_sub(target);

@@ -192,8 +192,9 @@ impl Rendition {
         }
         let start = cut.start.in_scale(self.window.timescale);
         let last = self.window.segments.back().map_or(0, |last| i64::try_from(last.end()).unwrap_or(i64::MAX));
-        // Sound begins where it ended, no further than a sample from the pictures.
-        let start = if !cut.discontinuity && start.saturating_sub(last).saturating_abs() <= self.step { last } else { start };
+        // Sound begins where it ended, no further than a sample from the pictures; or behind them, where it was ahead when they changed.
+        let is_near = !cut.discontinuity && start.saturating_sub(last).saturating_abs() <= self.step;
+        let start = if is_near { last } else { start.max(last) };
         let shift = Time { ticks: start.saturating_sub(cut.start.in_scale(self.window.timescale)), scale: self.window.timescale };
         let known = self.window.segments.back().map(|last| last.header);
         self.window.open = Some(Segment {
@@ -231,7 +232,7 @@ impl Rendition {
         let Some(mut segment) = self.window.open.take() else { return Ok(()) };
         let mut end = end.in_scale(self.window.timescale);
         segment.gap = segment.parts.is_empty();
-        if !segment.gap && !video && self.shown.saturating_sub(end).saturating_abs() <= self.step {
+        if !segment.gap && !video && self.shown.saturating_add(self.step) >= end {
             end = self.shown;
         }
         segment.duration = u64::try_from(end).unwrap_or(0).saturating_sub(segment.start).max(1);

@@ -23,7 +23,7 @@ pub struct Placed {
     /// What it needs to have begun.
     pub generation: u32,
     /// Number of its header.
-    pub(super) header: u32,
+    pub header: u32,
 }
 
 impl Placed {
