@@ -21,7 +21,7 @@ use reelway_tests::{
     stream::{self, Form},
 };
 use support::{
-    FILM, Running, SHORT, Studio, boxes, ffmpeg, fragments, samples,
+    FILM, Running, SHORT, Studio, boxes, ffmpeg, fragments, headers_and_segments, samples,
     transport::{ALL, PATIENCE, soon},
 };
 use tokio::{
@@ -290,7 +290,11 @@ async fn text_in_webvtt_samples() {
     }
     for stream in ["together", "apart"] {
         is_whole(&studio, stream).await;
-        let file = studio.download(stream, "t1").await;
+        let playlist = studio.ended(&format!("/live/{stream}/t1/media.m3u8")).await;
+        let mut file = studio.get(&format!("/live/{stream}/t1/init-1.mp4")).await.body.to_vec();
+        for name in headers_and_segments(&playlist) {
+            file.extend(studio.get(&format!("/live/{stream}/t1/{}", name.replace(".vtt", ".m4s"))).await.body);
+        }
         let told: Vec<_> = CUES.iter().map(|(times, text)| (times.clone(), (*text).to_owned())).collect();
         assert_eq!(cues::read(file.clone(), ZERO).unwrap(), told, "{stream}");
         let path = studio.write(&format!("{stream}-t1.mp4"), &file);
@@ -305,6 +309,22 @@ async fn text_in_webvtt_samples() {
         assert!(mpd.contains("contentType=\"text\" mimeType=\"application/mp4\" lang=\"en\""), "{mpd}");
         let answer = studio.get(&format!("/live/{stream}/t1/1.m4s")).await;
         assert_eq!((answer.field("content-type"), answer.field("cmsd-static")), ("application/mp4", "ot=c,st=l"));
+        // HLS has it as WebVTT (RFC 8216bis 3.1.4).
+        assert!(playlist.contains("\n1.vtt\n") && !playlist.contains("EXT-X-MAP"), "{playlist}");
+        for (file, cues) in [("1.vtt", "00:00:00.200 --> 00:00:01.0"), ("2.vtt", "00:00:00.000 --> 00:00:00.")] {
+            let answer = studio.get(&format!("/live/{stream}/t1/{file}")).await;
+            assert_eq!((answer.status, answer.field("content-type")), (StatusCode::OK, "text/vtt"), "{file}");
+            assert!(
+                answer.text().starts_with("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:")
+                    && answer.text().contains(cues)
+                    && answer.text().contains("\none\n"),
+                "{}",
+                answer.text()
+            );
+        }
+        for (file, status) in [("t1/99.vtt", 404), ("v1/1.vtt", 404), ("t1/0.vtt", 404)] {
+            assert_eq!(studio.get(&format!("/live/{stream}/{file}")).await.status.as_u16(), status, "{file}");
+        }
     }
 }
 

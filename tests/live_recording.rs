@@ -98,10 +98,12 @@ async fn text_outlives_the_server() {
         }
     })
     .await;
-    let mut file = Vec::new();
+    let mut file = get(server.plain, "/live/show/t1/init-1.mp4").await.1.to_vec();
     for name in headers_and_segments(&playlist) {
-        file.extend(get(server.plain, &format!("/live/show/t1/{name}")).await.1);
+        file.extend(get(server.plain, &format!("/live/show/t1/{}", name.replace(".vtt", ".m4s"))).await.1);
     }
+    let first = text(server.plain, "/live/show/t1/1.vtt").await;
+    assert!(first.contains("00:00:00.200 --> 00:00:00.500\nbefore\n"), "from the disk: {first}");
     let words: Vec<String> = cues::read(file, 0).unwrap().into_iter().map(|(_, word)| word).collect();
     for word in ["before", "after"] {
         assert!(words.iter().filter(|found| *found == word).count() >= 2, "{words:?}");

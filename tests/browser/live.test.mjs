@@ -5,9 +5,10 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PATIENCE, shoot, useLiveSite } from "./browser.mjs";
 import { state, stats } from "./player.mjs";
-import { NAMES, openPlayer, playPast } from "./players.mjs";
+import { NAMES, chooseText, openPlayer, playPast } from "./players.mjs";
 import { startSource } from "./source.mjs";
 import { look, seeFrom, seen, watchOn } from "./viewer.mjs";
+import { startWords } from "./words.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
@@ -23,6 +24,10 @@ const VIDEO_JS_SETTLED = 5;
 const HINTED_IN_VAIN = /^status 404 .*\/\d+\.\d+\.m4s$|^console: Failed to load resource: the server responded with a status of 404/;
 /** In the clock of the picture a frame of long ago would be later than this, in milliseconds. */
 const NOT_LIVE = 30_000;
+
+const SHAKA_TEXT = (/** @type {any} */ player) => player.configure?.({ streaming: { lowLatencyMode: true }, preferredText: [{ language: "en" }] });
+/** By DASH in its low latency mode, Shaka Player 5.2 moves text back by where the last chunk of pictures lies in its segment. */
+const SHAKA_TEXT_LATE = (/** @type {any} */ player) => player.configure?.({ streaming: { lowLatencyMode: false }, preferredText: [{ language: "en" }] });
 
 /** @param {Page} page @param {string} name */
 async function cameOverHttp3(page, name) {
@@ -110,6 +115,42 @@ describe("live", () => {
       });
     });
   }
+
+  test("text is shown with the pictures that it belongs to", { timeout: 3 * PATIENCE }, async () => {
+    const spoken = startSource(`${site.plain()}ingest/spoken/Streams(av.cmfv)`);
+    const words = startWords(`${site.plain()}ingest/spoken/Streams(en.cmft)`);
+    try {
+      await begun(`${site.plain()}live/spoken/t1/media.m3u8`);
+      for (const name of /** @type {const} */ (["hls.js", "dash.js", "Shaka Player by HLS", "Shaka Player by DASH"])) {
+        await site.inPage(async (page) => {
+          await openPlayer(page, site.secure(), name, "live/spoken", name === "Shaka Player by HLS" ? SHAKA_TEXT : SHAKA_TEXT_LATE);
+          await chooseText(page, name, "en");
+          await playPast(page, 0);
+          await look(page);
+          const began = spoken.began();
+          // As a line is shown its pictures are: those of its second, to what a busy machine takes to draw.
+          for (let [line, count] = [-1, 0]; count < 4; count += 1) {
+            const shown = await page.waitForFunction((line) => {
+              if (window.bare.error) throw new Error(window.bare.error);
+              const tracks = [...window.bare.video.textTracks].filter(({ mode }) => mode === "showing");
+              const cues = tracks.flatMap(({ activeCues }) => [...(activeCues ?? [])]);
+              const lines = cues.map((cue) => Number(/** @type {VTTCue} */ (cue).text.trim().replace("line ", "")));
+              const newest = Math.max(...lines);
+              return newest > line && window.seen.newest > 0 && { newest, made: window.seen.newest, told: `at ${window.bare.video.currentTime}: ${cues.map((cue) => `${cue.startTime} to ${cue.endTime}: ${/** @type {VTTCue} */ (cue).text}`)}` };
+            }, line);
+            const { newest, made, told } = /** @type {{ newest: number, made: number, told: string }} */ (await shown.jsonValue());
+            const second = (made - began) / 1000;
+            assert.ok(count === 0 || newest <= line + 2, `line ${newest} follows ${line}`);
+            assert.ok(second > newest - 0.7 && second < newest + 1.7, `${name}: line ${newest} over the picture of ${second} s: ${told}`);
+            line = newest;
+          }
+        }, /^console: Low-latency live stream detected/);
+      }
+    } finally {
+      await words.end();
+      await spoken.kill();
+    }
+  });
 
   test("parts by ranges of their segment", { timeout: 3 * PATIENCE }, async () => {
     const ranges = startSource(`${site.plain()}ingest/ranges`);

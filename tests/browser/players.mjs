@@ -117,3 +117,30 @@ export async function playOut(page, rate = 4) {
     return { time: video.currentTime, duration: video.duration, width: video.videoWidth };
   });
 }
+
+/** How each player is told the language of the text; `de` or `deu`, as the manifest has it.
+ * @type {Record<string, (language: string) => void>} */
+const CHOOSE_TEXT = {
+  "hls.js": (language) => {
+    const { player } = window.bare;
+    player.subtitleDisplay = true;
+    player.subtitleTrack = player.subtitleTracks.findIndex((/** @type {any} */ { lang }) => lang.startsWith(language));
+  },
+  "dash.js": (language) => {
+    const { player } = window.bare;
+    player.enableText(true);
+    player.setTextTrack(player.getTracksFor("text").findIndex((/** @type {any} */ { lang }) => lang.startsWith(language)));
+  },
+  "Shaka Player": (language) => {
+    const { player } = window.bare;
+    player.selectTextTrack(player.getTextTracks().find((/** @type {any} */ track) => track.language.startsWith(language)));
+  },
+};
+
+/** Has a player show the text of a language.
+ * @param {Page} page @param {string} name @param {string} language by two letters */
+export async function chooseText(page, name, language) {
+  const choice = CHOOSE_TEXT[name.replace(/ by .*/, "")];
+  assert.ok(choice);
+  await page.evaluate(choice, language);
+}

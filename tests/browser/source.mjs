@@ -52,6 +52,8 @@ export function startSource(url, { segment = 1 } = {}) {
   }, 5);
   return {
     complaints: () => complaints,
+    /** When the first second of its media began, by the clock of its pictures; 0 before. */
+    began: () => (began > 0 ? began - (STARTING * 1000) / RATE : 0),
     /** By how many milliseconds a frame was made too late, at most, since this was asked last: no player can make up for more than it lies back. */
     late() {
       const most = Math.round(late);

@@ -4,7 +4,7 @@ import { strict as assert } from "node:assert";
 import { describe, test } from "node:test";
 import { PATIENCE, useSite } from "./browser.mjs";
 import { LINES, LINE_TIMES, PITCHES } from "./media.mjs";
-import { NAMES, openPlayer, playPast, seekTo } from "./players.mjs";
+import { NAMES, chooseText, openPlayer, playPast, seekTo } from "./players.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 /** @typedef {keyof typeof LINES} Language */
@@ -12,27 +12,8 @@ import { NAMES, openPlayer, playPast, seekTo } from "./players.mjs";
 /** Shaka Player takes the offset of WebVTT from the next segment of video, so text that is chosen when all of that is there never comes. */
 const TEXT_FROM_THE_START = (/** @type {any} */ player) => player.configure({ preferredText: [{ language: "en" }] });
 
-/** How each player is told the language of the text; `de` or `deu`, as the manifest has it.
+/** How each player is told the language of the sound; `de` or `deu`, as the manifest has it.
  * @type {Record<string, (language: string) => void>} */
-const CHOOSE_TEXT = {
-  "hls.js": (language) => {
-    const { player } = window.bare;
-    player.subtitleDisplay = true;
-    player.subtitleTrack = player.subtitleTracks.findIndex((/** @type {any} */ { lang }) => lang.startsWith(language));
-  },
-  "dash.js": (language) => {
-    const { player } = window.bare;
-    player.enableText(true);
-    player.setTextTrack(player.getTracksFor("text").findIndex((/** @type {any} */ { lang }) => lang.startsWith(language)));
-  },
-  "Shaka Player": (language) => {
-    const { player } = window.bare;
-    player.selectTextTrack(player.getTextTracks().find((/** @type {any} */ track) => track.language.startsWith(language)));
-  },
-};
-
-/** And of the sound.
- * @type {typeof CHOOSE_TEXT} */
 const CHOOSE_SOUND = {
   "hls.js": (language) => {
     const { player } = window.bare;
@@ -48,9 +29,9 @@ const CHOOSE_SOUND = {
   },
 };
 
-/** @param {Record<string, (language: string) => void>} choices @param {string} name @param {Page} page @param {Language} language */
-async function choose(choices, name, page, language) {
-  const choice = choices[name.replace(/ by .*/, "")];
+/** @param {string} name @param {Page} page @param {Language} language */
+async function chooseSound(name, page, language) {
+  const choice = CHOOSE_SOUND[name.replace(/ by .*/, "")];
   assert.ok(choice);
   await page.evaluate(choice, language.slice(0, 2));
 }
@@ -92,7 +73,7 @@ describe("languages", () => {
         await openPlayer(page, site.secure(), name, "vod/spoken.mp4", name.startsWith("Shaka") ? TEXT_FROM_THE_START : undefined);
         for (const language of /** @type {const} */ (["eng", "deu", "eng"])) {
           await seekTo(page, 0.2);
-          await choose(CHOOSE_TEXT, name, page, language);
+          await chooseText(page, name, language.slice(0, 2));
           await playPast(page, 0.2);
           await page.waitForFunction((language) => {
             const shown = [...window.bare.video.textTracks].filter(({ mode }) => mode === "showing");
@@ -125,7 +106,7 @@ describe("languages", () => {
         });
         await playPast(page, 0.2);
         for (const language of /** @type {const} */ (["deu", "eng", "deu"])) {
-          await choose(CHOOSE_SOUND, name, page, language);
+          await chooseSound(name, page, language);
           await hears(page, PITCHES[language]);
         }
       });

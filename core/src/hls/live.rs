@@ -13,6 +13,24 @@ use crate::{
 /// Millionths of a second.
 const MICROS: Timescale = Timescale::MICROS;
 
+/// What the files of a rendition are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Fragments of MP4, with a header (3.1.2).
+    Fragments,
+    /// Text, which needs no header, and of which each part is a file (3.1.4).
+    WebVtt,
+}
+
+impl Form {
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Fragments => "m4s",
+            Self::WebVtt => "vtt",
+        }
+    }
+}
+
 /// How playlists list a whole segment: written once, for it does not change.
 #[derive(Clone, Debug)]
 pub struct Lines {
@@ -22,15 +40,16 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Of `segment`, whose ticks are of scale `timescale`.
-    pub fn new(segment: &Segment, timescale: Timescale) -> Self {
+    /// Of `segment`, whose ticks are of scale `timescale`; its files are of this `form`.
+    pub fn new(segment: &Segment, timescale: Timescale, form: Form) -> Self {
         let mut text = String::with_capacity(96);
         let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", segment.clock.date());
         let behind = text.len();
         if segment.gap {
             text.push_str("#EXT-X-GAP\n");
         }
-        let _ = writeln!(text, "#EXTINF:{},\n{}.m4s", Seconds { ticks: segment.duration, timescale, places: 6 }, segment.number);
+        let seconds = Seconds { ticks: segment.duration, timescale, places: 6 };
+        let _ = writeln!(text, "#EXTINF:{seconds},\n{}.{}", segment.number, form.extension());
         Self { text, behind }
     }
 }
@@ -53,6 +72,8 @@ pub struct LivePlaylist<'a> {
     pub promise: &'a Promise,
     /// Its segments.
     pub window: &'a Window,
+    /// What its files are.
+    pub form: Form,
     /// How those that are whole are listed.
     pub lines: &'a VecDeque<Lines>,
     /// The other renditions.
@@ -128,16 +149,18 @@ impl LivePlaylist<'_> {
             let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", open.clock.date());
             self.write_parts(&mut text, open);
         }
-        if let Some(number) = self.next_header {
+        if let Some(number) = self.next_header.filter(|_| self.form == Form::Fragments) {
             let _ = writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=MAP,URI=\"init-{number}.mp4\"");
         }
         let (segment, part) = self.next_part;
         // A hint tells no key, and a player that decrypts parts takes that of the part before.
         let key = self.protection.filter(|told| told.scheme == Scheme::Aes128).and_then(|told| Some(told.key_of(segment)?.0));
         let is_understood = key.is_none_or(|key| told.key == Some(key));
-        let _ = match promise.part_addressing {
+        let _ = match self.addressing() {
             _ if !is_understood => Ok(()),
-            PartAddressing::Files => writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{segment}.{part}.m4s\""),
+            PartAddressing::Files => {
+                writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{segment}.{part}.{}\"", self.form.extension())
+            }
             PartAddressing::Ranges => {
                 let start = window.open.as_ref().filter(|open| open.number == segment).map_or(0, |open| open.bytes);
                 writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{segment}.m4s\",BYTERANGE-START={start}")
@@ -154,6 +177,11 @@ impl LivePlaylist<'_> {
         text
     }
 
+    /// How parts are named: what is made of text when it is asked for has no places.
+    fn addressing(&self) -> PartAddressing {
+        if self.form == Form::WebVtt { PartAddressing::Files } else { self.promise.part_addressing }
+    }
+
     /// How many segments a player has that has asked in time (4.4.5.2): those that are further from the end than the skip boundary.
     fn skipped(&self) -> usize {
         if self.ended || !self.promise.delta_updates {
@@ -167,7 +195,7 @@ impl LivePlaylist<'_> {
         if segment.discontinuity {
             text.push_str("#EXT-X-DISCONTINUITY\n");
         }
-        if told.header.replace(segment.header) != Some(segment.header) {
+        if self.form == Form::Fragments && told.header.replace(segment.header) != Some(segment.header) {
             // A header behind a key would be encrypted with it (4.4.4.4), and behind what is left out there is one.
             let is_whole = self.protection.is_some_and(|protection| protection.scheme == Scheme::Aes128);
             if is_whole && (mem::take(&mut told.behind) | told.key.take().is_some()) {
@@ -186,8 +214,8 @@ impl LivePlaylist<'_> {
         let mut start = 0u64;
         for (number, part) in segment.parts.iter().enumerate() {
             let _ = write!(text, "#EXT-X-PART:DURATION={},", self.window.seconds(part.duration));
-            let _ = match self.promise.part_addressing {
-                PartAddressing::Files => write!(text, "URI=\"{}.{number}.m4s\"", segment.number),
+            let _ = match self.addressing() {
+                PartAddressing::Files => write!(text, "URI=\"{}.{number}.{}\"", segment.number, self.form.extension()),
                 PartAddressing::Ranges => write!(text, "URI=\"{}.m4s\",BYTERANGE=\"{}@{start}\"", segment.number, part.bytes),
             };
             text.push_str(if part.independent { ",INDEPENDENT=YES\n" } else { "\n" });

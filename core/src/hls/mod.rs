@@ -13,7 +13,7 @@ mod subtitles;
 
 pub use date_ranges::{SPLICE_INFO, write_date_range};
 pub use i_frames::i_frame_playlist;
-pub use live::{Lines, LivePlaylist, Report};
+pub use live::{Form, Lines, LivePlaylist, Report};
 pub use media::{event_playlist, media_playlist};
 pub use multivariant::multivariant_playlist;
 pub use reload::{Decision, Directives, Edge};

@@ -29,6 +29,7 @@ mod tests;
 mod text;
 mod timeout;
 mod views;
+mod webvtt;
 
 use alloc::{collections::VecDeque, format, vec::Vec};
 
@@ -52,6 +53,7 @@ pub use event::{Epoch, Event, RenditionId};
 use rendition::Rendition;
 pub use restore::Past;
 pub use views::Piece;
+pub use webvtt::webvtt;
 
 /// How long sound waits for pictures that it might belong to, in microseconds, before it is published alone.
 const SETTLE: i64 = 1_000_000;
@@ -283,6 +285,9 @@ impl Live {
             return Err(ended());
         }
         let rendition = self.renditions.get_mut(id.0).ok_or_else(no_rendition)?;
+        if rendition.is_text() {
+            rendition.check_text(&sample)?;
+        }
         let has_begun = self.clock.has_begun();
         if rendition.is_text() && !has_begun {
             rendition.keep_early(sample);

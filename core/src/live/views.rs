@@ -176,7 +176,21 @@ impl Live {
         let protection = rendition.cipher.as_ref().map(|cipher| cipher.protection_of(first.number..=listed.number.max(next_part.0)));
         let protection = protection.as_ref();
         let date_ranges = &self.cues.lines();
-        Some(LivePlaylist { promise, window, lines, reports: &reports, next_header, next_part, ended, date_ranges, protection }.write(skip))
+        Some(
+            LivePlaylist {
+                promise,
+                window,
+                form: rendition.form(),
+                lines,
+                reports: &reports,
+                next_header,
+                next_part,
+                ended,
+                date_ranges,
+                protection,
+            }
+            .write(skip),
+        )
     }
 
     /// The HLS multivariant playlist; `None` while not [ready](Self::is_ready).
@@ -270,6 +284,7 @@ fn describe(rendition: &Rendition, period: Option<u32>) -> presentation::Renditi
     let step = u32::try_from(rendition.step()).ok().filter(|_| track.kind() == Kind::Video);
     described.frame_rate = step.and_then(|step| FrameRate::new(scale, step));
     described.bandwidth = rendition.bandwidth();
+    described.webvtt = rendition.is_text();
     described.switching_set.clone_from(&rendition.switching_set);
     described.event_streams.clone_from(&rendition.messages.kinds);
     if let Media::Video(video) = &mut described.codec.media {

@@ -1,11 +1,11 @@
 //! The bytes of a representation, before anybody reads them: made bytes and ranges of a file.
 
-use std::{collections::VecDeque, ops::Range, sync::Arc};
+use std::{collections::VecDeque, io, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use reelway_core::Fragment;
 
-use crate::storage::SourceFile;
+use crate::storage::{Piece, SourceFile, gather};
 
 /// A piece of content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +114,24 @@ impl Content {
             Some(Part::Extent(range)) if self.parts.len() == 1 => self.source().map(|source| (source, range)),
             _ => None,
         }
+    }
+
+    /// All of its bytes; what is in the file is read there, which blocks.
+    pub fn read(&self) -> io::Result<Bytes> {
+        let mut bytes = vec![0; usize::try_from(self.len()).map_err(io::Error::other)?];
+        let (mut free, mut extents) = (bytes.as_mut_slice(), Vec::new());
+        for part in &self.parts {
+            let (target, rest) = free.split_at_mut(usize::try_from(part.len()).map_err(io::Error::other)?);
+            match part {
+                Part::Made(made) => target.copy_from_slice(made),
+                Part::Extent(range) => extents.push(Piece { offset: range.start, target }),
+            }
+            free = rest;
+        }
+        if let Some(source) = &self.source {
+            gather(source.file(), extents)?;
+        }
+        Ok(bytes.into())
     }
 
     /// Length in bytes.

@@ -52,6 +52,8 @@ pub enum LivePart {
     Segment(String, u32),
     /// `REP/N.P.m4s`, N from 1 and P from 0.
     Part(String, u32, u32),
+    /// `REP/N.vtt` or, with a part, `REP/N.P.vtt`: text as HLS has it.
+    WebVtt(String, u32, Option<u32>),
 }
 
 impl LivePart {
@@ -76,11 +78,20 @@ impl LivePart {
                 if let Some(number) = file.strip_prefix("init-").and_then(|rest| rest.strip_suffix(".mp4")) {
                     return Some(Self::Header(rendition, counting_number(number)?));
                 }
-                let numbers = file.strip_suffix(".m4s")?;
-                match numbers.split_once('.') {
-                    Some((segment, "0")) => Self::Part(rendition, counting_number(segment)?, 0),
-                    Some((segment, part)) => Self::Part(rendition, counting_number(segment)?, counting_number(part)?),
-                    None => Self::Segment(rendition, counting_number(numbers)?),
+                let (numbers, is_text) = match file.strip_suffix(".m4s") {
+                    Some(numbers) => (numbers, false),
+                    None => (file.strip_suffix(".vtt")?, true),
+                };
+                let (segment, part) = match numbers.split_once('.') {
+                    Some((segment, "0")) => (segment, Some(0)),
+                    Some((segment, part)) => (segment, Some(counting_number(part)?)),
+                    None => (numbers, None),
+                };
+                let segment = counting_number(segment)?;
+                match part {
+                    part if is_text => Self::WebVtt(rendition, segment, part),
+                    Some(part) => Self::Part(rendition, segment, part),
+                    None => Self::Segment(rendition, segment),
                 }
             }
             _ => return None,
@@ -129,7 +140,7 @@ mod tests {
 
     #[test]
     fn paths_of_viewers() {
-        use LivePart::{Endless, Header, MediaPlaylist, Mpd, MultivariantPlaylist, Part, Segment};
+        use LivePart::{Endless, Header, MediaPlaylist, Mpd, MultivariantPlaylist, Part, Segment, WebVtt};
         for (path, expected) in [
             ("/live/a/master.m3u8", Some(MultivariantPlaylist)),
             ("/live/a/manifest.mpd", Some(Mpd)),
@@ -138,6 +149,9 @@ mod tests {
             ("/live/a/000102030405060708090a0b0c0d0e0f.key", Some(LivePart::Key("000102030405060708090a0b0c0d0e0f".into()))),
             ("/live/a/0001.key", None),
             ("/live/a/v1/media.m3u8", Some(MediaPlaylist("v1".into()))),
+            ("/live/a/t1/7.vtt", Some(WebVtt("t1".into(), 7, None))),
+            ("/live/a/t1/7.0.vtt", Some(WebVtt("t1".into(), 7, Some(0)))),
+            ("/live/a/t1/0.0.vtt", None),
             ("/live/a/a2/init-3.mp4", Some(Header("a2".into(), 3))),
             ("/live/a/v1/12.m4s", Some(Segment("v1".into(), 12))),
             ("/live/a/v1/12.0.m4s", Some(Part("v1".into(), 12, 0))),

@@ -250,7 +250,7 @@ impl Rendition {
         if !segment.gap {
             self.rate.note(&segment, self.window.timescale);
         }
-        self.lines.push_back(Lines::new(&segment, self.window.timescale));
+        self.lines.push_back(Lines::new(&segment, self.window.timescale, self.form()));
         let gone = self.window.close(segment, u64::from(config.window).div_ceil(1000), config.most_segments(), promise);
         while self.lines.len() > self.window.segments.len() {
             self.lines.pop_front();

@@ -1,7 +1,7 @@
 //! The parts of text: what is shown over the end of a part stands in the next one again, and where nothing is shown there is an empty cue,
 //! so that every part lasts as long as one of pictures.
 
-use alloc::{vec, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 use core::{mem, ops::Range};
 
 use bytes::Bytes;
@@ -9,7 +9,8 @@ use bytes::Bytes;
 use super::{Desk, Placed, Rendition};
 use crate::{
     codec::Kind,
-    error::Result,
+    error::{Error, Result},
+    hls::Form,
     sample::LiveSample,
     time::{Timescale, rescale},
 };
@@ -17,6 +18,8 @@ use crate::{
 /// A sample in which nothing is shown (ISO/IEC 14496-30 7.4).
 const EMPTY: &[u8] = b"\0\0\0\x08vtte";
 
+/// The most bytes of a sample.
+const LONGEST: u64 = 64 << 10;
 /// The most samples that come before anything tells the time, and the most bytes of them.
 const MOST_EARLY: usize = 64;
 const MOST_EARLY_BYTES: u64 = 1 << 20;
@@ -34,6 +37,19 @@ impl Rendition {
     /// Whether it is of text.
     pub fn is_text(&self) -> bool {
         self.track.kind() == Kind::Text
+    }
+
+    /// What it is in HLS.
+    pub fn form(&self) -> Form {
+        if self.is_text() { Form::WebVtt } else { Form::Fragments }
+    }
+
+    /// An error where a sample is too long to stand in every part in which it is shown.
+    pub fn check_text(&self, sample: &LiveSample) -> Result<()> {
+        if sample.len() > LONGEST {
+            return Err(Error::unsupported(format!("{}: a sample of text has {} bytes; {LONGEST} are taken", self.name, sample.len())));
+        }
+        Ok(())
     }
 
     /// A sample has come before anything that tells the time: it is kept until something does, unless there are too many.

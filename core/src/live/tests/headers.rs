@@ -6,7 +6,7 @@ use super::*;
 /// The key frame of another size comes at 5 s, in the middle of a segment.
 const CHANGE: u64 = 125;
 
-fn other(track: Track, name: &[u8; 4]) -> Track {
+fn other(track: Track, name: [u8; 4]) -> Track {
     Track { sample_entries: vec![[&[0, 0, 0, 8], &name[..]].concat()], ..track }
 }
 
@@ -28,9 +28,9 @@ fn changed(ahead: i64, both: bool) -> Source {
         let now = START.after(end);
         source.wait(now);
         if id == video && sample.decode_time == CHANGE * 512 {
-            source.live.change(video, &other(video_track(), b"avc1")).unwrap();
+            source.live.change(video, &other(video_track(), *b"avc1")).unwrap();
             if both {
-                source.live.change(audio, &other(test_track(48_000, 0, 1024, |_| true), b"mp4a")).unwrap();
+                source.live.change(audio, &other(test_track(48_000, 0, 1024, |_| true), *b"mp4a")).unwrap();
             }
         }
         source.live.push(id, sample, now).unwrap();

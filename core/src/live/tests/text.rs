@@ -112,9 +112,10 @@ fn text_is_cut_with_the_pictures() {
     assert_eq!(facts(id), facts(source.v()), "the same segments");
     let parts: Vec<_> = source.segments(id).iter().map(|one| one.parts.len()).collect();
     assert_eq!(parts, [10, 10, 10], "parts as long as promised (RFC 8216bis 4.4.4.9)");
-    assert!(source.playlist(id).contains("#EXT-X-PART:DURATION=0.200000,URI=\"4.2.m4s\",INDEPENDENT=YES\n"), "{}", source.playlist(id));
+    assert!(source.playlist(id).contains("#EXT-X-PART:DURATION=0.200000,URI=\"4.2.vtt\",INDEPENDENT=YES\n"), "{}", source.playlist(id));
     let (master, mpd) = (source.live.multivariant_playlist().unwrap(), source.live.mpd().unwrap());
-    assert!(master.contains("TYPE=SUBTITLES") && master.contains("URI=\"t1/media.m3u8\"") && master.contains("wvtt"), "{master}");
+    assert!(master.contains("TYPE=SUBTITLES") && master.contains("URI=\"t1/media.m3u8\"") && !master.contains("wvtt"), "{master}");
+    assert!(!source.playlist(id).contains("EXT-X-MAP") && source.playlist(source.v()).contains("EXT-X-MAP"));
     assert!(mpd.contains("contentType=\"text\" mimeType=\"application/mp4\" lang=\"en\"") && mpd.contains("codecs=\"wvtt\""), "{mpd}");
 }
 
@@ -185,6 +186,43 @@ fn text_comes_back_with_its_source() {
     assert_eq!(numbers(id), numbers(source.v()));
 }
 
+/// RFC 8216bis 3.1.4: what HLS has of a part or a segment is what is shown in it.
+#[test]
+fn text_is_webvtt_in_hls() {
+    let (mut source, id) = with_text();
+    let boxed = |name: [u8; 4], content: &[u8]| [&u32::try_from(content.len() + 8).unwrap().to_be_bytes(), &name[..], content].concat();
+    let shown = |start, end, text: &str| {
+        let bytes = boxed(*b"vttc", &[boxed(*b"sttg", b"line:0"), boxed(*b"payl", text.as_bytes())].concat());
+        LiveSample { payload: vec![Bytes::from(bytes)], ..cue(start, end, "") }
+    };
+    let cues = [(200, shown(300, 1500, "a")), (1800, shown(1900, 4000, "b &amp; c")), (2600, cue(4000, 4100, "no box"))];
+    run(&mut source, id, (0, 6800), &cues);
+    let (mut header, mut media) = (Bytes::new(), BTreeMap::<u32, Vec<Vec<u8>>>::new());
+    for event in &source.events {
+        match event {
+            Event::Header { rendition, bytes, .. } if *rendition == id => header = bytes.clone(),
+            Event::Part { rendition, segment, head, payload, .. } if *rendition == id => {
+                media.entry(*segment).or_default().push([&head[..], &payload.concat()].concat());
+            }
+            _ => {}
+        }
+    }
+    let told = |parts: &[Vec<u8>]| webvtt(header.clone(), Bytes::from(parts.concat())).unwrap();
+    // Times count from the start of the segment, which is at 10 s of the time line, and of the clock of MPEG-2 (90 kHz).
+    for (segment, parts, expected) in [
+        (1, 0..10, "900000|00:00:00.300 --> 00:00:01.500 line:0\na\n\n00:00:01.900 --> 00:00:02.000 line:0\nb &amp; c\n\n"),
+        (1, 1..2, "918000|00:00:00.100 --> 00:00:00.200 line:0\na\n\n"),
+        (2, 0..10, "1080000|00:00:00.000 --> 00:00:02.000 line:0\nb &amp; c\n\n"),
+        (3, 0..10, "1260000|"),
+    ] {
+        let (at, cues) = expected.split_once('|').unwrap();
+        let expected = format!("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:{at},LOCAL:00:00:00.000\n\n{cues}");
+        assert_eq!(told(&media[&segment][parts.clone()]), expected, "{segment} {parts:?}");
+    }
+    assert!(webvtt(Bytes::new(), Bytes::new()).is_err());
+    assert!(webvtt(Bytes::from_static(b"\0\0\0\x08moov"), Bytes::new()).is_err());
+}
+
 #[test]
 fn text_that_cannot_be_carried_is_named() {
     let mut source = Source::new(Config::default());
@@ -203,4 +241,7 @@ fn text_that_cannot_be_carried_is_named() {
     ] {
         assert_eq!(source.live.add(&track, START).unwrap_err().message(), expected);
     }
+    let id = source.live.add(&text_track(), START).unwrap();
+    let error = source.live.push(id, cue(0, 100, &"long".repeat(20_000)), START).unwrap_err();
+    assert_eq!(error.message(), "t1: a sample of text has 80002 bytes; 65536 are taken");
 }

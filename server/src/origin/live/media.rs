@@ -11,11 +11,11 @@ use super::{Refusal, etag, growing, numbers, set};
 use crate::{
     content_key::StreamKeys,
     http::{Content, Representation, Response, range_of_growing},
-    live::{self, Counted, Log, Stream},
+    live::{self, Counted, Cursor, Log, Stream},
 };
 
 /// How long nobody should ask again for a part that is not there: it may come any moment.
-const PART_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const PART_AGAIN: Duration = Duration::from_secs(1);
 
 /// A segment without media, of the brand `slat` (DASH-IF Live Media Ingest 6.4), in place of one that was not had. A player whose MPD is from before the
 /// source was lost asks for it, and some players take an error for their end.
@@ -90,14 +90,30 @@ pub(super) async fn segment(
             Some((first, last)) if !is_whole && first < so_far.len() => growing::range(stream, so_far, cursor, first, last),
             Some((first, _)) if !is_whole && first > so_far.len() => return Err(Refusal::NoRange),
             _ => {
-                let target = stream.view().await.promise().target_duration;
-                let end = held.get_or_insert_with(|| Held::new(stream, Duration::from_secs(target.into()))).end;
-                timeout_at(end, cursor.wait()).await.map_err(|_| Refusal::NotFound(PART_AGAIN))?;
+                grows(stream, &mut held, &mut cursor).await?;
                 continue;
             }
         };
         return Ok(Segment::Growing(described(response, stream, &log)));
     }
+}
+
+/// All of a segment, which is waited for until it is closed.
+pub(super) async fn closed(stream: &Arc<Stream>, log: &Arc<Log>, number: u32) -> Result<Content, Refusal> {
+    let mut held = None;
+    loop {
+        match log.segment(number).ok_or(Refusal::Gone)? {
+            live::Segment::Closed(content) => return Ok(content),
+            live::Segment::Growing(_, mut cursor) => grows(stream, &mut held, &mut cursor).await?,
+        }
+    }
+}
+
+/// Waits until something has come since the cursor last looked.
+async fn grows(stream: &Arc<Stream>, held: &mut Option<Held>, cursor: &mut Cursor) -> Result<(), Refusal> {
+    let target = stream.view().await.promise().target_duration;
+    let end = held.get_or_insert_with(|| Held::new(stream, Duration::from_secs(target.into()))).end;
+    timeout_at(end, cursor.wait()).await.map_err(|_| Refusal::NotFound(PART_AGAIN))
 }
 
 /// A response with what is told of a segment that grows.
@@ -123,14 +139,14 @@ impl Held {
 }
 
 /// What is there under a name.
-enum Found {
+pub(super) enum Found {
     Media(Arc<Log>),
     /// Nothing, and nothing will be.
     Filler(Arc<Log>),
 }
 
 /// The log of a rendition once there is a segment or part in it that is about to come.
-async fn wait(stream: &Arc<Stream>, rendition: &str, segment: u32, part: Option<u32>) -> Result<Found, Refusal> {
+pub(super) async fn wait(stream: &Arc<Stream>, rendition: &str, segment: u32, part: Option<u32>) -> Result<Found, Refusal> {
     let mut held = None;
     let mut changes = None;
     loop {
@@ -164,7 +180,7 @@ async fn log(stream: &Arc<Stream>, rendition: &str) -> Option<Arc<Log>> {
     stream.log(id)
 }
 
-fn represent(stream: &Arc<Stream>, log: &Log, content: Content, place: &str, urgency: u8, cmsd: String) -> Representation {
+pub(super) fn represent(stream: &Arc<Stream>, log: &Log, content: Content, place: &str, urgency: u8, cmsd: String) -> Representation {
     Representation {
         content,
         coding: None,
@@ -191,11 +207,11 @@ fn media_type(log: &Log) -> &'static str {
 }
 
 /// Sound, which is small, goes before pictures (RFC 9218 4.1).
-fn urgency(log: &Log) -> u8 {
+pub(super) fn urgency(log: &Log) -> u8 {
     if log.is_video() { 4 } else { 3 }
 }
 
-fn cmsd(log: &Log) -> String {
+pub(super) fn cmsd(log: &Log) -> String {
     let object = match log.kind() {
         Kind::Video => 'v',
         Kind::Audio => 'a',

@@ -7,6 +7,7 @@ mod endless;
 mod growing;
 mod manifest;
 mod media;
+mod text;
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -61,6 +62,7 @@ pub async fn answer(
             Ok(media::Segment::Growing(response)) => return streamed(method, fields, response),
             Err(refusal) => Err(refusal),
         },
+        LivePart::WebVtt(rendition, segment, part) => text::webvtt(&stream, rendition, *segment, *part).await,
         LivePart::Key(name) => media::key(&stream, name).await,
         // Keys are asked for with a body.
         LivePart::ClearKey => Err(Refusal::NotFound(Duration::from_secs(1))),
