@@ -78,6 +78,21 @@ pub fn sound(name: [u8; 4], channels: u16, rate: u32, config: impl FnOnce(&mut W
     w.into_bytes()
 }
 
+/// A sample entry of Opus (Encapsulation of Opus in ISO Base Media File Format 4.3.1, 4.3.2): samples to leave out at the start, the rate
+/// before encoding and the gain, and from `mapping` on what the configuration ends with.
+pub fn opus(channels: u8, skip: u16, rate: u32, gain: u16, mapping: &[u8]) -> Vec<u8> {
+    sound(*b"Opus", channels.into(), 48_000, |w| {
+        w.boxed(b"dOps", |w: &mut Writer| {
+            w.u8(0);
+            w.u8(channels);
+            w.u16(skip);
+            w.u32(rate);
+            w.u16(gain);
+            w.bytes(mapping);
+        });
+    })
+}
+
 /// `esds` of MPEG-4 audio with this AudioSpecificConfig: elementary stream, its decoder, its configuration, its synchronization layer
 /// (ISO/IEC 14496-1 7.2.6). What has no length that a byte tells is cut off.
 pub fn write_esds(w: &mut Writer, config: &[u8]) {

@@ -2,6 +2,7 @@
 
 mod amf;
 mod builder;
+mod byte_stream;
 pub mod captions;
 pub mod chapters;
 mod configuration;
@@ -12,6 +13,7 @@ mod flv;
 mod fragmented;
 mod progressive;
 pub mod rtmp;
+pub mod rtp;
 mod search;
 pub mod side_file;
 pub mod stream;

@@ -8,9 +8,10 @@ use crate::{
     codec::{
         aac,
         bits::Bits,
+        opus,
         syncframe::{self, SyncFrame},
     },
-    coding::{Reader, Writer},
+    coding::Reader,
     demux::description,
     error::{Error, Result},
     sample::LiveSample,
@@ -58,7 +59,7 @@ impl Sound {
                 return Err(Error::unsupported(format!("a decoder configuration of {} bytes", data.len())));
             }
             (b"mp4a", _) => Some(mpeg4(data)?),
-            (b"Opus", _) => Some(opus(data)?),
+            (b"Opus", _) => Some(opus_head(data)?),
             (b"fLaC", _) => Some(flac(data)?),
             (b"ac-3" | b"ec-3", _) => None, // they say it of themselves
             _ => return Err(Error::unsupported(format!("'{}' in RTMP is not carried", self.codec))),
@@ -71,7 +72,7 @@ impl Sound {
             return Ok((Vec::new(), changed));
         };
         let duration = match &self.codec.0 {
-            b"Opus" => opus_samples(data),
+            b"Opus" => opus::samples(data),
             b"fLaC" => flac_samples(data).unwrap_or(self.length),
             _ => self.length,
         };
@@ -116,7 +117,7 @@ fn mpeg4(config: &[u8]) -> Result<Described> {
 }
 
 /// The identification header of Opus in Ogg (RFC 7845 5.1), which MP4 has with the other order of bytes.
-fn opus(config: &[u8]) -> Result<Described> {
+fn opus_head(config: &[u8]) -> Result<Described> {
     let mut reader = Reader::new(
         config
             .strip_prefix(b"OpusHead")
@@ -126,16 +127,7 @@ fn opus(config: &[u8]) -> Result<Described> {
     reader.skip(1)?;
     let channels = reader.u8()?;
     let (skip, rate, gain) = (reader.u16()?.swap_bytes(), reader.u32()?.swap_bytes(), reader.u16()?.swap_bytes());
-    let entry = description::sound(*b"Opus", channels.into(), 48_000, |w| {
-        w.boxed(b"dOps", |w: &mut Writer| {
-            w.u8(0);
-            w.u8(channels);
-            w.u16(skip);
-            w.u32(rate);
-            w.u16(gain);
-            w.bytes(reader.rest()); // mapping family, and its table
-        });
-    });
+    let entry = description::opus(channels, skip, rate, gain, reader.rest());
     Ok(Described { rate: 48_000, length: 0, entry })
 }
 
@@ -164,23 +156,6 @@ fn described(frame: Option<SyncFrame>, (name, config): (&[u8; 4], &[u8; 4])) -> 
     let frame = frame?;
     let entry = description::sound(*name, frame.channels, frame.rate, |w| w.boxed(config, |w| w.bytes(&frame.config)));
     Some(Described { rate: frame.rate, length: frame.duration, entry })
-}
-
-/// Samples of a packet of Opus at 48 kHz (RFC 6716 3.1, 3.2); 0: it is none.
-fn opus_samples(packet: &[u8]) -> u32 {
-    let Some(first) = packet.first() else { return 0 };
-    let frame: Option<u32> = match first >> 3 {
-        config @ 0..12 => [480, 960, 1920, 2880].get(usize::from(config & 3)).copied(),
-        config @ 12..16 => [480, 960].get(usize::from(config & 1)).copied(),
-        config => [120, 240, 480, 960].get(usize::from(config & 3)).copied(),
-    };
-    let count = match first & 3 {
-        0 => 1,
-        1 | 2 => 2,
-        _ => packet.get(1).map_or(0, |byte| u32::from(byte & 0x3f)),
-    };
-    // A packet lasts 120 ms at most.
-    frame.unwrap_or(0).saturating_mul(count).min(5760)
 }
 
 /// Samples of a frame of FLAC (RFC 9639 9.1.1, 9.1.6); `None`: it is none, or does not tell.
@@ -212,19 +187,7 @@ mod tests {
     use crate::codec::Media;
 
     #[test]
-    fn how_long_packets_last() {
-        for (packet, samples, clause) in [
-            (&[0xfc, 0][..], 960, "CELT, 20 ms, one frame: RFC 6716 table 2"),
-            (&[0x78, 0], 960, "hybrid, 20 ms"),
-            (&[0x18, 0], 2880, "SILK, 60 ms"),
-            (&[0xe5, 0], 240, "CELT, 2.5 ms, two frames"),
-            (&[0xff, 3], 2880, "three frames"),
-            (&[0xff, 63], 5760, "more than there may be"),
-            (&[0xff], 0, "no count"),
-            (&[], 0, "nothing"),
-        ] {
-            assert_eq!(opus_samples(packet), samples, "{clause}");
-        }
+    fn how_long_frames_of_flac_last() {
         for (frame, samples, clause) in [
             (&[0xff, 0xf8, 0xc9, 0x08, 0][..], Some(4096), "RFC 9639 table 14"),
             (&[0xff, 0xf9, 0x59, 0x08], Some(4608), "the same"),

@@ -9,12 +9,11 @@
 
 mod audio;
 mod pes;
-mod pictures;
 mod tables;
 
 use alloc::{collections::VecDeque, format, vec::Vec};
 
-use super::{LeftOut, early::Early, stream::Item};
+use super::{LeftOut, byte_stream::Pictures, early::Early, stream::Item};
 use crate::{
     boxes::FourCc,
     error::{Error, Result},
@@ -23,7 +22,6 @@ use crate::{
 };
 use audio::Sound;
 use pes::Assembler;
-use pictures::Pictures;
 use tables::{Section, StreamType};
 
 /// Bytes of a packet.
@@ -230,7 +228,7 @@ impl TransportDemuxer {
         let Some(mut unit) = stream.packets.finish() else { return Ok(()) };
         unit.unwrap(&mut self.clock);
         let (samples, changed) = match &mut stream.content {
-            Content::Pictures(pictures) => pictures.read(&unit)?,
+            Content::Pictures(pictures) => unit.times.map_or(Ok((Vec::new(), false)), |times| pictures.read(&unit.payload, times))?,
             Content::Sound(sound) => sound.read(&unit)?,
         };
         let (changed, pictures) = (changed && self.early.place(index).is_some(), matches!(stream.content, Content::Pictures(_)));

@@ -1,15 +1,14 @@
-//! H.264 and H.265 in byte streams (Annex B of both) to samples of MP4 (ISO/IEC 14496-15): units with their lengths before them, parameter
-//! sets in the description.
+//! H.264 and H.265 in byte streams (Annex B of both), as transport streams and RTP bring them, to samples of MP4 (ISO/IEC 14496-15): units
+//! with their lengths before them, parameter sets in the description.
 
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::pes::Unit;
+use super::description;
 use crate::{
     codec::{avc, hevc, nal::Units},
     coding::Writer,
-    demux::description,
     error::Result,
     sample::LiveSample,
     time::Timescale,
@@ -34,6 +33,8 @@ pub struct Pictures {
     /// The sample that lasts until the next is decoded.
     held: Option<LiveSample>,
     duration: u32,
+    /// The longest that one may last.
+    longest: u32,
 }
 
 /// What a unit is.
@@ -52,16 +53,28 @@ impl Pictures {
     /// Of a stream of H.265, or else of H.264.
     pub fn new(id: u16, hevc: bool) -> Self {
         let length_size = u8::try_from(LENGTH).unwrap_or(4);
-        Self { id, units: Units { length_size, hevc }, sets: Default::default(), track: None, held: None, duration: 0 }
+        Self { id, units: Units { length_size, hevc }, sets: Default::default(), track: None, held: None, duration: 0, longest: u32::MAX }
     }
 
-    /// Takes an access unit. Returns the sample before it, which is known whole now, and whether the description changed.
-    pub fn read(&mut self, unit: &Unit) -> Result<(Vec<LiveSample>, bool)> {
-        let Some((presented, decoded)) = unit.times else { return Ok((Vec::new(), false)) };
-        let mut payload = Vec::with_capacity(unit.payload.len() + 64);
+    /// The same of which none lasts longer than so many ticks.
+    pub fn lasting(mut self, longest: u32) -> Self {
+        self.longest = longest;
+        self
+    }
+
+    /// Whether decoding can begin with an access unit.
+    pub fn begins(&self, unit: &[u8]) -> bool {
+        byte_stream(unit).find_map(|piece| self.units.slice(*piece.first()?)).unwrap_or(false)
+    }
+
+    /// Takes an access unit that is presented and decoded at `times`, in ticks of 90 kHz. Returns the sample before it, which is known whole
+    /// now, and whether the description changed.
+    pub fn read(&mut self, unit: &[u8], times: (u64, u64)) -> Result<(Vec<LiveSample>, bool)> {
+        let (presented, decoded) = times;
+        let mut payload = Vec::with_capacity(unit.len() + 64);
         let mut sync = None;
         let mut told: [Vec<Vec<u8>>; 3] = Default::default();
-        for piece in byte_stream(&unit.payload) {
+        for piece in byte_stream(unit) {
             match self.role(piece) {
                 Role::Set(kind) => {
                     if let Some(sets) = told.get_mut(kind).filter(|sets| piece.len() <= MOST_BYTES && sets.len() < MOST_SETS) {
@@ -107,7 +120,7 @@ impl Pictures {
         let step = decoded.checked_sub(held.decode_time).and_then(|step| u32::try_from(step).ok());
         // Where the clock jumps, it lasts as long as the one before.
         let usual = step.filter(|step| *step > 0 && *step < 90_000 * 10);
-        held.duration = usual.unwrap_or(self.duration.max(1));
+        held.duration = usual.unwrap_or(self.duration.max(1)).min(self.longest);
         self.duration = held.duration;
         Some(held)
     }
@@ -146,7 +159,7 @@ impl Pictures {
             let told = avc::sequence(first)?;
             (told.size, avc_entry(told.size, first, sequence, picture))
         };
-        // Video counts in the ticks of the transport stream.
+        // Both count in these ticks.
         let scale = Timescale::new(90_000).unwrap_or(Timescale::MILLIS);
         let new = description::track(self.id.into(), *b"vide", scale, entry, size)?;
         let other = self.track.as_ref().is_some_and(|track| track.sample_entries != new.sample_entries);
