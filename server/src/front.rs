@@ -11,7 +11,7 @@ use http::StatusCode;
 use crate::{
     auth::{Admitted, Playback, keep_private},
     http::{Handler, Request, Resource, Response, problem},
-    ingest::Ingest,
+    ingest::{Ingest, Whip},
     jobs::JobsApi,
     metrics::Metrics,
     net::Challenges,
@@ -42,6 +42,8 @@ pub struct Front {
     /// `None`: they are answered elsewhere.
     operators: Option<Operators>,
     ingest: Ingest,
+    /// `None`: nobody publishes by WebRTC.
+    whip: Option<Whip>,
     jobs: Option<JobsApi>,
     uploads: Option<Arc<Uploads>>,
     challenges: Option<Challenges>,
@@ -53,7 +55,7 @@ impl Front {
     pub fn new(origin: Origin, ingest: Ingest, readiness: Readiness, metrics: Arc<Metrics>) -> Self {
         let origin = Arc::new(origin);
         let operators = Some(Operators::new(Arc::clone(&origin), ingest.clone(), metrics));
-        Self { playback: Arc::default(), origin, operators, ingest, jobs: None, uploads: None, challenges: None, readiness }
+        Self { playback: Arc::default(), origin, operators, ingest, whip: None, jobs: None, uploads: None, challenges: None, readiness }
     }
 
     /// Takes out what is for operators, to be answered at another address alone.
@@ -65,6 +67,13 @@ impl Front {
     #[must_use]
     pub fn with_playback(mut self, playback: impl Into<Arc<Playback>>) -> Self {
         self.playback = playback.into();
+        self
+    }
+
+    /// The same with publishers by WebRTC, where there are any.
+    #[must_use]
+    pub fn with_whip(mut self, whip: Option<Whip>) -> Self {
+        self.whip = whip;
         self
     }
 
@@ -130,6 +139,14 @@ impl Front {
             }
             (Some(Resource::Ingest(path)), _) => {
                 let mut response = self.ingest.handle(path, request).await;
+                share(response.headers_mut());
+                response
+            }
+            (Some(Resource::Whip(path)), _) => {
+                let mut response = match &self.whip {
+                    Some(whip) => whip.handle(path, request).await,
+                    None => problem(StatusCode::NOT_FOUND, "nobody publishes by WebRTC here: start the server with --webrtc ADDR"),
+                };
                 share(response.headers_mut());
                 response
             }

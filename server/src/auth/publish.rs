@@ -108,6 +108,12 @@ impl Credentials {
         Self { key: in_path.map(|key| Zeroizing::new(key.to_owned())).or_else(told), peer, local }
     }
 
+    /// The same of whom it is not known that it is on this machine, wherever it comes from.
+    #[must_use]
+    pub fn of_anybody(self) -> Self {
+        Self { local: false, ..self }
+    }
+
     /// Whether there is a key, right or wrong.
     pub fn has_key(&self) -> bool {
         self.key.is_some()

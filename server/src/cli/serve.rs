@@ -3,7 +3,7 @@
 use std::{
     future::pending,
     io::Write,
-    net::{SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, UdpSocket},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -31,7 +31,7 @@ use crate::{
     config::{Config, Current},
     duration::parse_duration,
     front::{Front, Readiness},
-    ingest::{Ingest, Rtmp, SrtFront},
+    ingest::{Ingest, Rtmp, SrtFront, Whip},
     jobs::{Jobs, JobsApi, Sources, key},
     live::Streams,
     live_ladder,
@@ -47,6 +47,8 @@ const EXPIRE: Duration = Duration::from_hours(1);
 
 /// The usual port of RTMP.
 const RTMP: &str = "127.0.0.1:1935";
+/// WebRTC has none: publishers are told.
+const WEBRTC: &str = "127.0.0.1:0";
 
 /// Arguments of `reelway serve`.
 #[derive(Debug, Args)]
@@ -72,6 +74,12 @@ pub struct Serve {
     /// Address for SRT on UDP, through an ffmpeg that speaks it; stream id: NAME, passphrase: the key of the stream
     #[arg(long, value_name = "ADDR")]
     srt: Option<Address>,
+    /// Address for WebRTC on UDP, for who publishes by WHIP at /whip/NAME; without, a port of 127.0.0.1, and none where --listen is not of this machine alone
+    #[arg(long, value_name = "ADDR")]
+    webrtc: Option<Address>,
+    /// The IP address at which who publishes by WebRTC finds that of --webrtc, where this machine is known by another than its own
+    #[arg(long, value_name = "IP")]
+    webrtc_address: Option<IpAddr>,
     /// Address for operators alone, by plain HTTP: /metrics, and DELETE /api/v1/streams/NAME; without, at the others
     #[arg(long, value_name = "ADDR")]
     admin: Option<Address>,
@@ -125,6 +133,7 @@ impl Serve {
         let listeners = Listeners::bind(Some((self.listen, &certificates)), Some(self.http), self.settings()?)?;
         let rtmp = self.rtmp()?;
         let srt = self.srt.map(listen_udp).transpose()?;
+        let webrtc = self.webrtc()?;
         let admin = self.admin.map(|address| Listeners::bind(None, Some(address), Settings::default())).transpose()?;
         let first = certificates.first();
         let sha256 = HEXLOWER.encode(&first.certificate_sha256());
@@ -142,6 +151,8 @@ impl Serve {
         tokio::spawn(live_ladder::run(Arc::clone(&streams)));
         let ingest = Ingest::new(Arc::clone(&streams), Gate::new(secret.clone()).with_hooks(hooks));
         let srt_address = take_srt(srt, &config.get(), &ingest, listeners.metrics())?;
+        let webrtc = webrtc.map(|socket| Whip::new(socket, self.webrtc_address, ingest.clone(), listeners.metrics()));
+        let whip = webrtc.transpose().context("cannot listen for WebRTC")?;
         let rtmp_address = rtmp.first().and_then(|listener| listener.local_addr().ok());
         let rtmp = Rtmp::new(ingest.clone(), rtmp, &certificates, listeners.metrics())?;
         let publishing = tokio::spawn(rtmp.run());
@@ -169,13 +180,15 @@ impl Serve {
             &mut std::io::stdout().lock(),
             &listeners,
             [("rtmp", rtmp_address), ("srt", srt_address)],
+            whip.is_some(),
             self.tls.makes_certificate().then_some((sha256, first.spki_sha256_base64()?)),
         );
         if let Err(error) = told {
             tracing::warn!(%error, "nobody reads standard output");
         }
         let readiness = Readiness::default();
-        let mut front = Front::new(origin, ingest, readiness.clone(), listeners.metrics()).with_playback(playback);
+        let mut front = Front::new(origin, ingest, readiness.clone(), listeners.metrics());
+        front = front.with_playback(playback).with_whip(whip.clone());
         if let Some((jobs, key)) = &jobs {
             front = front.with_jobs(JobsApi::new(jobs.clone(), key));
             tokio::spawn(jobs.clone().run());
@@ -214,6 +227,9 @@ impl Serve {
             () = ending => Ok(()),
             () = async { again.next().await; again.next().await } => Err(anyhow!("ended at once by a second signal: requests that ran were cut")),
         };
+        if let Some(whip) = whip {
+            whip.end().await;
+        }
         watching.abort();
         publishing.abort();
         operating.inspect(JoinHandle::abort);
@@ -263,6 +279,15 @@ impl Serve {
         }
     }
 
+    /// Where publishers by WebRTC come to: where it is asked for; else at a port of this machine, if all else is of this machine alone.
+    fn webrtc(&self) -> anyhow::Result<Option<UdpSocket>> {
+        match self.webrtc {
+            Some(address) => Ok(Some(listen_udp(address)?)),
+            None if self.listen.is_loopback() => Ok(listen_udp(WEBRTC.parse()?).ok()),
+            None => Ok(None),
+        }
+    }
+
     /// How long it takes to end.
     pub(super) fn times(&self) -> Times {
         Times { drain: self.drain, delay: self.drain_delay }
@@ -295,6 +320,7 @@ impl Serve {
         out: &mut impl Write,
         listeners: &Listeners,
         ingest: [(&str, Option<SocketAddr>); 2],
+        whip: bool,
         certificate: Option<(String, String)>,
     ) -> std::io::Result<()> {
         writeln!(out, "Reelway {}", env!("CARGO_PKG_VERSION"))?;
@@ -307,6 +333,9 @@ impl Serve {
         for (scheme, address) in ingest.into_iter().filter_map(|(scheme, address)| Some((scheme, address?))) {
             let (path, what) = if scheme == "srt" { ("?streamid=NAME", "SRT") } else { ("live/NAME", "RTMP and RTMPS") };
             writeln!(out, "  {:<34} {what}, to publish", url(scheme, address) + path)?;
+        }
+        if let Some(address) = listeners.secure_addresses().first().filter(|_| whip) {
+            writeln!(out, "  {:<34} WHIP (WebRTC), to publish", url("https", *address) + "whip/NAME")?;
         }
         match &self.media {
             Some(media) => writeln!(out, "  media: {}", media.display())?,

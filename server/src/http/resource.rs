@@ -19,6 +19,8 @@ pub enum Resource {
     Live(StreamName, LivePart),
     /// `/ingest/NAME[~KEY][/FILE...]`: where an encoder pushes to.
     Ingest(IngestPath),
+    /// `/whip/NAME[~KEY][/SESSION]`: where an encoder publishes by WebRTC.
+    Whip(IngestPath),
     /// `/api/v1/server`.
     ApiServer,
     /// `/api/v1/assets`.
@@ -91,6 +93,7 @@ impl Resource {
             ["vod", rest @ ..] => Self::parse_vod(rest),
             ["live", name, part @ ..] => Some(Self::Live(StreamName::new(name)?, LivePart::parse(part)?)),
             ["ingest", rest @ ..] => IngestPath::parse(rest).map(Self::Ingest),
+            ["whip", rest @ ..] => IngestPath::parse(rest).filter(|path| path.file.len() <= 1).map(Self::Whip),
             ["api", "v1", "server"] => Some(Self::ApiServer),
             ["api", "v1", "assets"] => Some(Self::ApiAssets),
             ["api", "v1", "jobs"] => Some(Self::ApiJobs(None)),

@@ -16,6 +16,7 @@ mod rtmp;
 mod session;
 mod source;
 pub mod srt;
+pub mod whip;
 
 use std::{net::IpAddr, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
@@ -40,6 +41,7 @@ pub use rtmp::Rtmp;
 use session::{Manner, Request, Session, Sessions};
 use source::{Progress, SYNC_BYTE, Source};
 pub use srt::SrtFront;
+pub use whip::Whip;
 
 /// Takes what encoders send. Clones are the same one.
 #[derive(Clone)]

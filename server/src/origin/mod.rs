@@ -218,7 +218,9 @@ impl Origin {
             Resource::ApiTime => Ok(api::time(self.streams.clock().now())),
             Resource::ApiDescription => Ok(api::description(preferred)),
             // Of a live stream there is more to say than a representation does; encoders and jobs are answered elsewhere.
-            Resource::Live(..) | Resource::Ingest(_) | Resource::ApiJobs(_) | Resource::ApiStream(_) => Err(Fault::NotFound),
+            Resource::Live(..) | Resource::Ingest(_) | Resource::Whip(_) | Resource::ApiJobs(_) | Resource::ApiStream(_) => {
+                Err(Fault::NotFound)
+            }
             Resource::Media(path) => match media::represent_at_hand(&assets, &path) {
                 Some(representation) => Ok(representation),
                 None => blocking(move || media::represent(&assets, &path)).await,
@@ -282,7 +284,7 @@ fn not_found() -> Response {
 
 /// Lets pages of other origins read responses and their timing (Fetch 3.3, Resource Timing 4.5); all is public.
 pub(crate) fn share(headers: &mut HeaderMap) {
-    const EXPOSED: &str = "Age, Date, ETag, Content-Length, Content-Range, Accept-Ranges, CMSD-Static, CMSD-Dynamic";
+    const EXPOSED: &str = "Age, Date, ETag, Location, Content-Length, Content-Range, Accept-Ranges, CMSD-Static, CMSD-Dynamic";
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     headers.insert("timing-allow-origin", HeaderValue::from_static("*"));

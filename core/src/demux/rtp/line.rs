@@ -132,7 +132,8 @@ mod tests {
     #[test]
     fn pictures_are_moved_little_by_little() {
         let (mut shift, scale) = (Shift::default(), Timescale::new(90_000).unwrap());
-        let mut place = |place, clocks: Option<(i64, i64)>| shift.apply(place, clocks.map(|(own, _)| own), clocks.map(|(_, sound)| sound), scale);
+        let mut place =
+            |place, clocks: Option<(i64, i64)>| shift.apply(place, clocks.map(|(own, _)| own), clocks.map(|(_, sound)| sound), scale);
         assert_eq!(place(90_000, None), 90_000);
         assert_eq!(place(93_000, Some((500_000, 510_000))), 93_375, "by an eighth of 3000 ticks");
         assert_eq!(place(96_000, Some((500_000, 510_000))), 96_750);
