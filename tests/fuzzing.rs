@@ -54,7 +54,7 @@ macro_rules! short {
 }
 
 short! {
-    movie round_trip fragments stream transport rtmp srt configuration subsamples captions text publication request announcement headers frames
+    movie round_trip fragments stream transport rtmp srt webrtc configuration subsamples captions text publication request announcement headers frames
 }
 
 /// Those that libFuzzer runs are those that the tests run, and the other way round.

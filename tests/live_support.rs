@@ -20,9 +20,9 @@ use reelway::{
     auth::{Gate, Secret},
     config::Config,
     front::{Front, Readiness},
-    ingest::{Ingest, Rtmp},
+    ingest::{Ingest, Rtmp, Whip},
     live::{Clock, Streams},
-    net::{Settings, listen},
+    net::{Settings, listen, listen_udp},
     origin::{Origin, ServerInfo},
 };
 use reelway_tests::ffmpeg::{self, View};
@@ -74,7 +74,9 @@ impl Studio {
         let origin = Origin::with_live(None, ServerInfo::new(vec!["h3"], None), Arc::clone(&streams)).unwrap();
         tokio::spawn(reelway::live_ladder::run(Arc::clone(&streams)));
         let ingest = Ingest::new(Arc::clone(&streams), Gate::new(Secret::of(folder.path()).unwrap()));
-        let front = Arc::new(Front::new(origin, ingest.clone(), Readiness::default(), Arc::default()));
+        let socket = listen_udp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let whip = Whip::new(socket, None, ingest.clone(), Arc::default()).unwrap();
+        let front = Arc::new(Front::new(origin, ingest.clone(), Readiness::default(), Arc::default()).with_whip(Some(whip)));
         Self { server: Server::serving(front, Settings::default()), streams, ingest, folder }
     }
 

@@ -40,6 +40,8 @@ interface Window {
     resume(): unknown;
     abandon(): unknown;
   };
+  /** What is published by WebRTC, and the URL of its session. */
+  publishing: { peer: RTCPeerConnection; session: string };
   /** Every SourceBuffer that was made, oldest first. */
   sourceBuffers: { type: string; source: MediaSource; buffer: SourceBuffer }[];
 }

@@ -1,6 +1,6 @@
 /** How an encoder sends a live stream here, in lines to copy. Pure functions only. */
 
-export const ENCODERS = { ffmpeg: "ffmpeg", obs: "OBS", gstreamer: "GStreamer" } as const;
+export const ENCODERS = { ffmpeg: "ffmpeg", obs: "OBS", webrtc: "OBS by WebRTC", gstreamer: "GStreamer" } as const;
 export type Encoder = keyof typeof ENCODERS;
 
 /** What goes on a command line, or into the fields of a window. */
@@ -42,6 +42,11 @@ export function recipe(encoder: Encoder, origin: string, name: string): Recipe {
           "Video Encoder Settings: preset=veryfast tune=zerolatency sc_threshold=0",
           "Audio Encoder:          aac",
         ].join("\n"),
+      };
+    case "webrtc":
+      return {
+        words: "OBS 30 or newer: Settings, Stream; then Start Streaming. Key frames come as they are asked for. The token is the key of the stream, where it has one.",
+        text: ["Service:      WHIP", `Server:       ${origin}/whip/${name}`, "Bearer Token: the key of the stream"].join("\n"),
       };
     case "gstreamer":
       return {

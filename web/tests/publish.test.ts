@@ -14,7 +14,7 @@ test("any text becomes a name that is safe in an address", () => {
 test("every encoder is told the address", () => {
   for (const encoder of Object.keys(ENCODERS) as Encoder[]) {
     const { words, text } = recipe(encoder, "https://example.org", "news");
-    assert.match(text, /https:\/\/example\.org\/ingest\/news(\s|$)/);
+    assert.match(text, /https:\/\/example\.org\/(ingest|whip)\/news(\s|$)/);
     assert.ok(words.length > 0);
   }
 });

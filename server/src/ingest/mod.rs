@@ -1,7 +1,8 @@
-//! Ingest over HTTP: what encoders PUT and POST below `/ingest/NAME` becomes a live stream; and over RTMP, in [`Rtmp`], and SRT, through ffmpeg.
+//! Ingest over HTTP: what encoders PUT and POST below `/ingest/NAME` becomes a live stream; and over RTMP, in [`Rtmp`], WebRTC, in [`Whip`], and
+//! SRT, through ffmpeg.
 //!
 //! ```text
-//! request or RTMP -> key -> session (who publishes) -> source (demuxer) -> live
+//! request, RTMP or WebRTC -> key -> session (who publishes) -> source (demuxer) -> live
 //! ```
 //!
 //! | what comes | is |

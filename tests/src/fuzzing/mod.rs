@@ -21,6 +21,7 @@ pub mod stream;
 pub mod subsamples;
 pub mod text;
 pub mod transport;
+pub mod webrtc;
 
 use anyhow::Result;
 
@@ -36,7 +37,7 @@ pub struct Target {
 }
 
 /// All of them; each has a file in `tests/fuzz/fuzz_targets`.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     Target { name: "movie", run: movie::movie, seeds: seeds::movies },
     Target { name: "round_trip", run: movie::round_trip, seeds: seeds::movies },
     Target { name: "fragments", run: fragments::fragments, seeds: seeds::fragments },
@@ -44,6 +45,7 @@ pub const TARGETS: [Target; 16] = [
     Target { name: "transport", run: transport::transport, seeds: seeds::packets },
     Target { name: "rtmp", run: rtmp::rtmp, seeds: seeds::publishers },
     Target { name: "srt", run: srt::srt, seeds: seeds::callers },
+    Target { name: "webrtc", run: webrtc::webrtc, seeds: seeds::peers },
     Target { name: "configuration", run: configuration::configuration, seeds: seeds::configurations },
     Target { name: "subsamples", run: subsamples::subsamples, seeds: seeds::samples },
     Target { name: "captions", run: captions::captions, seeds: seeds::pictures },

@@ -84,6 +84,31 @@ pub fn callers() -> Result<Vec<Vec<u8>>> {
     Ok([first, answered, last].into())
 }
 
+/// What peers of WebRTC bring: a certificate with a key of P-256 and nothing else of interest, and pictures and sound, of which some is lost.
+pub fn peers() -> Result<Vec<Vec<u8>>> {
+    let element = |kind: u8, content: &[u8]| [&[kind, u8::try_from(content.len()).unwrap_or(0)], content].concat();
+    let curve = [element(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]), element(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7])].concat();
+    let key = element(0x30, &[element(0x30, &curve), element(3, &[0, 4, 1, 2])].concat());
+    let empty = element(0x30, &[]);
+    let signed = [element(0xa0, &element(2, &[2])), element(2, &[1]), empty.clone(), empty.clone(), empty.clone(), empty, key].concat();
+    let certificate = element(0x30, &element(0x30, &signed));
+    let unit = |kind: u8, time: u32, payload: &[u8]| {
+        let length = [u8::try_from(payload.len()).unwrap_or(0)];
+        [&[kind][..], &time.to_be_bytes(), &[0, 20], &(time / 2).to_be_bytes(), &length, payload].concat()
+    };
+    let sets = b"\0\0\0\x01\x67\x42\xc0\x0d\xda\x05\x06\x7e\x7c\x04\x40\0\0\x03\0\x40\0\0\x0c\x83\xc5\x0a\xa8\0\0\0\x01\x68\xce\x0f\xc8";
+    let key_frame = [&sets[..], b"\0\0\0\x01\x65\x88\x84"].concat();
+    let units = [
+        unit(9, 960, b"\xfc\x01"),
+        unit(8, 1800, &key_frame),
+        unit(1, 4800, b"\xfc\x01"),
+        unit(0, 5400, b"\0\0\0\x01\x41\x9a\x02"),
+        unit(2, 9000, b"\0\0\0\x01\x41\x9a\x02"),
+        unit(0, 90_000, &key_frame),
+    ];
+    Ok([certificate, units.concat()].into())
+}
+
 /// Peers that publish over RTMP: pieces of some lengths, then messages in one chunk each: commands, what the encoder says of all,
 /// descriptions, frames by number and by FourCC, several tracks in a tag, several tags in a message.
 pub fn publishers() -> Result<Vec<Vec<u8>>> {

@@ -283,7 +283,7 @@ mod tests {
             (binding("ours"), here, true, "for us"),
             (vec![0x80; 40], here, true, "media from there"),
             (vec![0x80; 40], there, false, "media from elsewhere"),
-            (Vec::new(), here, true, "nothing, from there"),
+            (Vec::new(), here, false, "nothing"),
             (vec![0, 1, 0xff, 0xff], here, false, "half a message"),
         ] {
             endpoint.take(&packet, source);
