@@ -7,6 +7,7 @@ mod ladder;
 mod live;
 mod log;
 mod package;
+mod publishers;
 mod reload;
 mod serve;
 mod settings;

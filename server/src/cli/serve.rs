@@ -3,7 +3,7 @@
 use std::{
     future::pending,
     io::Write,
-    net::{IpAddr, SocketAddr, UdpSocket},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -13,7 +13,6 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use data_encoding::HEXLOWER;
 use tokio::{
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
     task::{JoinHandle, spawn_blocking},
@@ -21,6 +20,7 @@ use tokio::{
 
 use super::{
     log,
+    publishers::{PublisherArguments, Publishers},
     reload::{Reload, Running, Times},
     signals::Signals,
     tls::CertificateArguments,
@@ -31,12 +31,11 @@ use crate::{
     config::{Config, Current},
     duration::parse_duration,
     front::{Front, Readiness},
-    ingest::{Ingest, Rtmp, SrtFront, Whip},
+    ingest::Ingest,
     jobs::{Jobs, JobsApi, Sources, key},
     live::Streams,
     live_ladder,
-    metrics::Metrics,
-    net::{Address, Listeners, Settings, listen, listen_udp},
+    net::{Address, Listeners, Settings},
     origin::{Origin, ServerInfo},
     upload::{Limits, Uploads},
     upload_ladder,
@@ -44,11 +43,6 @@ use crate::{
 
 /// How often uploads are looked at.
 const EXPIRE: Duration = Duration::from_hours(1);
-
-/// The usual port of RTMP.
-const RTMP: &str = "127.0.0.1:1935";
-/// WebRTC has none: publishers are told.
-const WEBRTC: &str = "127.0.0.1:0";
 
 /// Arguments of `reelway serve`.
 #[derive(Debug, Args)]
@@ -68,18 +62,8 @@ pub struct Serve {
     /// Address for plain HTTP/1.1
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     http: Address,
-    /// Address for RTMP and RTMPS; without, 127.0.0.1:1935 if it is free, and none where --listen is not of this machine alone
-    #[arg(long, value_name = "ADDR")]
-    rtmp: Option<Address>,
-    /// Address for SRT on UDP, through an ffmpeg that speaks it; stream id: NAME, passphrase: the key of the stream
-    #[arg(long, value_name = "ADDR")]
-    srt: Option<Address>,
-    /// Address for WebRTC on UDP, for who publishes by WHIP at /whip/NAME; without, a port of 127.0.0.1, and none where --listen is not of this machine alone
-    #[arg(long, value_name = "ADDR")]
-    webrtc: Option<Address>,
-    /// The IP address at which who publishes by WebRTC finds that of --webrtc, where this machine is known by another than its own
-    #[arg(long, value_name = "IP")]
-    webrtc_address: Option<IpAddr>,
+    #[command(flatten)]
+    publishers: PublisherArguments,
     /// Address for operators alone, by plain HTTP: /metrics, and DELETE /api/v1/streams/NAME; without, at the others
     #[arg(long, value_name = "ADDR")]
     admin: Option<Address>,
@@ -131,10 +115,8 @@ impl Serve {
         std::fs::create_dir_all(&self.data).with_context(|| format!("cannot make the data folder {data}: name another with --data"))?;
         let (certificates, acme) = self.tls.open(&self.data)?;
         let listeners = Listeners::bind(Some((self.listen, &certificates)), Some(self.http), self.settings()?)?;
-        let rtmp = self.rtmp()?;
-        let srt = self.srt.map(listen_udp).transpose()?;
-        let webrtc = self.webrtc()?;
-        let admin = self.admin.map(|address| Listeners::bind(None, Some(address), Settings::default())).transpose()?;
+        let ports = self.publishers.listen(self.listen.is_loopback())?;
+        let admin = self.operators()?;
         let first = certificates.first();
         let sha256 = HEXLOWER.encode(&first.certificate_sha256());
         let shown = self.tls.makes_certificate().then(|| sha256.clone());
@@ -150,12 +132,7 @@ impl Serve {
         let playback = Arc::new(Playback::new(config.clone(), keys).with_hooks(Arc::clone(&hooks)));
         tokio::spawn(live_ladder::run(Arc::clone(&streams)));
         let ingest = Ingest::new(Arc::clone(&streams), Gate::new(secret.clone()).with_hooks(hooks));
-        let srt_address = take_srt(srt, &config.get(), &ingest, listeners.metrics())?;
-        let webrtc = webrtc.map(|socket| Whip::new(socket, self.webrtc_address, ingest.clone(), listeners.metrics()));
-        let whip = webrtc.transpose().context("cannot listen for WebRTC")?;
-        let rtmp_address = rtmp.first().and_then(|listener| listener.local_addr().ok());
-        let rtmp = Rtmp::new(ingest.clone(), rtmp, &certificates, listeners.metrics())?;
-        let publishing = tokio::spawn(rtmp.run());
+        let publishers = ports.take(&ingest, &config.get(), &certificates, &listeners.metrics())?;
         tokio::spawn(origin.warm());
         let catalogue = self.catalogue()?;
         let uploads = self.uploads(catalogue.clone(), upload_limits(&config.get()), Arc::clone(&playback))?;
@@ -179,16 +156,15 @@ impl Serve {
         let told = self.tell(
             &mut std::io::stdout().lock(),
             &listeners,
-            [("rtmp", rtmp_address), ("srt", srt_address)],
-            whip.is_some(),
+            &publishers,
             self.tls.makes_certificate().then_some((sha256, first.spki_sha256_base64()?)),
         );
         if let Err(error) = told {
             tracing::warn!(%error, "nobody reads standard output");
         }
         let readiness = Readiness::default();
-        let mut front = Front::new(origin, ingest, readiness.clone(), listeners.metrics());
-        front = front.with_playback(playback).with_whip(whip.clone());
+        let front = Front::new(origin, ingest, readiness.clone(), listeners.metrics());
+        let mut front = front.with_playback(playback).with_whip(publishers.whip.clone());
         if let Some((jobs, key)) = &jobs {
             front = front.with_jobs(JobsApi::new(jobs.clone(), key));
             tokio::spawn(jobs.clone().run());
@@ -227,11 +203,8 @@ impl Serve {
             () = ending => Ok(()),
             () = async { again.next().await; again.next().await } => Err(anyhow!("ended at once by a second signal: requests that ran were cut")),
         };
-        if let Some(whip) = whip {
-            whip.end().await;
-        }
+        publishers.end().await;
         watching.abort();
-        publishing.abort();
         operating.inspect(JoinHandle::abort);
         result
     }
@@ -269,23 +242,9 @@ impl Serve {
         Ok(Some(uploads))
     }
 
-    /// Where RTMP is spoken: where it is asked for; else at the usual port of this machine, if all else is of this machine alone and nobody
-    /// has that port.
-    fn rtmp(&self) -> anyhow::Result<Vec<TcpListener>> {
-        match self.rtmp {
-            Some(address) => Ok(listen(address)?),
-            None if self.listen.is_loopback() => Ok(listen(RTMP.parse()?).unwrap_or_default()),
-            None => Ok(Vec::new()),
-        }
-    }
-
-    /// Where publishers by WebRTC come to: where it is asked for; else at a port of this machine, if all else is of this machine alone.
-    fn webrtc(&self) -> anyhow::Result<Option<UdpSocket>> {
-        match self.webrtc {
-            Some(address) => Ok(Some(listen_udp(address)?)),
-            None if self.listen.is_loopback() => Ok(listen_udp(WEBRTC.parse()?).ok()),
-            None => Ok(None),
-        }
+    /// Where operators come to, if that is a place of its own.
+    fn operators(&self) -> anyhow::Result<Option<Listeners>> {
+        Ok(self.admin.map(|address| Listeners::bind(None, Some(address), Settings::default())).transpose()?)
     }
 
     /// How long it takes to end.
@@ -319,8 +278,7 @@ impl Serve {
         &self,
         out: &mut impl Write,
         listeners: &Listeners,
-        ingest: [(&str, Option<SocketAddr>); 2],
-        whip: bool,
+        publishers: &Publishers,
         certificate: Option<(String, String)>,
     ) -> std::io::Result<()> {
         writeln!(out, "Reelway {}", env!("CARGO_PKG_VERSION"))?;
@@ -330,11 +288,11 @@ impl Serve {
         if let Some(address) = listeners.plain_addresses().first() {
             writeln!(out, "  {:<34} plain HTTP/1.1 and HTTP/2", url("http", *address))?;
         }
-        for (scheme, address) in ingest.into_iter().filter_map(|(scheme, address)| Some((scheme, address?))) {
+        for (scheme, address) in publishers.addresses.into_iter().filter_map(|(scheme, address)| Some((scheme, address?))) {
             let (path, what) = if scheme == "srt" { ("?streamid=NAME", "SRT") } else { ("live/NAME", "RTMP and RTMPS") };
             writeln!(out, "  {:<34} {what}, to publish", url(scheme, address) + path)?;
         }
-        if let Some(address) = listeners.secure_addresses().first().filter(|_| whip) {
+        if let Some(address) = listeners.secure_addresses().first().filter(|_| publishers.whip.is_some()) {
             writeln!(out, "  {:<34} WHIP (WebRTC), to publish", url("https", *address) + "whip/NAME")?;
         }
         match &self.media {
@@ -373,20 +331,6 @@ pub(super) async fn token_keys(config: &Config, secret: &Secret) -> anyhow::Resu
         tokio::spawn(Arc::clone(jwks).keep());
     }
     KeyRing::new(Some(secret), &config.tokens, jwks)
-}
-
-/// Takes callers of SRT, from now on, at `socket` and where the configuration has addresses of single streams; where the first is.
-fn take_srt(socket: Option<UdpSocket>, config: &Config, ingest: &Ingest, metrics: Arc<Metrics>) -> anyhow::Result<Option<SocketAddr>> {
-    for (name, srt) in config.srt() {
-        // Whoever has it is told of at once, and not when ffmpeg comes to it.
-        UdpSocket::bind(srt.address)
-            .with_context(|| format!("cannot listen for SRT at {}: choose another in [stream.{name}]", srt.address))?;
-    }
-    tokio::spawn(ingest.clone().keep_srt());
-    let Some(socket) = socket else { return Ok(None) };
-    let address = socket.local_addr()?;
-    tokio::spawn(SrtFront::new(socket, ingest.clone(), metrics).context("cannot listen for SRT")?.run());
-    Ok(Some(address))
 }
 
 /// An address as a browser takes it.

@@ -267,13 +267,13 @@ mod tests {
         [&[0, 1][..], &length, &[0x21, 0x12, 0xa4, 0x42], &[7; 12], &attributes].concat()
     }
 
-    async fn endpoint() -> Arc<Endpoint> {
+    fn endpoint() -> Arc<Endpoint> {
         Endpoint::new(std::net::UdpSocket::bind("127.0.0.1:0").unwrap(), None).unwrap()
     }
 
     #[tokio::test]
     async fn packets_are_of_who_named_itself() {
-        let endpoint = endpoint().await;
+        let endpoint = endpoint();
         let name = StreamName::new("a").unwrap();
         let mut way = endpoint.open(name.clone(), "id".into(), "ours".into());
         let (here, there) = (address("127.0.0.1:5000"), address("127.0.0.1:5001"));

@@ -146,7 +146,7 @@ impl Inner {
         let answer = accepted.answer.clone();
         let (publisher, ingest) = (Publisher::new(accepted, way, session), Arc::clone(ingest));
         tokio::spawn(async move {
-            publisher.run(&ingest).await;
+            Box::pin(publisher.run(&ingest)).await;
             drop(place);
         });
         Ok(created(&answer, &format!("{url}/{id}"), &id))

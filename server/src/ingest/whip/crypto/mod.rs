@@ -34,7 +34,9 @@ struct Hashes;
 impl Sha1HmacProvider for Hashes {
     fn sha1_hmac(&self, key: &[u8], payloads: &[&[u8]]) -> [u8; 20] {
         let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key));
-        payloads.iter().for_each(|payload| context.update(payload));
+        for payload in payloads {
+            context.update(payload);
+        }
         context.sign().as_ref().try_into().unwrap_or_default()
     }
 }
