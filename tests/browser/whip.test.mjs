@@ -73,7 +73,7 @@ function apart(file) {
 }
 
 describe("WHIP", () => {
-  const site = useLiveSite(CONFIG, / WARN .* publisher by WebRTC/);
+  const site = useLiveSite(CONFIG);
   const folder = mkdtempSync(join(tmpdir(), "reelway-whip-"));
   after(() => rmSync(folder, { recursive: true, force: true }));
 

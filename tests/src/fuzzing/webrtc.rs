@@ -16,7 +16,7 @@ pub fn webrtc(bytes: &[u8]) {
     if let Some((_, point)) = public_key(bytes) {
         assert!(bytes.windows(point.len().max(1)).any(|window| window == point) || point.is_empty());
     }
-    let mut demuxer = RtpDemuxer::new(true, true, 200_000);
+    let mut demuxer = RtpDemuxer::new(true, true, 200_000, 1_000_000);
     let mut arrival = 1_000_000;
     let mut rest = bytes;
     while let Some((head, behind)) = rest.split_first_chunk::<HEAD>() {

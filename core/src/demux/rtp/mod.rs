@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Senders of this kind lose packets, make pictures when they have some, and key frames when they are asked for one. So of pictures
-//! nothing is given that needs one that is missing, and a key frame is asked for; sound that is missing is told as that; and where
-//! no picture comes for longer than one may last there is none.
+//! nothing is given that needs one that is missing, and a key frame is asked for, as it is where a segment is due; sound that is missing is
+//! told as that; and where no picture comes for longer than one may last there is none.
 
 mod line;
 
@@ -20,7 +20,7 @@ use crate::{
     codec::opus,
     error::Result,
     sample::LiveSample,
-    time::{Timescale, rescale, rescale_length},
+    time::{Timescale, rescale},
     track::Track,
 };
 use line::{Line, Shift};
@@ -29,6 +29,10 @@ use line::{Line, Shift};
 const PATIENCE: u64 = 3_000_000;
 /// The longest sound that is taken for lost, in ticks of 48 kHz: what is missing for longer was not sent.
 const MOST_LOST: u64 = 48_000;
+/// Segments are promised to be no longer than so many targets; players take them if it is this little, in microseconds (RFC 8216bis
+/// 4.4.3.1: to the nearest second).
+const MOST_TARGETS: u32 = 2;
+const ROUNDING: u32 = 400_000;
 /// Samples that encoders of Opus put before the first (as libopus does at 48 kHz).
 const SKIP: u16 = 312;
 
@@ -68,8 +72,11 @@ pub struct RtpDemuxer {
     shift: Shift,
     /// The last picture that was taken, on the line, in ticks of 90 kHz.
     shown: Option<u64>,
-    /// The longest that one may last, in the same.
+    /// The longest that one may last, and the segment target, in the same.
     longest: u32,
+    target: u32,
+    /// Where the segment began, on the line: at the first key frame from a target behind the one before on.
+    segment: Option<u64>,
     /// Whether one is missing that those which come may need.
     broken: bool,
     wants_key_frame: bool,
@@ -88,10 +95,11 @@ struct Sound {
 }
 
 impl RtpDemuxer {
-    /// Of a sender that announced `pictures` or `sound` or both. A picture lasts `longest` at most, in microseconds.
-    pub fn new(pictures: bool, sound: bool, longest: u32) -> Self {
+    /// Of a sender that announced `pictures` or `sound` or both. A picture lasts `longest` at most, and segments are to be `target`; both in
+    /// microseconds.
+    pub fn new(pictures: bool, sound: bool, longest: u32, target: u32) -> Self {
         let [video, audio] = [90_000, 48_000].map(|rate| Timescale::new(rate).unwrap_or(Timescale::MILLIS));
-        let longest = u32::try_from(rescale_length(longest.into(), Timescale::MICROS, video)).unwrap_or(u32::MAX);
+        let [longest, target] = [longest, target].map(ticks);
         Self {
             expected: [pictures, sound],
             pictures: Pictures::new(1, false).lasting(longest),
@@ -99,6 +107,8 @@ impl RtpDemuxer {
             shift: Shift::default(),
             shown: None,
             longest,
+            target,
+            segment: None,
             broken: true,
             wants_key_frame: pictures,
             sound: Sound { line: Line::new(audio), track: None, next: None },
@@ -125,20 +135,18 @@ impl RtpDemuxer {
 
     /// Takes a picture. `follows`: no packet is missing before it.
     pub fn picture(&mut self, unit: &AccessUnit, follows: bool) -> Result<()> {
+        let place = self.line.place(unit.time, unit.arrival);
+        let others = self.sound.line.clock();
+        let time = self.shift.apply(place, self.line.told(unit), others, self.line.scale());
+        let time = self.shown.map_or(time, |shown| time.max(shown.saturating_add(1)));
         let begins = self.pictures.begins(&unit.payload);
-        self.broken = !begins && (self.broken || !follows);
+        self.broken = if begins { self.comes_too_late(time) } else { self.broken || !follows || self.lasts_too_long(time) };
         if self.broken {
             self.wants_key_frame = true;
             self.announce(unit.arrival, false);
             return Ok(());
         }
-        let place = self.line.place(unit.time, unit.arrival);
-        let others = self.sound.line.clock();
-        let time = self.shift.apply(place, self.line.told(unit), others, self.line.scale());
-        let time = self.shown.map_or(time, |shown| time.max(shown.saturating_add(1)));
-        // Players take what stands behind a gap from a key frame on.
-        self.wants_key_frame |= !begins && self.shown.is_some_and(|shown| time - shown > self.longest.into());
-        self.shown = Some(time);
+        self.pass(time, begins);
         let (samples, changed) = self.pictures.read(&unit.payload, (time, time))?;
         self.give(PICTURES, samples);
         if changed && self.early.place(PICTURES).is_some() {
@@ -148,6 +156,31 @@ impl RtpDemuxer {
         }
         self.announce(unit.arrival, false);
         Ok(())
+    }
+
+    /// Whether the segment would be longer than is promised with a picture, which no key frame has begun.
+    fn lasts_too_long(&self, time: u64) -> bool {
+        let most = u64::from(self.target) * u64::from(MOST_TARGETS);
+        self.segment.is_some_and(|begun| time.saturating_add(self.longest.into()) > begun.saturating_add(most))
+    }
+
+    /// Whether the segment would be longer than is promised up to a key frame. Where more than a target is missing it ends there.
+    fn comes_too_late(&self, time: u64) -> bool {
+        let most = u64::from(self.target) * u64::from(MOST_TARGETS) + u64::from(ticks(ROUNDING));
+        let ended = self.shown.unwrap_or(0).saturating_add(self.longest.into()).saturating_add(self.target.into());
+        self.segment.is_some_and(|begun| time > begun.saturating_add(most)) && time <= ended
+    }
+
+    /// A picture is taken.
+    fn pass(&mut self, time: u64, begins: bool) {
+        let due = self.segment.is_none_or(|begun| time >= begun.saturating_add(self.target.into()));
+        // Players take what stands behind a gap from a key frame on.
+        let gap = self.shown.is_some_and(|shown| time - shown > self.longest.into());
+        if begins && due {
+            self.segment = Some(time);
+        }
+        self.wants_key_frame |= !begins && (due || gap);
+        self.shown = Some(time);
     }
 
     /// Takes a packet of sound.
@@ -206,6 +239,11 @@ impl RtpDemuxer {
 
 fn frame(decode_time: u64, duration: u32, payload: Bytes) -> LiveSample {
     LiveSample { decode_time, duration, composition_offset: 0, sync: true, description: 0, payload: Vec::from([payload]) }
+}
+
+/// Microseconds as ticks of pictures.
+fn ticks(micros: u32) -> u32 {
+    u32::try_from(u64::from(micros) * 9 / 100).unwrap_or(u32::MAX)
 }
 
 /// Ticks as microseconds.

@@ -49,7 +49,7 @@ fn header(items: &[Item]) -> Option<Vec<alloc::string::String>> {
 
 #[test]
 fn both_are_told_together() {
-    let mut demuxer = RtpDemuxer::new(true, true, 500_000);
+    let mut demuxer = RtpDemuxer::new(true, true, 500_000, 2_000_000);
     assert!(demuxer.wants_key_frame() && !demuxer.wants_key_frame());
     demuxer.sound(&sound(0)).unwrap();
     demuxer.picture(&picture(0, &[SMALL, KEY]), true).unwrap();
@@ -64,7 +64,7 @@ fn both_are_told_together() {
 
 #[test]
 fn nothing_is_given_that_needs_what_is_missing() {
-    let mut demuxer = RtpDemuxer::new(true, false, 500_000);
+    let mut demuxer = RtpDemuxer::new(true, false, 500_000, 2_000_000);
     demuxer.wants_key_frame();
     let mut given = Vec::new();
     for (millis, pieces, follows, asks, why) in [
@@ -85,7 +85,7 @@ fn nothing_is_given_that_needs_what_is_missing() {
 
 #[test]
 fn no_picture_lasts_longer_than_it_may() {
-    let mut demuxer = RtpDemuxer::new(true, false, 200_000);
+    let mut demuxer = RtpDemuxer::new(true, false, 200_000, 2_000_000);
     demuxer.wants_key_frame();
     for (millis, pieces, asks) in [(0, &[SMALL, KEY][..], false), (40, &[OTHER], false), (900, &[OTHER], true), (940, &[SMALL, KEY], false)]
     {
@@ -97,8 +97,38 @@ fn no_picture_lasts_longer_than_it_may() {
 }
 
 #[test]
+fn segments_begin_where_they_are_due() {
+    let mut demuxer = RtpDemuxer::new(true, false, 200_000, 1_000_000);
+    demuxer.wants_key_frame();
+    let mut given = Vec::new();
+    for (millis, key, asks, why) in [
+        (0, true, false, "it begins"),
+        (900, true, false, "too soon to begin another"),
+        (960, false, false, "not due"),
+        (1000, false, true, "due"),
+        (1040, false, true, "asked again until it comes"),
+        (1080, true, false, "it comes"),
+        (2040, false, true, "not due, and behind a gap"),
+        (2840, false, true, "due, and behind a gap"),
+        (2900, false, true, "it would last too long with this"),
+        (3040, false, true, "and with this"),
+        (3440, true, false, "late by less than is rounded"),
+        (5100, false, true, "due"),
+        (6000, true, true, "too late, and not by a target"),
+        (6040, false, true, "it is missing"),
+        (6340, true, false, "a target is missing: the segment ended there"),
+        (6380, false, false, "it goes on"),
+    ] {
+        demuxer.picture(&picture(millis, if key { &[SMALL, KEY] } else { &[OTHER] }), true).unwrap();
+        assert_eq!(demuxer.wants_key_frame(), asks, "{millis}: {why}");
+        given.extend(told(&items(&mut demuxer)).into_iter().map(|(_, time, ..)| time / 90 - 1000));
+    }
+    assert_eq!(given, [0, 900, 960, 1000, 1040, 1080, 2040, 2840, 3440, 5100, 6340]);
+}
+
+#[test]
 fn another_size_is_another_header() {
-    let mut demuxer = RtpDemuxer::new(true, false, 500_000);
+    let mut demuxer = RtpDemuxer::new(true, false, 500_000, 2_000_000);
     for (millis, pieces) in [(0, &[SMALL, KEY][..]), (40, &[LARGE, KEY]), (80, &[OTHER])] {
         demuxer.picture(&picture(millis, pieces), true).unwrap();
     }
@@ -117,7 +147,7 @@ fn another_size_is_another_header() {
 
 #[test]
 fn a_stream_that_does_not_come_is_waited_for_a_while() {
-    let mut demuxer = RtpDemuxer::new(true, true, 500_000);
+    let mut demuxer = RtpDemuxer::new(true, true, 500_000, 2_000_000);
     for millis in (0..=3000).step_by(20) {
         assert!(!demuxer.has_header(), "{millis}");
         demuxer.sound(&sound(millis)).unwrap();
@@ -132,7 +162,7 @@ fn a_stream_that_does_not_come_is_waited_for_a_while() {
 
 #[test]
 fn sound_that_is_lost_is_told_as_that() {
-    let mut demuxer = RtpDemuxer::new(false, true, 500_000);
+    let mut demuxer = RtpDemuxer::new(false, true, 500_000, 2_000_000);
     for millis in [0, 20, 80, 60, 100, 5000] {
         demuxer.sound(&sound(millis)).unwrap();
     }
@@ -148,7 +178,7 @@ fn sound_that_is_lost_is_told_as_that() {
 
 #[test]
 fn pictures_go_where_reports_put_them() {
-    let mut demuxer = RtpDemuxer::new(true, true, 500_000);
+    let mut demuxer = RtpDemuxer::new(true, true, 500_000, 2_000_000);
     for millis in (0..2000).step_by(40) {
         for millis in [millis, millis + 20] {
             // By the clock of the sender, sound was taken 60 ms before it came.

@@ -30,6 +30,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEADER: Duration = Duration::from_secs(10);
 /// How far media may run before the clock. It is sent as it is taken: what is further has other times than those of a clock.
 const MOST_AHEAD: Duration = Duration::from_secs(10);
+/// How long a key frame that was asked for may take until it is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(300);
 /// Times of arrival begin here, so that what is earlier by little has one too.
 const LEAD: Duration = Duration::from_secs(10);
 
@@ -46,28 +48,29 @@ pub struct Publisher {
     came: Instant,
     /// The stream of pictures that is taken: of several that differ in size, the one that comes first.
     pictures: Option<(Mid, Option<Rid>)>,
-    /// When a key frame is asked for in any case.
-    next_key_frame: Instant,
+    /// When a key frame may be asked for again.
+    may_ask: Instant,
 }
 
 impl Publisher {
     /// Of an offer that was accepted, who is the publisher of the stream of `request`.
     pub fn new(accepted: Accepted, way: Way, request: Request) -> Self {
         let [pictures, sound] = accepted.media;
-        let part = request.session.stream.config.part;
-        // Nothing lasts longer than the parts that players are promised, by less than a rounding.
-        let longest = u32::try_from(part.as_micros()).unwrap_or(u32::MAX).saturating_sub(20);
+        let config = &request.session.stream.config;
+        let [part, segment] = [config.part, config.segment].map(|length| u32::try_from(length.as_micros()).unwrap_or(u32::MAX));
+        // Nothing lasts longer than the parts that players are promised, by more than a rounding.
+        let longest = part.saturating_sub(20);
         let begun = Instant::now();
         Self {
             rtc: accepted.rtc,
             way,
             request,
-            demuxer: RtpDemuxer::new(pictures, sound, longest),
+            demuxer: RtpDemuxer::new(pictures, sound, longest, segment),
             begun,
             connected: None,
             came: begun,
             pictures: None,
-            next_key_frame: begun,
+            may_ask: begun,
         }
     }
 
@@ -104,7 +107,7 @@ impl Publisher {
             }
             self.give(inner).await?;
             self.ask();
-            let next = next.min(self.deadline()?).min(self.next_key_frame);
+            let next = next.min(self.deadline()?);
             tokio::select! {
                 coming = self.way.next() => match coming {
                     Coming::Datagram(datagram) => self.receive(&datagram),
@@ -182,19 +185,17 @@ impl Publisher {
         Ok(())
     }
 
-    /// Asks for a key frame where one is needed, and where a segment is to begin: by themselves browsers make none.
+    /// Asks for a key frame where one is needed: by themselves browsers make none.
     fn ask(&mut self) {
         let now = Instant::now();
-        let due = now >= self.next_key_frame;
-        if due {
-            self.next_key_frame = now + self.request.session.stream.config.segment;
-        }
         if let Some((mid, rid)) = self.pictures
-            && (self.demuxer.wants_key_frame() || due)
+            && self.demuxer.wants_key_frame()
+            && now >= self.may_ask
             && let Some(mut writer) = self.rtc.writer(mid)
         {
             // Who cannot be asked makes them as it likes.
             let _ = writer.request_keyframe(rid, KeyframeRequestKind::Pli);
+            self.may_ask = now + ASK_AGAIN;
         }
     }
 
