@@ -118,12 +118,13 @@ impl Handler for Front {
 }
 
 impl Front {
-    /// Answers a request that may go on.
+    /// Answers a request that may go on. What is not the origin is in boxes: every request is moved with the space for all that may become
+    /// of it, and most are for the origin.
     async fn serve(&self, request: Request, resource: Option<Resource>) -> Response {
         let path = request.uri().path();
         if Operators::take(path, resource.as_ref()) {
             return match &self.operators {
-                Some(operators) => operators.answer(request).await,
+                Some(operators) => Box::pin(operators.answer(request)).await,
                 None => problem(StatusCode::NOT_FOUND, "there is nothing here"),
             };
         }
@@ -131,26 +132,26 @@ impl Front {
             return Response::new(Bytes::from(authorization).into());
         }
         if let Some(uploads) = self.uploads.as_ref().filter(|_| Uploads::takes(path)) {
-            return uploads.handle(request).await;
+            return Box::pin(uploads.handle(request)).await;
         }
         match (resource, &self.jobs) {
             (Some(Resource::Ready), _) if self.readiness.is_over() => {
                 problem(StatusCode::SERVICE_UNAVAILABLE, "the server is about to end")
             }
             (Some(Resource::Ingest(path)), _) => {
-                let mut response = self.ingest.handle(path, request).await;
+                let mut response = Box::pin(self.ingest.handle(path, request)).await;
                 share(response.headers_mut());
                 response
             }
             (Some(Resource::Whip(path)), _) => {
                 let mut response = match &self.whip {
-                    Some(whip) => whip.handle(path, request).await,
+                    Some(whip) => Box::pin(whip.handle(path, request)).await,
                     None => problem(StatusCode::NOT_FOUND, "nobody publishes by WebRTC here: start the server with --webrtc ADDR"),
                 };
                 share(response.headers_mut());
                 response
             }
-            (Some(Resource::ApiJobs(place)), Some(jobs)) => jobs.handle(place.as_deref(), request).await,
+            (Some(Resource::ApiJobs(place)), Some(jobs)) => Box::pin(jobs.handle(place.as_deref(), request)).await,
             (resource, _) => self.origin.serve(resource, request).await,
         }
     }

@@ -80,7 +80,7 @@ impl Playback {
         let checked = match (play, &resource) {
             (Play::Hook, Some(resource)) => {
                 let question = (place(resource, request.uri().path()), token.map(ToOwned::to_owned));
-                self.ask(&question.0, question.1.as_deref(), address).await
+                Box::pin(self.ask(&question.0, question.1.as_deref(), address)).await // all others have no space aside for it
             }
             _ => self.check(request.uri().path(), token, address),
         };

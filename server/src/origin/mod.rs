@@ -138,10 +138,10 @@ impl Origin {
         let (parts, body) = request.into_parts();
         let mut response = match resource {
             Some(Resource::Vod(path, VodPart::ClearKey)) => {
-                clear_key(&parts.method, body, async |kids| Some(self.key(path).await?.licence(kids))).await
+                Box::pin(clear_key(&parts.method, body, async |kids| Some(self.key(path).await?.licence(kids)))).await
             }
             Some(Resource::Live(name, LivePart::ClearKey)) => {
-                clear_key(&parts.method, body, async |kids| live::licence(&self.streams, &name, kids).await).await
+                Box::pin(clear_key(&parts.method, body, async |kids| live::licence(&self.streams, &name, kids).await)).await
             }
             resource => self.answer((&parts.method, &parts.headers), &parts.uri, resource, parts.extensions.get()).await,
         };
