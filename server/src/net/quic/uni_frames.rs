@@ -38,11 +38,17 @@ pub(super) fn control_budget() -> Budget {
 /// not know, go to the responses; frames of unknown types end here.
 #[derive(Debug)]
 pub struct UniFrames {
-    budget: Arc<Mutex<Budget>>,
-    /// The type of the stream, once it is known.
-    kind: Option<u64>,
-    splitter: Splitter,
     input: Bytes,
+    /// What is looked at, until it is known that it need not be: two of three streams are there and say nothing.
+    looked_at: Option<Box<Frames>>,
+}
+
+/// The stream until its type is known, then a control stream.
+#[derive(Debug)]
+struct Frames {
+    budget: Arc<Mutex<Budget>>,
+    is_control: bool,
+    splitter: Splitter,
     /// What is not yet complete: the type of the stream, or a frame.
     partial: BytesMut,
     /// The type of the frame that came last, and whom it is for.
@@ -63,16 +69,16 @@ enum For {
 impl UniFrames {
     /// The beginning of a stream, at the cost of `budget`.
     pub(super) fn new(budget: Arc<Mutex<Budget>>, priorities: Priorities) -> Self {
-        Self {
+        let frames = Frames {
             budget,
-            kind: None,
+            is_control: false,
             splitter: Splitter::default(),
-            input: Bytes::new(),
             partial: BytesMut::new(),
             frame: (0, For::Nobody),
             settings: false,
             priorities,
-        }
+        };
+        Self { input: Bytes::new(), looked_at: Some(Box::new(frames)) }
     }
 
     /// The beginning of a stream of a connection that has no other, with up to `requests` requests at once.
@@ -90,28 +96,36 @@ impl UniFrames {
     /// # Errors
     /// The client breaks the protocol.
     pub fn give(&mut self) -> Result<Option<Bytes>, Breach> {
-        match self.kind {
-            None => Ok(self.take_kind()),
-            Some(CONTROL) => self.take_frame(),
-            Some(_) => Ok((!self.input.is_empty()).then(|| mem::take(&mut self.input))),
+        let Some(frames) = &mut self.looked_at else {
+            return Ok((!self.input.is_empty()).then(|| mem::take(&mut self.input)));
+        };
+        if frames.is_control {
+            return frames.take_frame(&mut self.input);
         }
+        let Some((kind, bytes)) = frames.take_kind(&mut self.input) else { return Ok(None) };
+        frames.is_control = kind == CONTROL;
+        if !frames.is_control {
+            self.looked_at = None;
+        }
+        Ok(Some(bytes))
     }
+}
 
-    /// The type of the stream, as bytes for h3, once it is complete.
-    fn take_kind(&mut self) -> Option<Bytes> {
-        while !self.input.is_empty() {
-            self.partial.extend_from_slice(&self.input.split_to(1));
+impl Frames {
+    /// The type of the stream, also as bytes for h3, once it is complete.
+    fn take_kind(&mut self, input: &mut Bytes) -> Option<(u64, Bytes)> {
+        while !input.is_empty() {
+            self.partial.extend_from_slice(&input.split_to(1));
             if let Some((kind, _)) = parse_varint(&self.partial) {
-                self.kind = Some(kind);
-                return Some(mem::take(&mut self.partial).freeze());
+                return Some((kind, mem::take(&mut self.partial).freeze()));
             }
         }
         None
     }
 
     /// The next frame that is for h3, once it is complete.
-    fn take_frame(&mut self) -> Result<Option<Bytes>, Breach> {
-        while let Some(piece) = self.splitter.next(&mut self.input) {
+    fn take_frame(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, Breach> {
+        while let Some(piece) = self.splitter.next(input) {
             match piece {
                 Piece::Header { kind, length } => {
                     self.frame = (kind, self.judge(kind, length)?);
