@@ -74,6 +74,22 @@ function apart(file) {
 
 describe("WHIP", () => {
   const site = useLiveSite(CONFIG);
+
+  test("the page publishes from this browser", { timeout: 2 * PATIENCE }, async () => {
+    await site.inPage(async (page) => {
+      await page.goto(`${site.secure()}#/live`);
+      await page.getByLabel("Name").fill("desk");
+      await page.getByRole("button", { name: "Camera" }).click();
+      await page.locator(".broadcast", { hasText: "On air as desk" }).waitFor();
+      await page.getByRole("link", { name: /^desk Live/ }).waitFor();
+      assert.ok(await page.locator(".preview").evaluate((/** @type {HTMLVideoElement} */ video) => video.videoWidth) > 0);
+      const playlist = `${site.plain()}live/desk/v1/media.m3u8`;
+      while (!(await (await fetch(playlist)).text()).includes("#EXTINF")) await page.waitForTimeout(100);
+      await page.getByRole("button", { name: "Stop" }).click();
+      await page.locator(".broadcast", { hasText: "Off air" }).waitFor();
+      while (!(await (await fetch(playlist)).text()).includes("#EXT-X-ENDLIST")) await page.waitForTimeout(100);
+    });
+  });
   const folder = mkdtempSync(join(tmpdir(), "reelway-whip-"));
   after(() => rmSync(folder, { recursive: true, force: true }));
 

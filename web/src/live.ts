@@ -1,5 +1,6 @@
 import "./styles/live.css";
 import { ApiError, type LiveStream, listStreams } from "./api.ts";
+import { broadcasting } from "./broadcast.ts";
 import { copyButton } from "./copy.ts";
 import { button, h } from "./dom.ts";
 import { capital, formatDuration } from "./format.ts";
@@ -17,15 +18,17 @@ export class LiveView implements View {
   private readonly summary = h("p", { class: "summary" }, "Loading…");
   private readonly list = h("div", { class: "streams" });
   private readonly leaving = new AbortController();
+  private readonly publishing = publishing();
   private shownStreams = "";
 
   constructor() {
-    this.root = h("div", { class: "page" }, h("div", { class: "page-head" }, h("div", {}, h("h1", {}, "Live"), this.summary)), this.list, publishing());
+    this.root = h("div", { class: "page" }, h("div", { class: "page-head" }, h("div", {}, h("h1", {}, "Live"), this.summary)), this.list, this.publishing.root);
     void this.follow();
   }
 
   destroy(): void {
     this.leaving.abort();
+    this.publishing.leave();
   }
 
   private async follow(): Promise<void> {
@@ -76,7 +79,7 @@ function line({ name, state, viewers, started, windowMs }: LiveStream): HTMLElem
   );
 }
 
-function publishing(): HTMLElement {
+function publishing(): { root: HTMLElement; leave: () => void } {
   let encoder: Encoder = "ffmpeg";
   const name = h("input", { type: "text", id: "stream-name", value: "mystream", autocomplete: "off", spellcheck: "false" });
   const words = h("p", { class: "quiet" });
@@ -99,7 +102,8 @@ function publishing(): HTMLElement {
   });
   name.addEventListener("input", show);
   show();
-  return h(
+  const browser = broadcasting(() => streamName(name.value));
+  const root = h(
     "section",
     { class: "publish", "aria-labelledby": "publish" },
     h("h2", { id: "publish" }, "Send a stream"),
@@ -114,5 +118,7 @@ function publishing(): HTMLElement {
     h("pre", { class: "recipe", tabindex: 0, role: "region", "aria-label": "What to enter" }, code),
     h("div", { class: "publish-row" }, copyButton(() => code.textContent ?? ""), link),
     h("p", { class: "quiet" }, "Without a key, only encoders on the server's own machine may publish. With one, the address is /ingest/NAME~KEY."),
+    browser.root,
   );
+  return { root, leave: browser.leave };
 }
