@@ -247,6 +247,10 @@ async fn what_is_lost_breaks_no_picture() {
         assert_eq!(String::from_utf8_lossy(&decoded.stderr), "", "{rendition} is decoded without a complaint");
         let packets = reelway_tests::ffmpeg::packets(&file, reelway_tests::ffmpeg::View::Raw).unwrap();
         assert!(packets.len() >= at_least, "{rendition}: {}", packets.len());
+        // Where something is missing, pictures go on with a key frame, and sound has no hole.
+        let behind: Vec<bool> =
+            packets.windows(2).filter(|two| two[1].dts > two[0].dts.map(|dts| dts + 22_500)).map(|two| two[1].key).collect();
+        assert_eq!(behind, if rendition == "v1" { vec![true] } else { vec![] }, "{rendition}");
     }
 }
 
