@@ -98,20 +98,23 @@ async fn soak(options: &Options) -> anyhow::Result<()> {
             }
         });
     }
-    sleep_until((begun + settling).into()).await;
-    let mut memory = Vec::new();
-    while Instant::now() < until {
-        memory.push(server.memory()?);
-        sleep_until((Instant::now() + Duration::from_secs(1)).min(until).into()).await;
+    let (settled, mut memory, mut stopped) = (begun + settling, Vec::new(), None);
+    while stopped.is_none() && Instant::now() < until {
+        if Instant::now() >= settled {
+            memory.push(server.memory()?);
+        }
+        let next = (Instant::now() + Duration::from_secs(1)).min(until);
+        tokio::select! {
+            ended = encoders.join_next() => stopped = ended,
+            () = sleep_until(next.into()) => {}
+        }
     }
-    while let Some(ended) = viewers.join_next().await {
+    // What viewers see of a stream that its encoder has left says nothing.
+    while let Some(ended) = if stopped.is_none() { viewers.join_next().await } else { None } {
         ended?;
     }
-    if let Some(ended) = encoders.try_join_next() {
-        ended?.context("an encoder")?;
-    }
-    encoders.abort_all();
-    soak.tell(options, &memory)
+    soak.tell(options.viewers, begun.elapsed(), &memory)?;
+    stopped.map_or(Ok(()), |ended| ended?.context("an encoder"))
 }
 
 impl Soak {
@@ -178,18 +181,20 @@ impl Soak {
         Ok(Some(bytes))
     }
 
-    fn tell(&self, options: &Options, memory: &[u64]) -> anyhow::Result<()> {
+    fn tell(&self, viewers: usize, time: Duration, memory: &[u64]) -> anyhow::Result<()> {
         let tenth = (memory.len() / 10).max(1);
         let median = |samples: &[u64]| {
             let mut sorted = samples.to_vec();
             sorted.sort_unstable();
             sorted.get(sorted.len() / 2).copied().unwrap_or(0)
         };
-        let (first, last) = (median(&memory[..tenth]), median(&memory[memory.len() - tenth..]));
+        let of = |samples: Option<&[u64]>| samples.map_or(0, median);
+        let (first, last) = (of(memory.get(..tenth)), of(memory.get(memory.len().saturating_sub(tenth)..)));
         let [h1, h2, h3] = self.viewers.each_ref().map(|viewers| viewers.load(Relaxed));
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let hundredths = last * 100 / first.max(1);
-        println!("soak: {STREAMS} streams, {} viewers at a time, {} min", options.viewers, options.minutes);
+        let (minutes, seconds) = (time.as_secs() / 60, time.as_secs() % 60);
+        println!("soak: {STREAMS} streams, {viewers} viewers at a time, {minutes} min {seconds} s");
         println!("  viewers that came and went: {h1} by HTTP/1.1, {h2} by HTTP/2, {h3} by HTTP/3");
         println!("  segments that were what was pushed: {}; what went wrong: {}", self.same.load(Relaxed), faults.len());
         println!("  of these taken whole by viewers that were too late for their parts: {}", self.late.load(Relaxed));
