@@ -19,8 +19,8 @@ export const PATIENCE = 60_000;
 export const PAGE_PATIENCE = 30_000;
 
 const QUIET = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-/** A camera and a microphone that are none, and nobody to ask for them. */
-const CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
+/** A camera and a microphone that no machine has to have, and a browser that nobody has to tell that it may use them. */
+const DEVICES = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
 
 /** How the browser comes to HTTP/3.
  * `forced`: it knows of it beforehand. `offered`: by Alt-Svc alone. `refused`: QUIC demands a known root on top of a trusted key, so Alt-Svc
@@ -65,7 +65,7 @@ export async function openSite(quic, clips, config, complaints, ...options) {
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: program(),
       headless: true,
-      args: [...QUIET, ...CAMERA, ...trust(quic, server)],
+      args: [...QUIET, ...DEVICES, ...trust(quic, server)],
       viewport: { width: 1280, height: 800 },
     });
     undo.push(() => context.close());

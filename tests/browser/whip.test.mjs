@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { PATIENCE, useLiveSite } from "./browser.mjs";
+import { PATIENCE, shoot, useLiveSite } from "./browser.mjs";
 import { openPlayer, playPast } from "./players.mjs";
 import { publish } from "./publisher.mjs";
 import { BITS } from "./source.mjs";
@@ -74,22 +74,6 @@ function apart(file) {
 
 describe("WHIP", () => {
   const site = useLiveSite(CONFIG);
-
-  test("the page publishes from this browser", { timeout: 2 * PATIENCE }, async () => {
-    await site.inPage(async (page) => {
-      await page.goto(`${site.secure()}#/live`);
-      await page.getByLabel("Name").fill("desk");
-      await page.getByRole("button", { name: "Camera" }).click();
-      await page.locator(".broadcast", { hasText: "On air as desk" }).waitFor();
-      await page.getByRole("link", { name: /^desk Live/ }).waitFor();
-      assert.ok(await page.locator(".preview").evaluate((/** @type {HTMLVideoElement} */ video) => video.videoWidth) > 0);
-      const playlist = `${site.plain()}live/desk/v1/media.m3u8`;
-      while (!(await (await fetch(playlist)).text()).includes("#EXTINF")) await page.waitForTimeout(100);
-      await page.getByRole("button", { name: "Stop" }).click();
-      await page.locator(".broadcast", { hasText: "Off air" }).waitFor();
-      while (!(await (await fetch(playlist)).text()).includes("#EXT-X-ENDLIST")) await page.waitForTimeout(100);
-    });
-  });
   const folder = mkdtempSync(join(tmpdir(), "reelway-whip-"));
   after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -141,5 +125,28 @@ describe("WHIP", () => {
       assert.equal((await fetch(session.replace(site.secure(), site.plain()), { method: "DELETE" })).status, 404);
       await second.close();
     }, EXPECTED);
+  });
+
+  test("from the live page, with camera and microphone", { timeout: 2 * PATIENCE }, async () => {
+    await site.inPage(async (page) => {
+      await page.goto(`${site.secure()}#/live`);
+      await page.locator("label", { hasText: "This browser" }).click();
+      await page.getByLabel("Name").fill("me");
+      await page.getByRole("button", { name: "Camera and microphone" }).click();
+      await page.locator(".broadcast").getByText("“me” is on air.").waitFor();
+      const opened = page.context().waitForEvent("page");
+      await page.getByRole("link", { name: "Open its page" }).click();
+      const viewer = await opened;
+      await viewer.waitForFunction(() => {
+        const video = document.querySelector("video");
+        return video !== null && video.currentTime > 1 && video.videoWidth === 1280;
+      });
+      await shoot(page, "broadcast");
+      await page.getByRole("button", { name: "Stop" }).click();
+      await page.getByRole("button", { name: "Screen" }).waitFor();
+      // It ends for those who watch as well, at once.
+      await viewer.waitForFunction(() => document.querySelector("video")?.ended);
+      await viewer.close();
+    });
   });
 });

@@ -9,6 +9,10 @@ export interface ServerInfo {
   certificateSha256: string | null;
   /** Whether it takes uploads. */
   uploads: boolean;
+  /** The port at which streams are published by RTMP. */
+  rtmp: number | null;
+  /** Whether streams are published by WebRTC, at /whip/NAME. */
+  webrtc: boolean;
 }
 
 interface TrackCommon {

@@ -1,10 +1,8 @@
 import "./styles/live.css";
 import { ApiError, type LiveStream, listStreams } from "./api.ts";
-import { broadcasting } from "./broadcast.ts";
-import { copyButton } from "./copy.ts";
 import { button, h } from "./dom.ts";
 import { capital, formatDuration } from "./format.ts";
-import { ENCODERS, type Encoder, recipe, streamName } from "./publish.ts";
+import { Publishing } from "./publishing.ts";
 import { streamHref } from "./route.ts";
 import type { View } from "./view.ts";
 
@@ -17,8 +15,8 @@ export class LiveView implements View {
   readonly root: HTMLElement;
   private readonly summary = h("p", { class: "summary" }, "Loading…");
   private readonly list = h("div", { class: "streams" });
+  private readonly publishing = new Publishing();
   private readonly leaving = new AbortController();
-  private readonly publishing = publishing();
   private shownStreams = "";
 
   constructor() {
@@ -28,7 +26,7 @@ export class LiveView implements View {
 
   destroy(): void {
     this.leaving.abort();
-    this.publishing.leave();
+    this.publishing.destroy();
   }
 
   private async follow(): Promise<void> {
@@ -77,48 +75,4 @@ function line({ name, state, viewers, started, windowMs }: LiveStream): HTMLElem
       h("span", { class: "facts" }, ...facts.filter(Boolean).map((fact) => h("span", {}, fact))),
     ),
   );
-}
-
-function publishing(): { root: HTMLElement; leave: () => void } {
-  let encoder: Encoder = "ffmpeg";
-  const name = h("input", { type: "text", id: "stream-name", value: "mystream", autocomplete: "off", spellcheck: "false" });
-  const words = h("p", { class: "quiet" });
-  const code = h("code");
-  const link = h("a", { class: "button" }, "Open its page");
-  const show = (): void => {
-    const stream = streamName(name.value);
-    const { words: said, text } = recipe(encoder, location.origin, stream);
-    words.textContent = said;
-    code.textContent = text;
-    link.href = streamHref(stream);
-  };
-  const choices = (Object.keys(ENCODERS) as Encoder[]).map((each) => {
-    const radio = h("input", { type: "radio", name: "encoder", value: each, checked: each === encoder });
-    radio.addEventListener("change", () => {
-      encoder = each;
-      show();
-    });
-    return h("label", {}, radio, h("span", {}, ENCODERS[each]));
-  });
-  name.addEventListener("input", show);
-  show();
-  const browser = broadcasting(() => streamName(name.value));
-  const root = h(
-    "section",
-    { class: "publish", "aria-labelledby": "publish" },
-    h("h2", { id: "publish" }, "Send a stream"),
-    h("p", { class: "quiet" }, "Any encoder that writes fragmented MP4 or a transport stream to an address will do. The stream is here as soon as it comes."),
-    h(
-      "div",
-      { class: "publish-row" },
-      h("fieldset", { class: "switch" }, h("legend", { class: "field-label" }, "From"), ...choices),
-      h("div", { class: "field" }, h("label", { class: "field-label", for: "stream-name" }, "Name"), name),
-    ),
-    words,
-    h("pre", { class: "recipe", tabindex: 0, role: "region", "aria-label": "What to enter" }, code),
-    h("div", { class: "publish-row" }, copyButton(() => code.textContent ?? ""), link),
-    h("p", { class: "quiet" }, "Without a key, only encoders on the server's own machine may publish. With one, the address is /ingest/NAME~KEY."),
-    browser.root,
-  );
-  return { root, leave: browser.leave };
 }

@@ -1,6 +1,6 @@
 /** How an encoder sends a live stream here, in lines to copy. Pure functions only. */
 
-export const ENCODERS = { ffmpeg: "ffmpeg", obs: "OBS", webrtc: "OBS by WebRTC", gstreamer: "GStreamer" } as const;
+export const ENCODERS = { ffmpeg: "ffmpeg", obs: "OBS", gstreamer: "GStreamer", webrtc: "OBS by WebRTC" } as const;
 export type Encoder = keyof typeof ENCODERS;
 
 /** What goes on a command line, or into the fields of a window. */
@@ -9,13 +9,20 @@ export interface Recipe {
   text: string;
 }
 
+/** Where it goes. */
+export interface Place {
+  /** As the page has it: `https://localhost:8443`. */
+  origin: string;
+  /** The port of RTMP, where the server takes that. */
+  rtmp: number | null;
+}
+
 /** Names that are safe in an address; what else was typed becomes a dash. */
 export function streamName(typed: string): string {
   return typed.trim().replace(/[^A-Za-z0-9._]+/g, "-").replace(/^[-.]+|-+$/g, "") || "mystream";
 }
 
-/** `origin` as the page has it: `https://localhost:8443`. */
-export function recipe(encoder: Encoder, origin: string, name: string): Recipe {
+export function recipe(encoder: Encoder, { origin, rtmp }: Place, name: string): Recipe {
   const url = `${origin}/ingest/${name}`;
   switch (encoder) {
     case "ffmpeg":
@@ -30,6 +37,18 @@ export function recipe(encoder: Encoder, origin: string, name: string): Recipe {
         ].join("\n"),
       };
     case "obs":
+      if (rtmp !== null) {
+        return {
+          words: "Settings, Stream, and the key frames by Settings, Output; then Start Streaming. Where the stream has a key, the Stream Key is NAME~KEY.",
+          text: [
+            "Service:           Custom…",
+            `Server:            rtmp://${new URL(origin).hostname}:${rtmp}/live`,
+            `Stream Key:        ${name}`,
+            "Keyframe Interval: 1 s",
+            "Tune:              zerolatency",
+          ].join("\n"),
+        };
+      }
       return {
         words: "Settings, Output, Output Mode “Advanced”, tab Recording, Type “Custom Output (FFmpeg)”; then Start Recording sends it.",
         text: [
@@ -43,11 +62,6 @@ export function recipe(encoder: Encoder, origin: string, name: string): Recipe {
           "Audio Encoder:          aac",
         ].join("\n"),
       };
-    case "webrtc":
-      return {
-        words: "OBS 30 or newer: Settings, Stream; then Start Streaming. Key frames come as they are asked for. The token is the key of the stream, where it has one.",
-        text: ["Service:      WHIP", `Server:       ${origin}/whip/${name}`, "Bearer Token: the key of the stream"].join("\n"),
-      };
     case "gstreamer":
       return {
         words: "A key frame every second at 30 frames/s, and fragments of 200 ms. Put your own sources in place of the test ones.",
@@ -58,6 +72,11 @@ export function recipe(encoder: Encoder, origin: string, name: string): Recipe {
           "  audiotestsrc is-live=true ! voaacenc ! aacparse ! mux. \\",
           `  | curl -T - ${url}`,
         ].join("\n"),
+      };
+    case "webrtc":
+      return {
+        words: "OBS 30 or newer: Settings, Stream; then Start Streaming. Key frames come as they are asked for. The token is the key of the stream, where it has one.",
+        text: ["Service:      WHIP", `Server:       ${origin}/whip/${name}`, "Bearer Token: the key of the stream"].join("\n"),
       };
   }
 }

@@ -11,17 +11,24 @@ test("any text becomes a name that is safe in an address", () => {
   assert.equal(streamName(""), "mystream");
 });
 
+const HTTP = { origin: "https://example.org:8443", rtmp: null };
+
 test("every encoder is told the address", () => {
   for (const encoder of Object.keys(ENCODERS) as Encoder[]) {
-    const { words, text } = recipe(encoder, "https://example.org", "news");
-    assert.match(text, /https:\/\/example\.org\/(ingest|whip)\/news(\s|$)/);
+    const { words, text } = recipe(encoder, HTTP, "news");
+    assert.match(text, /https:\/\/example\.org:8443\/(ingest|whip)\/news(\s|$)/);
     assert.ok(words.length > 0);
   }
 });
 
+test("OBS streams by RTMP where it can", () => {
+  const { text } = recipe("obs", { ...HTTP, rtmp: 1936 }, "news");
+  assert.match(text, /rtmp:\/\/example\.org:1936\/live\n[^\n]* news\n/);
+});
+
 test("lines of a command hang together", () => {
   for (const encoder of ["ffmpeg", "gstreamer"] as const) {
-    const lines = recipe(encoder, "https://example.org", "news").text.split("\n");
+    const lines = recipe(encoder, HTTP, "news").text.split("\n");
     for (const line of lines.slice(0, -1)) assert.match(line, / \\$/);
     assert.doesNotMatch(lines.at(-1) ?? "", /\\$/);
   }

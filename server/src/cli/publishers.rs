@@ -74,6 +74,16 @@ impl PublisherArguments {
 }
 
 impl Ports {
+    /// That of RTMP.
+    pub fn rtmp(&self) -> Option<u16> {
+        Some(self.rtmp.first()?.local_addr().ok()?.port())
+    }
+
+    /// Whether there is one for WebRTC.
+    pub fn has_webrtc(&self) -> bool {
+        self.webrtc.is_some()
+    }
+
     /// Takes who comes, from now on.
     pub fn take(self, ingest: &Ingest, config: &Config, certificates: &Certificates, metrics: &Arc<Metrics>) -> anyhow::Result<Publishers> {
         let addresses = [

@@ -121,6 +121,7 @@ impl Serve {
         let sha256 = HEXLOWER.encode(&first.certificate_sha256());
         let shown = self.tls.makes_certificate().then(|| sha256.clone());
         let info = ServerInfo::new(vec!["h3", "h2", "http/1.1"], shown).with_uploads(self.uploads);
+        let info = info.with_publishers(ports.rtmp(), ports.has_webrtc());
         let config = Current::from(config);
         let secret = Secret::of(&self.data).context("cannot read the secret of the server")?;
         let streams = Arc::new(Streams::new(config.clone(), self.data.join("live")).with_secret(secret.clone()));

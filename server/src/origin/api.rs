@@ -18,18 +18,35 @@ pub struct ServerInfo {
     protocols: Vec<&'static str>,
     certificate_sha256: Option<String>,
     uploads: bool,
+    /// The port of RTMP.
+    rtmp: Option<u16>,
+    webrtc: bool,
 }
 
 impl ServerInfo {
     /// A server with these protocols, by their ALPN names, whose certificate, if it made one by itself, has this SHA-256 in hexadecimal.
     pub fn new(protocols: Vec<&'static str>, certificate_sha256: Option<String>) -> Self {
-        Self { name: "reelway", version: env!("CARGO_PKG_VERSION"), protocols, certificate_sha256, uploads: false }
+        Self {
+            name: "reelway",
+            version: env!("CARGO_PKG_VERSION"),
+            protocols,
+            certificate_sha256,
+            uploads: false,
+            rtmp: None,
+            webrtc: false,
+        }
     }
 
     /// The same, and it takes uploads.
     #[must_use]
     pub fn with_uploads(self, uploads: bool) -> Self {
         Self { uploads, ..self }
+    }
+
+    /// The same, and besides HTTP publishers are taken by RTMP at this port, and by WebRTC.
+    #[must_use]
+    pub fn with_publishers(self, rtmp: Option<u16>, webrtc: bool) -> Self {
+        Self { rtmp, webrtc, ..self }
     }
 
     pub(super) fn represent(&self, preferred: Coding) -> Representation {
