@@ -22,10 +22,10 @@
 //! | `certificates` | those of a server: by name, for TCP and QUIC, exchanged while it serves |
 //! | `challenges` | what shows an authority of ACME that a name is ours |
 //! | `answer`, `measured` | what holds for a request on every transport |
-//! | `gate`, `pace`, `budget` | how many may come in; clients that do not keep up; what is too much of a thing |
-//! | `priority`, `wish`, `order` | what is said of the urgency of a response, at first and later; whose turn it is |
+//! | `gate`, `pace` | how many may come in; clients that do not keep up |
+//! | `priority`, `order` | what is said of the urgency of a response; whose turn it is |
 //! | `activity`, `drain` | closing what is idle; stopping |
-//! | `tcp`, `gathered`, `http2` | hyper; TLS in few calls; what hyper does not tell |
+//! | `tcp`, `gathered` | hyper; TLS in few calls |
 //! | `quic` | HTTP/3, from frames up to one exchange |
 //! | `client` | the other side: requests over each of the three |
 
@@ -33,7 +33,6 @@ mod activity;
 mod address;
 mod answer;
 mod bind;
-mod budget;
 mod certificates;
 mod challenges;
 pub mod client;
@@ -42,7 +41,6 @@ mod drain;
 mod error;
 mod gate;
 mod gathered;
-mod http2;
 mod listeners;
 mod measured;
 mod order;
@@ -52,7 +50,6 @@ mod quic;
 mod settings;
 mod tcp;
 mod tls;
-mod wish;
 
 pub use address::{Address, AddressError};
 pub use answer::{Peer, Service};
@@ -61,7 +58,6 @@ pub use certificates::{Certificates, PemFiles};
 pub use challenges::{Challenges, Shown};
 pub use error::Error;
 pub(crate) use gate::{Gate, network};
-pub use http2::{Http2Frames, Seen};
 pub use listeners::{Listeners, listen, listen_udp};
 pub use quic::{Breach, RequestFrames, ResetKey, UniFrames};
 pub use settings::Settings;

@@ -32,7 +32,6 @@ use super::{
     drain::Drain,
     gate::{Gate, Place},
     gathered::{Gathered, Outflow},
-    http2::{Requests, Watched},
     order::Order,
     pace::{PACE, Pace},
 };
@@ -195,31 +194,26 @@ impl<S: Service> Shared<S> {
     {
         let activity = Activity::new();
         let order = Order::default();
-        let requests = Requests::new(self.settings.max_streams, order.clone());
         let service = service_fn(|request: http::Request<Incoming>| {
             let (service, settings, gate) = (Arc::clone(&self.service), Arc::clone(&self.settings), Arc::clone(&self.gate));
             let (alt_svc, busy, order) = (self.alt_svc.clone(), activity.begin(), order.clone());
-            let wish = requests.hand_over();
             async move {
-                let mut response = answer(&*service, request, peer, &settings, &gate, (&order, wish.as_ref())).await;
+                let mut response = answer(&*service, request, peer, &settings, &gate, &order).await;
                 if let Some(alt_svc) = alt_svc {
                     response.headers_mut().insert(header::ALT_SVC, alt_svc);
                 }
                 // Of the connection over HTTP/1.1, of the stream over HTTP/2.
-                Ok::<_, Infallible>(response.map(|body| body.watched(busy, wish, PACE.with(Pace::clone))))
+                Ok::<_, Infallible>(response.map(|body| body.watched(busy, PACE.with(Pace::clone))))
             }
         });
         let pace = Pace::default();
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(Watched::new(io, requests.clone())), service));
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
         // When the connection has been told to end: the moment when it is cut, and whether that spares running requests.
         let mut ending: Option<(Instant, bool)> = None;
         loop {
             let cut = ending.map_or_else(Instant::now, |(end, _)| end);
             let served = poll_fn(|cx| {
-                let mut polled = connection.as_mut().poll(cx);
-                while polled.is_pending() && requests.go_on() {
-                    polled = connection.as_mut().poll(cx);
-                }
+                let polled = connection.as_mut().poll(cx);
                 if let Some(outflow) = &outflow {
                     // An error is seen by hyper when it goes on to read or write.
                     order.set_full(outflow.poll_flush(cx).is_pending());

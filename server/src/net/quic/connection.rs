@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     Host,
+    budget::Budget,
     exchange::{Outcome, exchange},
     fault::refuse,
     send_window::SendWindow,
@@ -28,7 +29,6 @@ use super::{
 };
 use crate::net::{
     answer::{Peer, Service},
-    budget::Budget,
     drain::Drain,
     order::Order,
 };

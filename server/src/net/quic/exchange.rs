@@ -114,7 +114,7 @@ async fn serve<S: Service>(
         return Outcome::Abandoned;
     };
     let head = request.method() == Method::HEAD;
-    let response = answer(&*host.service, request, peer, &host.settings, &host.gate, (order, None)).await;
+    let response = answer(&*host.service, request, peer, &host.settings, &host.gate, order).await;
     let way = Way { halves, window, write_timeout: host.settings.write_timeout };
     if !way.respond(response, head, &mut h3).await {
         return Outcome::Served;

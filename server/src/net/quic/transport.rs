@@ -14,14 +14,16 @@ use h3::{
 };
 
 use super::{
+    budget::Budget,
     fault::{Fault, connection_error, lost, refuse, varint},
+    priority::Priorities,
     request_reader::RequestReader,
     response_writer::ResponseWriter,
     streams::{Halves, Outbox, RequestStream, UniWriter},
     uni_frames::control_budget,
     uni_reader::UniReader,
 };
-use crate::net::{Settings, budget::Budget, wish::Priorities};
+use crate::net::Settings;
 
 /// A future of quinn, kept until it resolves: quinn forgets who waits when one is dropped.
 type Waiting<T> = Pin<Box<dyn Future<Output = Result<T, quinn::ConnectionError>> + Send>>;
@@ -132,7 +134,7 @@ impl Connection<Bytes> for Transport {
             self.accepting_bidi = accept_bidi(self.connection.clone());
             let id = send.id();
             let reader = RequestReader::new(self.connection.clone(), receive, self.largest_frame);
-            let halves = Halves::new(reader, ResponseWriter::new(send, self.priorities.open(id.into())));
+            let halves = Halves::new(reader, ResponseWriter::new(send, self.priorities.open(id)));
             if self.door.admit(id, &halves) {
                 return Poll::Ready(Ok(RequestStream::new(halves, id)));
             }

@@ -2,14 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Waker},
 };
 
-use super::priority::Priority;
-
-/// A PRIORITY_UPDATE frame holds an integer and a short text; what is longer says nothing to us. In bytes.
-pub(super) const LARGEST_UPDATE: usize = 256;
+use crate::net::priority::Priority;
 
 /// What PRIORITY_UPDATE frames said of the request streams of one connection.
 #[derive(Clone, Debug)]
@@ -17,9 +14,10 @@ pub(super) struct Priorities(Arc<Mutex<Table>>);
 
 #[derive(Debug)]
 struct Table {
-    /// Streams that are open, and those to come of which something was said.
     streams: BTreeMap<u64, Update>,
-    most: usize,
+    /// Streams not yet open of which something is kept: section 7.1 lets a server forget the rest.
+    early: usize,
+    most_early: usize,
     /// The id after the last stream that was opened.
     next: u64,
 }
@@ -32,51 +30,37 @@ struct Update {
 }
 
 impl Priorities {
-    /// Of a connection that may have `most` requests at once, under way and announced by what is said of them.
-    pub fn new(most: u32) -> Self {
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        Self(Arc::new(Mutex::new(Table { streams: BTreeMap::new(), most, next: 0 })))
+    /// Keeps what is said of at most `most_early` streams that are not yet open.
+    pub fn new(most_early: u32) -> Self {
+        let most_early = usize::try_from(most_early).unwrap_or(usize::MAX);
+        Self(Arc::new(Mutex::new(Table { streams: BTreeMap::new(), early: 0, most_early, next: 0 })))
     }
 
-    /// A frame said this of stream `id`. False where there would be more streams than there may be; then nothing is kept of it.
-    pub fn update(&self, id: u64, said: Priority) -> bool {
-        let said = Some(said);
-        let mut table = self.lock();
+    /// A frame said `field` of stream `id`: the text of a `priority` header, whose absent members have their defaults.
+    pub fn update(&self, id: u64, field: &str) {
+        let said = Some(Priority::of_field(field));
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(update) = table.streams.get_mut(&id) {
             update.said = said;
             if let Some(waker) = update.waker.take() {
                 waker.wake();
             }
-        } else if id >= table.next {
-            if table.streams.len() >= table.most {
-                return false;
-            }
+        } else if id >= table.next && table.early < table.most_early {
+            table.early += 1;
             table.streams.insert(id, Update { said, ..Update::default() });
         }
         // Else the stream has ended.
-        true
     }
 
     /// A stream begins.
-    pub fn open(&self, id: u64) -> Wish {
-        let mut table = self.lock();
-        table.next = table.next.max(id + 1);
-        table.streams.entry(id).or_default();
-        Wish { priorities: self.clone(), id }
-    }
-
-    /// A stream has ended, or is not to be.
-    pub fn close(&self, id: u64) {
-        let mut table = self.lock();
-        table.streams.remove(&id);
-        if table.streams.is_empty() {
-            // An empty map that was in use keeps a node.
-            table.streams = BTreeMap::new();
+    pub fn open(&self, id: quinn::StreamId) -> Wish {
+        let id = u64::from(id);
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        table.next = table.next.max(id + 4);
+        if table.streams.entry(id).or_default().said.is_some() {
+            table.early -= 1;
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        Wish { priorities: self.clone(), id }
     }
 }
 
@@ -88,11 +72,6 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    /// Of which stream.
-    pub fn stream(&self) -> u64 {
-        self.id
-    }
-
     /// What was said since the last call.
     pub fn take(&self) -> Option<Priority> {
         self.update(|update| update.said.take())
@@ -109,13 +88,19 @@ impl Wish {
     }
 
     fn update<R>(&self, with: impl FnOnce(&mut Update) -> Option<R>) -> Option<R> {
-        self.priorities.lock().streams.get_mut(&self.id).and_then(with)
+        let mut table = self.priorities.0.lock().unwrap_or_else(PoisonError::into_inner);
+        table.streams.get_mut(&self.id).and_then(with)
     }
 }
 
 impl Drop for Wish {
     fn drop(&mut self) {
-        self.priorities.close(self.id);
+        let mut table = self.priorities.0.lock().unwrap_or_else(PoisonError::into_inner);
+        table.streams.remove(&self.id);
+        if table.streams.is_empty() {
+            // An empty map that was in use keeps a node.
+            table.streams = BTreeMap::new();
+        }
     }
 }
 
@@ -125,25 +110,25 @@ mod tests {
 
     #[test]
     fn updates_reach_streams_that_run_and_those_to_come_and_no_others() {
+        let id = |index: u64| quinn::StreamId::from(quinn::VarInt::from_u64(index * 4).unwrap());
         let said = |urgency, incremental| Some(Priority { urgency, incremental });
         let priorities = Priorities::new(2);
         let mut cx = Context::from_waker(Waker::noop());
-        for (index, field, kept) in [(1, "u=7", true), (1, "u=0, i", true), (2, "i", true), (3, "u=1", false)] {
-            assert_eq!(priorities.update(index * 4, Priority::of_field(field)), kept, "{index}");
+        for (index, field) in [(1, "u=7"), (1, "u=0, i"), (2, "i"), (3, "u=1")] {
+            priorities.update(index * 4, field);
         }
-        let wishes: Vec<Wish> = (0..4).map(|index| priorities.open(index * 4)).collect();
+        let wishes: Vec<Wish> = (0..4).map(|index| priorities.open(id(index))).collect();
         let taken: Vec<_> = wishes.iter().map(Wish::take).collect();
         assert_eq!(
             taken,
             [None, said(0, true), said(3, true), None],
             "the last counts, absent is the default, and of a third nothing is kept"
         );
-        assert!(priorities.update(0, Priority::of_field("u=5")));
+        priorities.update(0, "u=5");
         assert_eq!((wishes[0].poll(&mut cx), wishes[0].poll(&mut cx)), (said(5, false), None));
-        assert!(!priorities.update(16, Priority::default()), "those under way count");
-        priorities.close(8);
         drop(wishes);
-        assert!(priorities.update(4, Priority::of_field("u=1")));
-        assert!(priorities.lock().streams.is_empty(), "nothing is kept of streams that ended");
+        priorities.update(4, "u=1");
+        let table = priorities.0.lock().unwrap();
+        assert!(table.streams.is_empty() && table.early == 0, "nothing is kept of streams that ended");
     }
 }
