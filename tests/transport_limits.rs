@@ -10,6 +10,7 @@ use std::{
     convert::Infallible,
     fs,
     pin::Pin,
+    sync::atomic::Ordering,
     task::{Context, Poll},
     time::Duration,
 };
@@ -17,6 +18,8 @@ use std::{
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body::{Body, Frame};
+use http_body_util::Empty;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use reelway::net::Settings;
 use support::{ALL, H3, PARTS, PATIENCE, Protocol, Server, begin, content, receive, soon};
 use tokio::{
@@ -129,7 +132,7 @@ async fn more_fields_than_may_be_are_answered_431() {
             let status = if protocol == Protocol::H3 {
                 server.h3().await.fetch(request.body(Bytes::new()).unwrap()).await.unwrap().0.status
             } else {
-                ask(&server, protocol, request, http_body_util::Empty::<Bytes>::new()).await.status()
+                ask(&server, protocol, request, Empty::<Bytes>::new()).await.status()
             };
             assert_eq!(status, expected, "{protocol:?}, {fields} fields");
         }
@@ -226,5 +229,32 @@ async fn a_connection_kept_alive_without_requests_is_closed() {
     tokio::time::sleep(SHORT * 4).await;
     server.lab.go.notify_waiters();
     assert_eq!(receive(&mut late).await.unwrap().1, "late");
+    server.ended().await;
+}
+
+/// Of requests that run already, each alone: what h2 counts are those that come faster than it hands them over.
+#[tokio::test]
+async fn rapid_resets_are_refused_over_http2() {
+    let server = Server::start(Settings::default());
+    let stream = TcpStream::connect(server.plain).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut given_up = 0;
+    while soon(sender.ready()).await.is_ok() {
+        let request = Request::get("http://localhost/waits").body(Empty::<Bytes>::new()).unwrap();
+        let response = tokio::spawn(sender.send_request(request));
+        soon(async {
+            while server.lab.live.load(Ordering::SeqCst) == 0 && !response.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        response.abort();
+        server.all_dropped().await;
+        given_up += 1;
+        assert!(given_up < 20_000, "{given_up} requests taken and given up");
+    }
+    let error = soon(connection).await.unwrap().unwrap_err();
+    assert!(format!("{error:?}").contains("ENHANCE_YOUR_CALM"), "{error:?}");
     server.ended().await;
 }

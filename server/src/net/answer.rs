@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use tracing::Instrument;
 
-use super::{Settings, gate::Gate, measured::Measured, order::Order, pace::Upload, priority::Said};
+use super::{Settings, gate::Gate, measured::Measured, order::Order, pace::Upload, priority::Said, wish::Wish};
 use crate::{
     http::{BodyError, Handler, Request, refuse},
     metrics::{Record, without_secrets},
@@ -42,15 +42,15 @@ pub struct Peer {
     pub secure: bool,
 }
 
-/// Calls the service, and holds its response to what its head announces and to its place in `order`, and the client to the limits of a
-/// request.
+/// Calls the service, and holds its response to what its head announces and to its place in `order`, as the client wishes by its request or
+/// by a later `wish`, and the client to the limits of a request.
 pub(super) async fn answer<S, B>(
     service: &S,
     request: http::Request<B>,
     peer: Peer,
     settings: &Settings,
     gate: &Gate,
-    order: &Order,
+    (order, wish): (&Order, Option<&Wish>),
 ) -> http::Response<Measured<S::Body>>
 where
     S: Service,
@@ -80,7 +80,13 @@ where
     let body = if bodyless {
         Measured::absent(record)
     } else {
-        let turn = order.begin(Said::in_headers(&parts.headers).or(wanted).complete());
+        let said = Said::in_headers(&parts.headers);
+        let priority = said.or(wanted).complete();
+        let turn = wish.map_or_else(|| order.begin(priority), |wish| order.begin_on(wish.stream(), priority));
+        // After it has begun: what is said from then on finds it there.
+        if let Some(wished) = wish.and_then(Wish::take) {
+            turn.set_priority(said.or(wished.into()).complete());
+        }
         Measured::new(body, announced, turn, record)
     };
     http::Response::from_parts(parts, body.holding(permit))

@@ -1,7 +1,7 @@
 //! TLS over TCP that is written to the socket in few calls.
 //!
-//! hyper writes HTTP/2 frame by frame, and flushes after each: a call to the system for every 16 KiB, and a waking of the client. Here what
-//! is written stays, encrypted, until there is enough for one call, or hyper has nothing more to write.
+//! HTTP/2 is written frame by frame, and flushed after each: a call to the system for every 16 KiB, and a waking of the client. Here what
+//! is written stays, encrypted, until there is enough for one call, or there is nothing more to write.
 
 use std::{
     io::{self, IoSlice, Write},

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::{activity::Busy, gate::Permit, order::Turn, pace::Pace};
+use super::{activity::Busy, gate::Permit, order::Turn, pace::Pace, wish::Wish};
 use crate::metrics::Record;
 
 /// Over HTTP/2 and HTTP/3 nothing below us notices that a body ends early: the client would get a clean end of a torn response.
@@ -27,6 +27,8 @@ pub(super) struct Measured<B> {
     pace: Option<Pace>,
     /// The place of the request among all that are under way.
     permit: Option<Permit>,
+    /// What the client wishes of it, kept as long as there is something to wish for.
+    wish: Option<Wish>,
     record: Record,
 }
 
@@ -44,13 +46,13 @@ impl<B> Measured<B> {
     /// A body that must be `announced` bytes long, when that is known, and goes in its turn.
     pub fn new(body: B, announced: Option<u64>, turn: Turn, record: Record) -> Self {
         let expects = announced.map_or(Expects::End, Expects::Bytes);
-        Self { body: Some(body), turn: Some(turn), expects, busy: None, pace: None, permit: None, record }
+        Self { body: Some(body), turn: Some(turn), expects, busy: None, pace: None, permit: None, wish: None, record }
     }
 
     /// No content: HEAD, 204, 304, and what we answer ourselves.
     pub fn absent(mut record: Record) -> Self {
         record.complete();
-        Self { body: None, turn: None, expects: Expects::Nothing, busy: None, pace: None, permit: None, record }
+        Self { body: None, turn: None, expects: Expects::Nothing, busy: None, pace: None, permit: None, wish: None, record }
     }
 
     /// Its turn, if there is content.
@@ -64,9 +66,10 @@ impl<B> Measured<B> {
         self
     }
 
-    /// Keeps `busy` as long as the body lives, and tells `pace` of each piece.
-    pub fn watched(mut self, busy: Busy, pace: Pace) -> Self {
+    /// Keeps `busy` and `wish` as long as the body lives, and tells `pace` of each piece.
+    pub fn watched(mut self, busy: Busy, wish: Option<Wish>, pace: Pace) -> Self {
         self.busy = Some(busy);
+        self.wish = wish;
         self.pace = Some(pace);
         self
     }

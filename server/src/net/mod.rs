@@ -1,8 +1,8 @@
 //! The transports: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over QUIC, one service behind all of them.
 //!
 //! ```text
-//! Address --bind--> sockets --Listeners::serve--+-- tcp   TLS by ALPN or plain, hyper   --+
-//! Certificates ----> rustls                     '-- quic  quinn, our transport under h3 --+--> answer --> Service
+//! Address --bind--> sockets --Listeners::serve--+-- tcp   TLS by ALPN or plain, hyper, h2 --+
+//! Certificates ----> rustls                     '-- quic  quinn, our transport under h3   --+--> answer --> Service
 //! ```
 //!
 //! What this module promises to the origin:
@@ -21,11 +21,12 @@
 //! | `tls`, `dev_certificate` | a certificate and its key; one that is made when there is none |
 //! | `certificates` | those of a server: by name, for TCP and QUIC, exchanged while it serves |
 //! | `challenges` | what shows an authority of ACME that a name is ours |
-//! | `answer`, `measured` | what holds for a request on every transport |
-//! | `gate`, `pace` | how many may come in; clients that do not keep up |
-//! | `priority`, `order` | what is said of the urgency of a response; whose turn it is |
+//! | `answer`, `measured`, `fields` | what holds for a request on every transport; for a head on the later ones |
+//! | `gate`, `pace`, `budget` | how many may come in; clients that do not keep up; what is too much of a thing |
+//! | `priority`, `wish`, `order` | what is said of the urgency of a response, at first and later; whose turn it is |
 //! | `activity`, `drain` | closing what is idle; stopping |
-//! | `tcp`, `gathered` | hyper; TLS in few calls |
+//! | `tcp`, `gathered` | connections over TCP, HTTP/1.1 by hyper; TLS in few calls |
+//! | `http2` | HTTP/2 by h2, and what h2 does not tell |
 //! | `quic` | HTTP/3, from frames up to one exchange |
 //! | `client` | the other side: requests over each of the three |
 
@@ -33,14 +34,17 @@ mod activity;
 mod address;
 mod answer;
 mod bind;
+mod budget;
 mod certificates;
 mod challenges;
 pub mod client;
 mod dev_certificate;
 mod drain;
 mod error;
+mod fields;
 mod gate;
 mod gathered;
+mod http2;
 mod listeners;
 mod measured;
 mod order;
@@ -50,6 +54,7 @@ mod quic;
 mod settings;
 mod tcp;
 mod tls;
+mod wish;
 
 pub use address::{Address, AddressError};
 pub use answer::{Peer, Service};
@@ -58,6 +63,7 @@ pub use certificates::{Certificates, PemFiles};
 pub use challenges::{Challenges, Shown};
 pub use error::Error;
 pub(crate) use gate::{Gate, network};
+pub use http2::{Http2Frames, Seen};
 pub use listeners::{Listeners, listen, listen_udp};
 pub use quic::{Breach, RequestFrames, ResetKey, UniFrames};
 pub use settings::Settings;

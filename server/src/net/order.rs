@@ -26,7 +26,7 @@ pub(super) struct Order(Arc<Mutex<Table>>);
 
 #[derive(Debug)]
 struct Table {
-    /// By their numbers, in the order in which they began.
+    /// By their numbers, in the order in which they began or were asked for.
     responses: BTreeMap<u64, Entry>,
     next: u64,
     /// When a piece went last, or could go again, or there was a new one to go.
@@ -51,14 +51,24 @@ impl Default for Order {
 }
 
 impl Order {
-    /// A response begins.
+    /// A response begins, behind all that have begun.
     pub fn begin(&self, priority: Priority) -> Turn {
+        let next = self.lock().next;
+        self.begin_on(next, priority)
+    }
+
+    /// A response begins on this stream, behind all that are on those with lower ids.
+    pub fn begin_on(&self, number: u64, priority: Priority) -> Turn {
         let mut table = self.lock();
-        let number = table.next;
-        table.next += 1;
+        table.next = table.next.max(number + 1);
         table.moved = Instant::now();
         table.responses.insert(number, Entry { priority, eager: true, kept_back: None });
         Turn { order: self.clone(), number, patience: None }
+    }
+
+    /// This holds from now on of the response on a stream, if there is one.
+    pub fn update(&self, number: u64, priority: Priority) {
+        self.lock().update(number, |entry| entry.priority = priority);
     }
 
     /// Whether the connection takes nothing at the moment, which is then nobody's fault.
@@ -183,7 +193,7 @@ impl Turn {
 
     /// What holds of it from now on.
     pub fn set_priority(&self, priority: Priority) {
-        self.order.lock().update(self.number, |entry| entry.priority = priority);
+        self.order.update(self.number, priority);
     }
 }
 

@@ -15,11 +15,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::Settings;
 use crate::http::BodyError;
 
-tokio::task_local! {
-    /// The pace at which the client of the current HTTP/1.1 connection or HTTP/2 stream takes its response.
-    pub(super) static PACE: Pace;
-}
-
 /// Since when a client has a piece of a response to take.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pace(Arc<Mutex<Option<Instant>>>);

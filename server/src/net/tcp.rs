@@ -2,22 +2,21 @@
 
 use std::{
     convert::Infallible,
+    fmt::Display,
     future::{Future, poll_fn},
     io,
     net::SocketAddr,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{HeaderValue, header};
-use hyper::{body::Incoming, rt::Executor, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, join},
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
@@ -26,23 +25,22 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     Settings,
-    activity::Activity,
+    activity::{Activity, Busy},
     answer::{Peer, Service, answer},
     challenges::ACME_TLS,
     drain::Drain,
     gate::{Gate, Place},
     gathered::{Gathered, Outflow},
+    http2::{self, Http2},
+    measured::Measured,
     order::Order,
-    pace::{PACE, Pace},
+    pace::Pace,
+    wish::Wish,
 };
-use crate::metrics::Link;
+use crate::{http::BodyError, metrics::Link};
 
 /// Time that a connection closed for idleness has to hear of it. A request that was on its way is still answered.
 const FAREWELL: Duration = Duration::from_secs(5);
-
-/// What one HTTP/2 stream may have written and not yet given to the socket. The kernel buffers on top of it, so it need not grow
-/// with the round trip.
-const HTTP2_SEND_BUFFER: usize = 128 << 10;
 
 /// After accept failed for want of file descriptors or memory: time for others to give some back.
 const SHORT_OF_RESOURCES: Duration = Duration::from_millis(100);
@@ -64,14 +62,14 @@ impl<S: Service> Port<S> {
     /// Accepts and serves until drained.
     pub async fn run(self) {
         let port = Arc::new(Shared {
-            http1: builder(&self.settings).http1_only(),
-            http2: builder(&self.settings).http2_only(),
-            either: builder(&self.settings),
+            http1: http1(&self.settings),
             tls: self.tls,
-            alt_svc: self.alt_svc,
-            service: self.service,
-            settings: self.settings,
-            gate: Arc::clone(&self.gate),
+            origin: Arc::new(Origin {
+                service: self.service,
+                settings: self.settings,
+                gate: Arc::clone(&self.gate),
+                alt_svc: self.alt_svc,
+            }),
         });
         let mut drain = self.drain.clone();
         let mut connections = JoinSet::new();
@@ -120,55 +118,79 @@ async fn next(listener: &TcpListener, gate: &Arc<Gate>) -> (Place, TcpStream, So
     }
 }
 
-/// Runs each HTTP/2 stream as a task that ends, and with it the stream, when its client does not take the response. hyper has no
-/// such limit, and does not ask a body that waits for its client.
-#[derive(Clone, Copy, Debug)]
-struct Streams {
-    write_timeout: Duration,
+struct Shared<S> {
+    http1: http1::Builder,
+    tls: Option<TlsAcceptor>,
+    origin: Arc<Origin<S>>,
 }
 
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
-    fn execute(&self, stream: F) {
-        let (pace, time) = (Pace::default(), self.write_timeout);
-        tokio::spawn(PACE.scope(pace.clone(), async move {
-            tokio::select! {
-                () = stream => {}
-                () = pace.stalled(time) => tracing::debug!("a response over HTTP/2 is reset: the client does not take it"),
-            }
-        }));
+/// What answers the requests of all connections.
+pub(super) struct Origin<S> {
+    service: Arc<S>,
+    pub settings: Arc<Settings>,
+    gate: Arc<Gate>,
+    alt_svc: Option<HeaderValue>,
+}
+
+/// One connection, as its requests see it.
+pub(super) struct Connected {
+    peer: Peer,
+    pub order: Order,
+    activity: Activity,
+}
+
+/// What comes with a request.
+pub(super) struct Asked {
+    peer: Peer,
+    order: Order,
+    busy: Busy,
+    wish: Option<Wish>,
+    pace: Pace,
+}
+
+impl Connected {
+    /// A request comes, of whose response the client may `wish` something, and takes it at this `pace`.
+    pub fn asks(&self, wish: Option<Wish>, pace: Pace) -> Asked {
+        Asked { peer: self.peer, order: self.order.clone(), busy: self.activity.begin(), wish, pace }
     }
 }
 
-struct Shared<S> {
-    http1: Builder<Streams>,
-    http2: Builder<Streams>,
-    either: Builder<Streams>,
-    tls: Option<TlsAcceptor>,
-    alt_svc: Option<HeaderValue>,
-    service: Arc<S>,
-    settings: Arc<Settings>,
-    gate: Arc<Gate>,
+impl<S: Service> Origin<S> {
+    /// Answers a request over TCP.
+    pub async fn answer<B>(&self, request: http::Request<B>, asked: Asked) -> http::Response<Measured<S::Body>>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BodyError>,
+    {
+        let Asked { peer, order, busy, wish, pace } = asked;
+        let mut response = answer(&*self.service, request, peer, &self.settings, &self.gate, (&order, wish.as_ref())).await;
+        if let Some(alt_svc) = &self.alt_svc {
+            response.headers_mut().insert(header::ALT_SVC, alt_svc.clone());
+        }
+        response.map(|body| body.watched(busy, wish, pace))
+    }
 }
 
 impl<S: Service> Shared<S> {
     async fn connection(&self, stream: TcpStream, address: SocketAddr, mut drain: Drain) {
         // Small last segments of a response must not wait for the acknowledgement of those before.
         let _ = stream.set_nodelay(true);
+        let (settings, gate) = (&self.origin.settings, &self.origin.gate);
         let Some(tls) = &self.tls else {
-            let _open = self.gate.metrics.connection(Link::Plain);
-            return self.http(&self.either, stream, None, Peer { address, secure: false }, drain).await;
+            let _open = gate.metrics.connection(Link::Plain);
+            return self.plain(stream, address, drain).await;
         };
-        let Some(handshaking) = self.gate.handshake() else { return };
-        let handshake = timeout(self.settings.handshake_timeout, tls.accept(stream));
+        let Some(handshaking) = gate.handshake() else { return };
+        let handshake = timeout(settings.handshake_timeout, tls.accept(stream));
         let stream = tokio::select! {
             done = handshake => match done {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => {
-                    self.gate.metrics.handshake_failed();
+                    gate.metrics.handshake_failed();
                     return tracing::debug!(peer = %address, %error, "a TLS handshake failed");
                 }
                 Err(_) => {
-                    self.gate.metrics.handshake_failed();
+                    gate.metrics.handshake_failed();
                     return tracing::debug!(peer = %address, "a TLS handshake took too long");
                 }
             },
@@ -181,65 +203,104 @@ impl<S: Service> Shared<S> {
             return; // an authority has seen what it came for
         }
         let http2 = protocol == Some(b"h2");
-        let _open = self.gate.metrics.connection(if http2 { Link::Http2 } else { Link::Http1 });
+        let _open = gate.metrics.connection(if http2 { Link::Http2 } else { Link::Http1 });
         let (stream, outflow) = Gathered::new(stream);
-        let builder = if http2 { &self.http2 } else { &self.http1 };
-        self.http(builder, stream, Some(outflow), Peer { address, secure: true }, drain).await;
+        self.http(http2, stream, Some(outflow), Peer { address, secure: true }, drain).await;
+    }
+
+    /// Serves a client that shows by what it sends which version it speaks.
+    async fn plain(&self, mut stream: TcpStream, address: SocketAddr, mut drain: Drain) {
+        let settings = &self.origin.settings;
+        let (http2, begun) = tokio::select! {
+            sniffed = timeout(settings.idle_timeout.min(head_timeout(settings)), http2::sniff(&mut stream)) => match sniffed {
+                Ok(Ok(sniffed)) => sniffed,
+                _ => return,
+            },
+            _ = drain.begun() => return,
+        };
+        let (rest, write) = stream.into_split();
+        let io = join(io::Cursor::new(begun).chain(rest), write);
+        self.http(http2, io, None, Peer { address, secure: false }, drain).await;
     }
 
     /// Serves `io`, of which `outflow` is what has to be sent.
-    async fn http<I>(&self, builder: &Builder<Streams>, io: I, outflow: Option<Outflow>, peer: Peer, mut drain: Drain)
+    async fn http<I>(&self, http2: bool, io: I, outflow: Option<Outflow>, peer: Peer, drain: Drain)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let activity = Activity::new();
-        let order = Order::default();
-        let service = service_fn(|request: http::Request<Incoming>| {
-            let (service, settings, gate) = (Arc::clone(&self.service), Arc::clone(&self.settings), Arc::clone(&self.gate));
-            let (alt_svc, busy, order) = (self.alt_svc.clone(), activity.begin(), order.clone());
-            async move {
-                let mut response = answer(&*service, request, peer, &settings, &gate, &order).await;
-                if let Some(alt_svc) = alt_svc {
-                    response.headers_mut().insert(header::ALT_SVC, alt_svc);
-                }
-                // Of the connection over HTTP/1.1, of the stream over HTTP/2.
-                Ok::<_, Infallible>(response.map(|body| body.watched(busy, PACE.with(Pace::clone))))
-            }
-        });
+        let connected = Connected { peer, order: Order::default(), activity: Activity::new() };
+        let life = Life {
+            settings: &self.origin.settings,
+            outflow,
+            order: connected.order.clone(),
+            activity: connected.activity.clone(),
+            peer,
+            drain,
+        };
         let pace = Pace::default();
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+        if http2 {
+            let connection = Http2::new(io, Arc::clone(&self.origin), connected);
+            life.live(pin!(connection), Http2::graceful_shutdown, &pace).await;
+        } else {
+            let service = service_fn(|request: http::Request<Incoming>| {
+                let (origin, asked) = (Arc::clone(&self.origin), connected.asks(None, pace.clone()));
+                async move { Ok::<_, Infallible>(origin.answer(request, asked).await) }
+            });
+            let connection = self.http1.serve_connection(TokioIo::new(io), service);
+            life.live(pin!(connection), http1::Connection::graceful_shutdown, &pace).await;
+        }
+    }
+}
+
+/// What one connection lives by, until it ends or is ended.
+struct Life<'a> {
+    settings: &'a Settings,
+    outflow: Option<Outflow>,
+    order: Order,
+    activity: Activity,
+    peer: Peer,
+    drain: Drain,
+}
+
+impl Life<'_> {
+    /// Polls `connection`, which can be told to `retire`: to end after what is under way. Its client takes responses at this `pace`.
+    async fn live<C, E>(mut self, mut connection: Pin<&mut C>, retire: impl Fn(Pin<&mut C>), pace: &Pace)
+    where
+        C: Future<Output = Result<(), E>>,
+        E: Display,
+    {
         // When the connection has been told to end: the moment when it is cut, and whether that spares running requests.
         let mut ending: Option<(Instant, bool)> = None;
         loop {
             let cut = ending.map_or_else(Instant::now, |(end, _)| end);
             let served = poll_fn(|cx| {
                 let polled = connection.as_mut().poll(cx);
-                if let Some(outflow) = &outflow {
-                    // An error is seen by hyper when it goes on to read or write.
-                    order.set_full(outflow.poll_flush(cx).is_pending());
+                if let Some(outflow) = &self.outflow {
+                    // An error is seen by the connection when it goes on to read or write.
+                    self.order.set_full(outflow.poll_flush(cx).is_pending());
                 }
                 polled
             });
             tokio::select! {
-                result = PACE.scope(pace.clone(), served) => {
+                result = served => {
                     if let Err(error) = result {
-                        tracing::debug!(peer = %peer.address, error, "a TCP connection failed");
+                        tracing::debug!(peer = %self.peer.address, %error, "a TCP connection failed");
                     }
                     return;
                 }
                 () = pace.stalled(self.settings.write_timeout) => {
-                    return tracing::debug!(peer = %peer.address, "a TCP connection is cut: the client does not take a response");
+                    return tracing::debug!(peer = %self.peer.address, "a TCP connection is cut: the client does not take a response");
                 }
-                () = activity.idle_for(self.settings.idle_timeout), if ending.is_none() => {
-                    connection.as_mut().graceful_shutdown();
+                () = self.activity.idle_for(self.settings.idle_timeout), if ending.is_none() => {
+                    retire(connection.as_mut());
                     ending = Some((Instant::now() + FAREWELL, true));
                 }
-                end = drain.begun(), if ending.is_none_or(|(_, spares)| spares) => {
-                    connection.as_mut().graceful_shutdown();
+                end = self.drain.begun(), if ending.is_none_or(|(_, spares)| spares) => {
+                    retire(connection.as_mut());
                     ending = Some((end, false));
                 }
                 () = sleep_until(cut), if ending.is_some() => match ending {
-                    Some((_, true)) if !activity.is_idle() => ending = Some((Instant::now() + FAREWELL, true)),
+                    Some((_, true)) if !self.activity.is_idle() => ending = Some((Instant::now() + FAREWELL, true)),
                     _ => return,
                 }
             }
@@ -247,25 +308,17 @@ impl<S: Service> Shared<S> {
     }
 }
 
-fn builder(settings: &Settings) -> Builder<Streams> {
-    let mut builder = Builder::new(Streams { write_timeout: settings.write_timeout });
-    // Between requests of a kept connection the same timer runs, so it is the longer of the two.
-    let head = settings.header_timeout.max(settings.idle_timeout.min(Duration::from_secs(30)));
+/// Time for the header section of a request. Between requests of a kept connection the same timer runs, so it is the longer of the two.
+fn head_timeout(settings: &Settings) -> Duration {
+    settings.header_timeout.max(settings.idle_timeout.min(Duration::from_secs(30)))
+}
+
+fn http1(settings: &Settings) -> http1::Builder {
+    let mut builder = http1::Builder::new();
     builder
-        .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(head)
+        .header_read_timeout(head_timeout(settings))
         .max_buf_size(settings.max_header_bytes.max(8192) as usize)
         .max_headers(settings.max_header_fields);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(settings.max_streams)
-        .max_header_list_size(settings.max_header_bytes)
-        .initial_stream_window_size(settings.stream_receive_window)
-        .initial_connection_window_size(settings.receive_window)
-        .max_send_buf_size(HTTP2_SEND_BUFFER)
-        .keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_timeout(Duration::from_secs(20));
     builder
 }

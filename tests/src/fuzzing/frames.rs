@@ -1,7 +1,8 @@
-//! Any bytes on an HTTP/3 stream: what is read of them is the same however the packets cut them, and is never more than came.
+//! Any bytes on an HTTP/3 stream or an HTTP/2 connection: what is read of them is the same however the packets cut them, and is never more
+//! than came.
 
 use bytes::Bytes;
-use reelway::net::{Breach, RequestFrames, UniFrames};
+use reelway::net::{Breach, Http2Frames, RequestFrames, Seen, UniFrames};
 
 /// The largest frame but DATA.
 const LARGEST: u32 = 1 << 10;
@@ -46,6 +47,22 @@ fn uni(stream: &Bytes, step: usize) -> Result<Vec<u8>, Breach> {
     Ok(given)
 }
 
+/// All that is seen of what a client of HTTP/2 sends after its preface.
+fn http2(stream: &[u8], step: usize) -> Vec<Seen> {
+    let mut frames = Http2Frames::default();
+    assert_eq!(frames.next(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), (24, None));
+    let mut all = Vec::new();
+    for mut chunk in stream.chunks(step) {
+        while !chunk.is_empty() {
+            let (passed, seen) = frames.next(chunk);
+            assert!(passed > 0);
+            chunk = &chunk[passed..];
+            all.extend(seen);
+        }
+    }
+    all
+}
+
 /// Reads a stream in one piece and in many. The first byte tells how long the pieces are, the second how much content was announced.
 pub fn frames(input: &[u8]) {
     let [step, announced, stream @ ..] = input else { return };
@@ -61,6 +78,10 @@ pub fn frames(input: &[u8]) {
         assert!(headers + content.len() <= stream.len() && headers <= LARGEST as usize + 16);
         assert!(announced.is_none_or(|announced| headers == 0 || content.len() as u64 == announced));
     }
+
+    let whole = http2(&stream, usize::MAX);
+    assert_eq!(http2(&stream, step), whole);
+    assert!(whole.iter().all(|seen| !matches!(seen, Seen::Update { payload, length, .. } if payload.len() > *length as usize)));
 
     let whole = uni(&stream, usize::MAX);
     let cut = uni(&stream, step);

@@ -329,7 +329,7 @@ pub fn fields() -> Result<Vec<Vec<u8>>> {
 }
 
 /// Streams of HTTP/3 in pieces of some length, with content of some length announced: requests, with frames of unknown kinds and a trailer
-/// section, and the control stream and one of QPACK.
+/// section, and the control stream and one of QPACK; and a connection of HTTP/2 without its preface.
 pub fn request_streams() -> Result<Vec<Vec<u8>>> {
     let frame = |kind: u8, payload: &[u8]| [&[kind, u8::try_from(payload.len()).unwrap_or(0)], payload].concat();
     let fields = frame(1, b"\0\0\xd1\xd7\x50\x01a\xc1");
@@ -342,5 +342,6 @@ pub fn request_streams() -> Result<Vec<Vec<u8>>> {
         [&[6, 255], &fields[..], &content, &frame(1, b"\0\0\x50\x01b")].concat(),
         [&[3, 255, 0], &settings[..], update, &frame(0x0d, b"\x08"), &frame(7, b"\x04")].concat(),
         vec![1, 255, 2, 0x3f, 0xe1, 0x1f],
+        b"\x04\xff\0\0\x07\x10\0\0\0\0\0\0\0\0\x01u=1\0\0\x01\x01\x05\0\0\0\x01\x82\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08".to_vec(),
     ])
 }

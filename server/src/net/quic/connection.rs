@@ -20,7 +20,6 @@ use tokio::{
 
 use super::{
     Host,
-    budget::Budget,
     exchange::{Outcome, exchange},
     fault::refuse,
     send_window::SendWindow,
@@ -29,13 +28,10 @@ use super::{
 };
 use crate::net::{
     answer::{Peer, Service},
+    budget::{ABANDONED, Budget},
     drain::Drain,
     order::Order,
 };
-
-/// Requests that a client may abandon: at once, and each second after. A player that seeks abandons a handful; rapid reset
-/// (CVE-2023-44487) thousands.
-const ABANDONED: (u32, u32) = (512, 64);
 
 /// Between the GOAWAY that asks for no more requests and the one that names the last served (RFC 9114 section 5.2), two round
 /// trips within these bounds.

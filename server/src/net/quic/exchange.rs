@@ -5,7 +5,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::Context,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use h3::{
     error::{Code, StreamError},
     server::{RequestResolver, RequestStream as H3Stream},
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header, response};
+use http::{Method, Request, Response, header};
 use http_body::Body;
 use tokio::time::timeout;
 
@@ -28,6 +28,7 @@ use super::{
 };
 use crate::net::{
     answer::{Peer, Service, answer},
+    fields::{CONNECTION_FIELDS, complete},
     measured::Measured,
     order::{Order, Turn},
     priority::Said,
@@ -37,15 +38,6 @@ use crate::net::{
 /// on the way takes that for a failure of a response it has (curl issue 22270), so the end of a short rest is awaited.
 const REST_BYTES: u64 = 256 << 10;
 const REST_TIME: Duration = Duration::from_secs(1);
-
-/// Fields that belong to a connection of HTTP/1.1 and may not be in HTTP/3 (RFC 9114 section 4.2).
-const CONNECTION_FIELDS: [header::HeaderName; 5] = [
-    header::CONNECTION,
-    header::HeaderName::from_static("keep-alive"),
-    header::HeaderName::from_static("proxy-connection"),
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
 
 /// How an exchange ended, for the connection that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +106,7 @@ async fn serve<S: Service>(
         return Outcome::Abandoned;
     };
     let head = request.method() == Method::HEAD;
-    let response = answer(&*host.service, request, peer, &host.settings, &host.gate, order).await;
+    let response = answer(&*host.service, request, peer, &host.settings, &host.gate, (order, None)).await;
     let way = Way { halves, window, write_timeout: host.settings.write_timeout };
     if !way.respond(response, head, &mut h3).await {
         return Outcome::Served;
@@ -239,27 +231,6 @@ impl Way<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// What hyper adds on the other transports: the length when the body knows it, and the date. And takes away: fields of a connection.
-fn complete<B: Body>(parts: &mut response::Parts, body: &B, head: bool) {
-    for field in &CONNECTION_FIELDS {
-        parts.headers.remove(field);
-    }
-    if let Some(length) = body.size_hint().exact()
-        && !head
-    {
-        parts.headers.entry(header::CONTENT_LENGTH).or_insert(length.into());
-    }
-    add_date(&mut parts.headers);
-}
-
-fn add_date(headers: &mut HeaderMap) {
-    if !headers.contains_key(header::DATE)
-        && let Ok(now) = HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::now()))
-    {
-        headers.insert(header::DATE, now);
     }
 }
 

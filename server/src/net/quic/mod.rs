@@ -16,17 +16,14 @@
 //! ```
 //!
 //! `connection` holds the exchanges of one connection and ends them with it; `frame` is the layout of frames, `request_frames` and
-//! `uni_frames` what may come in which order; `fault` what goes wrong; `budget` what is too much; `priority` what the client says of it
-//! later; `send_window` what is held for a client; `endpoint` who may connect; `reset` what ends connections of a server that is gone;
-//! `socket` how packets leave.
+//! `uni_frames` what may come in which order; `fault` what goes wrong; `send_window` what is held for a client; `endpoint` who may
+//! connect; `reset` what ends connections of a server that is gone; `socket` how packets leave.
 
-mod budget;
 mod connection;
 mod endpoint;
 mod exchange;
 mod fault;
 mod frame;
-mod priority;
 mod request_body;
 mod request_frames;
 mod request_reader;

@@ -13,9 +13,8 @@ use quinn::{StoppedError, VarInt, WriteError};
 use super::{
     fault::varint,
     frame::{header, kind},
-    priority::Wish,
 };
-use crate::net::{order::Turn, priority::Priority};
+use crate::net::{order::Turn, priority::Priority, wish::Wish};
 
 /// quinn ends a stream cleanly when it is dropped, so that a response whose handler failed, panicked or was cancelled would look
 /// complete. This half resets the stream with H3_INTERNAL_ERROR, unless it was ended on purpose.

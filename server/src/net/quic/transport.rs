@@ -14,16 +14,14 @@ use h3::{
 };
 
 use super::{
-    budget::Budget,
     fault::{Fault, connection_error, lost, refuse, varint},
-    priority::Priorities,
     request_reader::RequestReader,
     response_writer::ResponseWriter,
     streams::{Halves, Outbox, RequestStream, UniWriter},
     uni_frames::control_budget,
     uni_reader::UniReader,
 };
-use crate::net::Settings;
+use crate::net::{Settings, budget::Budget, wish::Priorities};
 
 /// A future of quinn, kept until it resolves: quinn forgets who waits when one is dropped.
 type Waiting<T> = Pin<Box<dyn Future<Output = Result<T, quinn::ConnectionError>> + Send>>;
@@ -134,7 +132,7 @@ impl Connection<Bytes> for Transport {
             self.accepting_bidi = accept_bidi(self.connection.clone());
             let id = send.id();
             let reader = RequestReader::new(self.connection.clone(), receive, self.largest_frame);
-            let halves = Halves::new(reader, ResponseWriter::new(send, self.priorities.open(id)));
+            let halves = Halves::new(reader, ResponseWriter::new(send, self.priorities.open(id.into())));
             if self.door.admit(id, &halves) {
                 return Poll::Ready(Ok(RequestStream::new(halves, id)));
             }

@@ -10,10 +10,13 @@ use bytes::{Bytes, BytesMut};
 use h3::error::Code;
 
 use super::{
-    budget::Budget,
     fault::Breach,
     frame::{self, Piece, Splitter, kind, parse_varint},
-    priority::Priorities,
+};
+use crate::net::{
+    budget::Budget,
+    priority::Priority,
+    wish::{LARGEST_UPDATE, Priorities},
 };
 
 /// The type of the control stream, section 6.2.1.
@@ -21,9 +24,6 @@ const CONTROL: u64 = 0x00;
 
 /// A SETTINGS frame has a handful of entries of at most 16 bytes, all other frames of the control stream are smaller.
 const LARGEST: u64 = 16 << 10;
-
-/// A PRIORITY_UPDATE frame holds an integer and a short text; what is longer says nothing to us.
-const LARGEST_UPDATE: u64 = 256;
 
 /// A frame costs its payload and this, so that empty ones cost something.
 const FRAME_COST: u32 = 64;
@@ -172,7 +172,7 @@ impl Frames {
         }
         Ok(match kind {
             kind::SETTINGS | kind::GOAWAY | kind::CANCEL_PUSH | kind::MAX_PUSH_ID => For::H3,
-            kind::PRIORITY_UPDATE if length <= LARGEST_UPDATE => For::Priorities,
+            kind::PRIORITY_UPDATE if length <= LARGEST_UPDATE as u64 => For::Priorities,
             // Section 7.2: of a push that was not promised, and none ever is.
             kind::PRIORITY_UPDATE_OF_PUSH => return refuse(Code::H3_ID_ERROR, "a priority for a push that was not promised"),
             _ => For::Nobody,
@@ -189,7 +189,7 @@ impl Frames {
             return Err(Breach::Connection(Code::H3_ID_ERROR, "a priority for what is no request stream"));
         }
         if let Ok(field) = std::str::from_utf8(field) {
-            self.priorities.update(id, field);
+            self.priorities.update(id, Priority::of_field(field)); // section 7.1 lets a server forget what is too much
         }
         Ok(())
     }

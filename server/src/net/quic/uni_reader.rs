@@ -11,12 +11,11 @@ use bytes::Bytes;
 use h3::quic::{RecvStream, StreamErrorIncoming, StreamId};
 
 use super::{
-    budget::Budget,
     fault::{Breach, Fault, refuse},
-    priority::Priorities,
     streams::stream_id,
     uni_frames::UniFrames,
 };
+use crate::net::{budget::Budget, wish::Priorities};
 
 /// Most that is taken from quinn at once.
 const CHUNK: usize = 16 << 10;

@@ -2,6 +2,10 @@
 
 use std::time::Instant;
 
+/// Requests that a client may abandon: at once, and each second after. A player that seeks abandons a handful; rapid reset
+/// (CVE-2023-44487) thousands.
+pub(super) const ABANDONED: (u32, u32) = (512, 64);
+
 /// Refills by `rate` a second up to `burst`, and is charged for what a peer does. It has to be a rate: over a long connection
 /// any lifetime sum is reached by honest clients too (Chromium sends a PRIORITY_UPDATE frame a request).
 #[derive(Debug)]
