@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    fs::File,
     future::Future,
     io,
     pin::Pin,
@@ -15,7 +14,7 @@ use http_body::{Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Content, content::Part};
-use crate::storage::{BLOCK, Piece, gather, gather_cached};
+use crate::storage::{BLOCK, Piece, SourceFile};
 
 /// Bytes read at a time: a viewer that has stopped reading holds this much, and larger windows save nothing that can be measured.
 const WINDOW: u64 = BLOCK;
@@ -107,11 +106,11 @@ impl Stored {
             // Of a file as it is, up to the end of a block, which others may have read.
             let into_block = self.rest.as_range().map_or(0, |(_, range)| range.start % BLOCK);
             let window = self.rest.take(WINDOW - into_block);
-            match read(&window, |file, pieces| gather_cached(file, pieces)) {
+            match read(&window, SourceFile::read_at_hand) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read),
             }
-            self.reading = Some(spawn_blocking(move || read(&window, |file, pieces| gather(file, pieces))));
+            self.reading = Some(spawn_blocking(move || read(&window, SourceFile::read)));
             return self.poll_window(context);
         };
         let read = ready!(Pin::new(reading).poll(context)).map_err(io::Error::other).flatten();
@@ -138,8 +137,8 @@ impl Stored {
     }
 }
 
-/// Reads `window` by way of `gather`, unless it is in memory.
-fn read(window: &Content, gather: fn(&File, Vec<Piece<'_>>) -> io::Result<()>) -> io::Result<Bytes> {
+/// Reads `window` by way of `fill`, unless it is kept.
+fn read(window: &Content, fill: fn(&SourceFile, Vec<Piece<'_>>) -> io::Result<()>) -> io::Result<Bytes> {
     let range = window.as_range();
     if let Some((source, range)) = range
         && let Some(kept) = source.kept(range)
@@ -164,7 +163,7 @@ fn read(window: &Content, gather: fn(&File, Vec<Piece<'_>>) -> io::Result<()>) -
     }
     if let Some(source) = window.source() {
         pieces.sort_unstable_by_key(|piece| piece.offset);
-        gather(source.file(), pieces)?;
+        fill(source, pieces)?;
         source.check()?;
     }
     let bytes = Bytes::from(bytes);

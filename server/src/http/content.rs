@@ -5,7 +5,7 @@ use std::{collections::VecDeque, io, ops::Range, sync::Arc};
 use bytes::Bytes;
 use reelway_core::Fragment;
 
-use crate::storage::{Piece, SourceFile, gather};
+use crate::storage::{Piece, SourceFile};
 
 /// A piece of content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Content {
             free = rest;
         }
         if let Some(source) = &self.source {
-            gather(source.file(), extents)?;
+            source.read(extents)?;
         }
         Ok(bytes.into())
     }

@@ -19,7 +19,7 @@ use reelway_core::{
     text::MAX_BYTES,
 };
 
-use super::Hot;
+use super::{Disk, Hot, LocalDisk, Piece};
 
 /// What makes a file the same file: a change of its content changes one of these, unless whoever changes it takes care to hide it.
 ///
@@ -81,6 +81,7 @@ pub struct SourceFile {
     changes: Changes,
     /// Where what is read of it stays.
     hot: Option<Arc<Hot>>,
+    disk: Arc<dyn Disk>,
 }
 
 /// How a file may become another without what was read of it being wrong.
@@ -101,7 +102,7 @@ impl SourceFile {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
         let identity = Identity::in_metadata(&metadata);
-        Ok(Self { file, identity, changes: Changes::Never, hot: None })
+        Ok(Self { file, identity, changes: Changes::Never, hot: None, disk: Arc::new(LocalDisk) })
     }
 
     /// The same for a file of full size whose gaps are being filled in: what was read of it stays as it was.
@@ -118,6 +119,22 @@ impl SourceFile {
     #[must_use]
     pub fn kept_in(self, hot: &Arc<Hot>) -> Self {
         Self { hot: Some(Arc::clone(hot)), ..self }
+    }
+
+    /// The same, with its payload read by way of `disk`.
+    #[must_use]
+    pub fn on(self, disk: Arc<dyn Disk>) -> Self {
+        Self { disk, ..self }
+    }
+
+    /// Fills the pieces of payload; see [`Disk::read`].
+    pub fn read(&self, pieces: Vec<Piece<'_>>) -> io::Result<()> {
+        self.disk.read(&self.file, pieces)
+    }
+
+    /// Fills the pieces of payload without waiting; see [`Disk::read_at_hand`].
+    pub fn read_at_hand(&self, pieces: Vec<Piece<'_>>) -> io::Result<()> {
+        self.disk.read_at_hand(&self.file, pieces)
     }
 
     /// What is kept of a range within one block; see [`check`](Self::check).

@@ -1,5 +1,6 @@
 //! Where payload is: files on a local disk, read by range. Other stores will stand beside it.
 
+mod disk;
 mod file;
 mod gather;
 mod hot;
@@ -8,6 +9,7 @@ mod payload;
 mod recording;
 mod replace;
 
+pub use disk::{Disk, LocalDisk};
 pub use file::{Identity, SourceFile, is_media, is_text};
 pub use gather::{Piece, gather, gather_cached};
 pub use hot::{BLOCK, Hot};
