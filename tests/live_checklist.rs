@@ -532,9 +532,9 @@ fn mpds_tell_of_a_live_stream(history: &History) -> Result<()> {
     Ok(())
 }
 
-/// By number and from the first chunk on, as long as segments are exactly as long as each other; else only what is there.
+/// By number and from the first chunk on, which lasts up to ten frames of sound (213.3 ms), as long as segments are exactly as long as each other; else only what is there.
 fn segments_are_told_as_they_are(history: &History) -> Result<()> {
-    let by_number = "duration=\"25600\" startNumber=\"1\" availabilityTimeOffset=\"1.800\" availabilityTimeComplete=\"false\"";
+    let by_number = "duration=\"25600\" startNumber=\"1\" availabilityTimeOffset=\"1.786\" availabilityTimeComplete=\"false\"";
     ensure!(history.mpds.first().is_some_and(|mpd| mpd.matches(by_number).count() == 2));
     for mpd in &history.mpds {
         for period in mpd.split("<Period ").skip(1) {

@@ -37,7 +37,7 @@ impl Live {
 
     /// The rendition that leads closes what is over and opens what begins.
     pub(super) fn advance(&mut self, index: usize, now: Moment) -> Result<()> {
-        let mut desk = Desk { config: &self.config, promise: &self.promise, clock: &self.clock, events: &mut self.events };
+        let mut desk = Desk { config: &self.config, promise: &self.promise, pace: self.pace, clock: &self.clock, events: &mut self.events };
         let Some(rendition) = self.renditions.get_mut(index) else { return Ok(()) };
         let video = rendition.track.kind() == Kind::Video;
         loop {
@@ -60,7 +60,7 @@ impl Live {
         let half = leader.map_or(0, |leader| Time { ticks: leader.step() / 2, scale: leader.window.timescale }.micros());
         let led = leader.map_or(0, |leader| leader.decoded().micros());
         let frontier = self.cuts.last().map_or(0, |last| last.start.micros().saturating_add(target).saturating_sub(half).max(led));
-        let mut desk = Desk { config: &self.config, promise: &self.promise, clock: &self.clock, events: &mut self.events };
+        let mut desk = Desk { config: &self.config, promise: &self.promise, pace: self.pace, clock: &self.clock, events: &mut self.events };
         let Some(rendition) = self.renditions.get_mut(index) else { return Ok(()) };
         let (scale, video) = (rendition.track.timescale, rendition.track.kind() == Kind::Video);
         loop {

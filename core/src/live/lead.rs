@@ -6,6 +6,7 @@ use super::{
     Epoch, Event, Live, SETTLE,
     cuts::Time,
     micros,
+    pace::{longer, whole_frames},
     rendition::{Desk, Rendition},
 };
 use crate::{
@@ -92,7 +93,8 @@ impl Live {
                 }
             }
             self.advance(leader, now)?;
-            let mut desk = Desk { config: &self.config, promise: &self.promise, clock: &self.clock, events: &mut self.events };
+            let mut desk =
+                Desk { config: &self.config, promise: &self.promise, pace: self.pace, clock: &self.clock, events: &mut self.events };
             if let Some(rendition) = self.renditions.get_mut(leader)
                 && let Some(placed) = rendition.unwait()
             {
@@ -165,14 +167,16 @@ impl Live {
         Error::unsupported(message).by("RFC 8216bis 4.4.3.1")
     }
 
-    /// The promise for parts: whole frames.
+    /// The promise for parts: whole frames of what leads, and room for as many parts of sound as there are of it.
     fn promise_parts(&mut self, scale: Timescale, duration: i64) {
         if core::mem::replace(&mut self.promised, true) {
             return;
         }
         let target = u64::try_from(rescale(self.config.part_target.into(), Timescale::MILLIS, scale)).unwrap_or(0);
         let frame = u64::try_from(duration).unwrap_or(1).max(1);
-        self.promise.part_target = (target.div_ceil(frame).max(1).saturating_mul(frame), scale);
+        self.pace = (target.div_ceil(frame).max(1).saturating_mul(frame), scale);
+        let sounds = self.renditions.iter().filter_map(Rendition::frame_of_sound);
+        self.promise.part_target = sounds.map(|frame| whole_frames(frame, self.pace)).fold(self.pace, longer);
     }
 
     fn cut(&mut self, leader: usize, start: Time, duration: i64, now: Moment) {

@@ -22,6 +22,7 @@ mod event;
 mod follow;
 mod lead;
 mod messages;
+mod pace;
 mod rendition;
 mod restore;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use config::Config;
 use cues::Cues;
 use cuts::{Cuts, Time};
 pub use event::{Epoch, Event, RenditionId};
+use pace::Length;
 use rendition::Rendition;
 pub use restore::Past;
 pub use views::Piece;
@@ -71,8 +73,9 @@ pub struct Live {
     cuts: Cuts,
     cues: Cues,
     renditions: Vec<Rendition>,
-    /// Whether it is known how long parts are.
+    /// Whether it is known how long parts are, and how long those of what leads are.
     promised: bool,
+    pace: Length,
     /// Which of them tells where segments begin.
     leader: Option<usize>,
     events: VecDeque<Event>,
@@ -121,6 +124,7 @@ impl Live {
             promise,
             renditions: Vec::new(),
             promised: false,
+            pace: promise.part_target,
             leader: None,
             events: VecDeque::new(),
             source: Source::Here,

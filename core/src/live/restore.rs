@@ -4,8 +4,9 @@ use alloc::{format, string::String, vec::Vec};
 
 use bytes::Bytes;
 
-use super::{Config, Epoch, Event, Live, RenditionId, Source, cuts::Time, rendition::Rendition};
+use super::{Config, Epoch, Event, Live, RenditionId, Source, cuts::Time, pace, rendition::Rendition};
 use crate::{
+    codec::Kind,
     demux::stream::{Item, StreamDemuxer},
     error::{Error, Result},
     time::{Moment, rescale_length},
@@ -53,10 +54,11 @@ impl Live {
         let leads = live.leader.and_then(|leader| live.renditions.get(leader));
         if let Some(leader) = leads {
             let scale = leader.window.timescale;
-            // Whole parts of the rendition that leads are as long as it was promised.
-            let longest = leader.window.segments.iter().flat_map(|segment| &segment.parts).map(|part| part.duration).max();
-            if let Some(longest) = longest.filter(|longest| *longest > 0) {
-                (live.promise.part_target, live.promised) = ((longest, scale), true);
+            // Whole parts of the rendition that leads are as long as those of others were made by; the longest as long as was promised.
+            if let Some(pace) = leader.longest_part() {
+                let sounds = live.renditions.iter().filter(|rendition| rendition.track.kind() == Kind::Audio);
+                let longest = sounds.filter_map(Rendition::longest_part).fold(pace, pace::longer);
+                (live.pace, live.promise.part_target, live.promised) = (pace, longest, true);
             }
             let begun = live.leader.and_then(|leader| begun.get(leader));
             live.cuts.restore(begun.map_or(&[][..], Vec::as_slice), &leader.window);

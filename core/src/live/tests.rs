@@ -4,6 +4,7 @@ mod derived;
 mod headers;
 mod messages;
 mod overslept;
+mod pace;
 mod periods;
 #[cfg(feature = "encryption")]
 mod sealed;
@@ -166,7 +167,7 @@ fn all_renditions_are_cut_with_the_pictures() {
     );
     assert_eq!(
         source.contents(source.a()),
-        ["1: sound 0 - sound 93", "2: sound 94 - sound 186", "3: sound 187 - sound 280", "4: sound 281 - sound 298"]
+        ["1: sound 0 - sound 93", "2: sound 94 - sound 186", "3: sound 187 - sound 280", "4: sound 281 - sound 299"]
     );
     let video = source.segments(source.v());
     let told: Vec<_> = video.iter().map(|segment| (segment.number, segment.start, segment.duration, segment.parts.len())).collect();

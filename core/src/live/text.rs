@@ -64,7 +64,7 @@ impl Live {
     pub(super) fn follow_text(&mut self, index: usize, now: Moment, force: bool) -> Result<()> {
         let (patience, judged) = (self.patience(), self.judged);
         let Some(led) = self.leader.and_then(|leader| self.renditions.get(leader)).map(Rendition::decoded) else { return Ok(()) };
-        let mut desk = Desk { config: &self.config, promise: &self.promise, clock: &self.clock, events: &mut self.events };
+        let mut desk = Desk { config: &self.config, promise: &self.promise, pace: self.pace, clock: &self.clock, events: &mut self.events };
         let Some(rendition) = self.renditions.get_mut(index) else { return Ok(()) };
         loop {
             let Some(open) = rendition.window.open.as_ref().map(|open| open.number) else {

@@ -13,7 +13,7 @@ use crate::{
     dash::{LiveMpd, LivePeriod},
     hls::{self, Decision, Directives, Edge, LivePlaylist, Report},
     presentation::{self, Bandwidth, Presentation},
-    time::{FrameRate, Timescale, rescale},
+    time::{FrameRate, Timescale, rescale, rescale_length},
     timeline::Timeline,
     track::Track,
     window::{Promise, Segment, Window},
@@ -245,8 +245,9 @@ impl Live {
 
     /// The latency that players are to aim at, in milliseconds.
     fn latency(&self) -> u32 {
-        let parts = || u32::try_from(self.promise.part_micros().saturating_mul(5).div_ceil(1000)).unwrap_or(u32::MAX);
-        self.config.latency.unwrap_or_else(parts)
+        let (part, scale) = self.pace;
+        let parts = || rescale_length(part.saturating_mul(5), scale, Timescale::MILLIS);
+        self.config.latency.unwrap_or_else(|| u32::try_from(parts()).unwrap_or(u32::MAX))
     }
 
     /// When the stream began; `None` before.

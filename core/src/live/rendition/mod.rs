@@ -18,6 +18,7 @@ use super::{
     cuts::{Cut, Time},
     event::{Event, RenditionId},
     messages::Messages,
+    pace::{self, Length},
 };
 use crate::{
     codec::Kind,
@@ -42,6 +43,8 @@ const MOST_BYTES: u64 = 64 << 20;
 pub struct Desk<'a> {
     pub config: &'a Config,
     pub promise: &'a Promise,
+    /// How long the parts of what leads are.
+    pub pace: Length,
     pub clock: &'a Clock,
     pub events: &'a mut VecDeque<Event>,
 }
@@ -72,6 +75,8 @@ pub struct Rendition {
     waiting_bytes: u64,
     /// The segment that is next, if none is open.
     pub next: u32,
+    /// Where the pictures of the segment that is open begin.
+    cut: i64,
     /// The part that grows.
     part: Vec<Placed>,
     part_duration: u64,
@@ -125,6 +130,7 @@ impl Rendition {
             messages: Messages::default(),
             waiting_bytes: 0,
             next,
+            cut: 0,
             part: Vec::new(),
             part_duration: 0,
             part_bytes: 0,
@@ -180,6 +186,18 @@ impl Rendition {
         self.step
     }
 
+    /// How long a frame lasts, if it is of sound and that is known.
+    pub fn frame_of_sound(&self) -> Option<Length> {
+        let first = self.waiting.front().filter(|_| self.track.kind() == Kind::Audio);
+        first.map(|first| (first.sample.duration.into(), self.track.timescale)).or_else(|| pace::usual_frame(&self.track))
+    }
+
+    /// How long the longest of the parts is that are listed.
+    pub fn longest_part(&self) -> Option<Length> {
+        let parts = self.window.segments.iter().flat_map(|segment| &segment.parts);
+        Some((parts.map(|part| part.duration).max().filter(|longest| *longest > 0)?, self.window.timescale))
+    }
+
     /// Whether something is in the segment that grows.
     pub fn has_content(&self) -> bool {
         !self.part.is_empty() || self.window.open.as_ref().is_some_and(|open| !open.parts.is_empty())
@@ -190,12 +208,13 @@ impl Rendition {
         if self.window.timescale != self.track.timescale {
             self.rescale();
         }
-        let start = cut.start.in_scale(self.window.timescale);
+        self.cut = cut.start.in_scale(self.window.timescale);
+        let start = self.cut;
         let last = self.window.segments.back().map_or(0, |last| i64::try_from(last.end()).unwrap_or(i64::MAX));
         // Sound begins where it ended, no further than a sample from the pictures; or behind them, where it was ahead when they changed.
         let is_near = !cut.discontinuity && start.saturating_sub(last).saturating_abs() <= self.step;
         let start = if is_near { last } else { start.max(last) };
-        let shift = Time { ticks: start.saturating_sub(cut.start.in_scale(self.window.timescale)), scale: self.window.timescale };
+        let shift = Time { ticks: start.saturating_sub(self.cut), scale: self.window.timescale };
         let known = self.window.segments.back().map(|last| last.header);
         self.window.open = Some(Segment {
             number: cut.number,

@@ -6,7 +6,7 @@ use core::mem;
 use bytes::Bytes;
 
 use super::{
-    super::{clock::Clock, cuts::Time, event::Event},
+    super::{clock::Clock, cuts::Time, event::Event, pace},
     Desk, MOST_BYTES, Placed, Rendition,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         chunk::{self, Additions},
         header::TRACK_ID,
     },
-    time::{Moment, Timescale, rescale, rescale_length},
+    time::{Moment, Timescale, compare, rescale, rescale_length},
     window::Part,
 };
 
@@ -44,8 +44,9 @@ impl Rendition {
             open.header = placed.header;
         }
         let other = self.part.first().is_some_and(|first| first.sample.description != placed.sample.description);
-        let long = !desk.promise.fits_part(self.part_duration.saturating_add(duration), scale);
-        if !self.part.is_empty() && (other || long || self.part_bytes.saturating_add(placed.sample.len()) > MOST_BYTES) {
+        if !self.part.is_empty()
+            && (other || self.ends_before(duration, desk) || self.part_bytes.saturating_add(placed.sample.len()) > MOST_BYTES)
+        {
             self.close_part(desk)?;
         }
         if !desk.promise.fits_part(duration, scale) {
@@ -64,11 +65,26 @@ impl Rendition {
         self.part_duration = self.part_duration.saturating_add(duration);
         self.part_bytes = self.part_bytes.saturating_add(placed.sample.len());
         self.part.push(placed);
-        // One more that lasts as long would not fit: it is whole, and nothing is waited for.
-        if !desk.promise.fits_part(self.part_duration.saturating_add(duration), scale) {
+        // One more that lasts as long would not belong to it: it is whole, and nothing is waited for.
+        if self.ends_before(duration, desk) {
             self.close_part(desk)?;
         }
         Ok(())
+    }
+
+    /// Whether the part that grows ends before a sample that follows it and lasts so many ticks.
+    fn ends_before(&self, duration: u64, desk: &Desk<'_>) -> bool {
+        let scale = self.window.timescale;
+        let with = (self.part_duration.saturating_add(duration), scale);
+        if self.track.kind() != Kind::Audio {
+            return compare(with, desk.pace).is_gt();
+        }
+        let is_beside_the_next = self.part.first().is_some_and(|first| {
+            let middle = self.decoded.saturating_add(i64::try_from(duration / 2).unwrap_or(i64::MAX));
+            middle >= pace::end_of_part(self.cut, first.middle(), desk.pace, scale)
+        });
+        let is_enough = pace::is_enough((self.part_duration, scale), desk.promise.part_target);
+        !desk.promise.fits_part(with.0, scale) || (is_beside_the_next && is_enough)
     }
 
     /// The part that grows is whole.

@@ -72,7 +72,8 @@ impl Rendition {
 
     /// Up to where it can be told when the pictures are there up to `led`: as far as its source has told it, or has had the time to.
     pub fn text_end(&self, led: i64, desk: &Desk<'_>) -> i64 {
-        let part = i64::try_from(desk.promise.part_micros()).unwrap_or(i64::MAX);
+        let (ticks, of) = desk.pace;
+        let part = rescale(i64::try_from(ticks).unwrap_or(i64::MAX), of, Timescale::MICROS);
         let lag = rescale(self.lag.max(part), Timescale::MICROS, self.window.timescale);
         let known = self.waiting.back().map_or(0, Placed::end);
         led.saturating_sub(lag).max(led.min(known))
@@ -80,7 +81,7 @@ impl Rendition {
 
     /// Tells the segment that is open: whole parts, and the rest of it where that is in reach.
     pub fn tell_text(&mut self, reach: Reach, desk: &mut Desk<'_>) -> Result<()> {
-        let (ticks, of) = desk.promise.part_target;
+        let (ticks, of) = desk.pace;
         let part = rescale(i64::try_from(ticks).unwrap_or(i64::MAX), of, self.window.timescale);
         while let Some(open) = &mut self.window.open {
             if open.parts.is_empty() {
