@@ -11,31 +11,22 @@ execFileSync("node_modules/.bin/tsc", { stdio: "inherit" });
 for (const name of ["LICENSE-APACHE", "LICENSE-MIT"]) copyFileSync(`../${name}`, `dist/${name}`);
 copyFileSync("pkg/reelway_wasm_bg.wasm", "dist/segmenter.wasm");
 // Of what wasm-bindgen offers, what is used.
-const used = { contents: 'export { Opener, default } from "./pkg/reelway_wasm.js"', resolveDir: "." };
-const glue = await build({ stdin: used, bundle: true, write: false, minify: true, format: "esm", target: "es2022", define: { Request: "undefined" } });
-// The core is always named by whoever starts it: a second name would make bundlers take it in twice.
-const script = glue.outputFiles[0].text.replace(/new URL\("[^"]*\.wasm",import\.meta\.url\)/, "undefined");
-writeFileSync("dist/segmenter.js", script);
+const used = { contents: 'export { Opener, initSync } from "./pkg/reelway_wasm.js"', resolveDir: "." };
+const options = /** @type {const} */ ({ bundle: true, write: false, minify: true, target: "es2022" });
+const glue = await build({ stdin: used, ...options, format: "esm", define: { "Symbol.dispose": "undefined" } });
+writeFileSync("dist/segmenter.js", glue.outputFiles[0].text);
 for (const name of ["segmenter", "inlined"]) cpSync(`ts/${name}.d.ts`, `dist/${name}.d.ts`);
 
 const wasm = readFileSync("dist/segmenter.wasm").toString("base64");
 const inlined = await build({
   entryPoints: ["dist/worker.js"],
-  bundle: true,
-  write: false,
-  minify: true,
+  ...options,
   format: "iife",
-  target: "es2022",
   plugins: [
     {
       name: "the core from the text of the script",
       setup({ onLoad }) {
-        onLoad({ filter: /dist\/module\.js$/ }, () => ({
-          contents: `import start, { Opener } from "./segmenter.js";
-            let started;
-            export const core = (wasm) => started ??= start({ module_or_path: wasm ?? Uint8Array.from(atob("${wasm}"), (c) => c.charCodeAt(0)) }).then(() => Opener);`,
-          resolveDir: "dist",
-        }));
+        onLoad({ filter: /dist\/beside\.js$/ }, () => ({ contents: `export const beside = () => Uint8Array.from(atob("${wasm}"), (c) => c.charCodeAt(0));` }));
       },
     },
   ],

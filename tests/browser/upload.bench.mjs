@@ -13,6 +13,8 @@ import { inPage, openSite } from "./browser.mjs";
 const MINUTE = 60;
 /** Of the film, in bits a second. */
 const RATE = "8M";
+/** How often the page is asked. By frames, as Playwright does unless told otherwise, all of it would be painted for that. */
+const EVERY = { polling: 100 };
 /** Milliseconds: much longer than anything here takes. */
 const PATIENCE = 600_000;
 
@@ -38,7 +40,7 @@ async function run(quic) {
       await page.getByText("or drop them here").waitFor();
       await page.evaluate(watch);
       await page.locator("#files").setInputFiles(film);
-      await page.waitForFunction(() => window.sent.done > 0 && window.sent.playing > 0);
+      await page.waitForFunction(() => window.sent.done > 0 && window.sent.playing > 0, undefined, EVERY);
       const { chosen, playable, playing, there, of, done, longest } = await page.evaluate(() => window.sent);
       const protocols = await page.evaluate(() => {
         const all = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType("resource"));

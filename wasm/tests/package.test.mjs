@@ -21,7 +21,7 @@ test("the package holds what its entries name, and nothing else", () => {
   const told = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: PACKAGE, encoding: "utf8" }));
   /** @type {string[]} */
   const files = told[0].files.map((/** @type {{ path: string }} */ { path }) => path);
-  const modules = ["core", "engine", "error", "index", "inline", "inlined", "kept", "module", "options", "plan", "preview", "remote", "segmenter", "source", "upload", "window", "worker"];
+  const modules = ["beside", "core", "engine", "error", "index", "inline", "inlined", "kept", "module", "options", "plan", "preview", "remote", "segmenter", "source", "upload", "window", "worker"];
   const wanted = ["README.md", "package.json", "dist/LICENSE-APACHE", "dist/LICENSE-MIT", "dist/segmenter.wasm", ...modules.flatMap((name) => [`dist/${name}.d.ts`, `dist/${name}.js`])];
   assert.deepEqual(files.sort(), wanted.sort());
   const { exports } = JSON.parse(readFileSync(join(PACKAGE, "package.json"), "utf8"));

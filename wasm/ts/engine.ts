@@ -79,6 +79,13 @@ export interface IndexRange {
   bytes: Uint8Array;
 }
 
+/** A segment as a request sends it. */
+export interface Body {
+  blob: Blob;
+  /** Where it was asked for, and the browser computes it. */
+  sha256?: ArrayBuffer | undefined;
+}
+
 /** A planned file, in this thread or in a worker. */
 export interface Engine {
   description: Description;
@@ -87,6 +94,7 @@ export interface Engine {
   header(track: string): Promise<Uint8Array>;
   /** A segment; in no `form`, in the one that costs less. Bytes are put `into` a buffer where one is given that is large enough. */
   segment(track: string, number: number, form?: Form, into?: ArrayBuffer): Promise<Blob | Uint8Array>;
+  body(track: string, number: number, digested: boolean): Promise<Body>;
   index(): Promise<IndexRange[]>;
   close(): void;
 }
@@ -135,6 +143,9 @@ export async function plan(file: Blob | Source, { target, wasm, patience, signal
 
 class Local implements Engine {
   readonly description: Description;
+  /** What bodies are put together in, one after another. */
+  private spare: ArrayBuffer | undefined;
+  private turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly file: Blob | Source,
@@ -174,6 +185,22 @@ class Local implements Engine {
     }
     const bytes = await this.gather(pieces, into);
     return form === "blob" ? new Blob([bytes]) : bytes;
+  }
+
+  /** Chromium takes bytes apart in the thread that sends them, which stands still meanwhile, at a fraction of the rate of a blob; and to
+   * make a blob of them is the most work that an upload is for the thread that does it. So that is here. */
+  async body(track: string, number: number, digested: boolean): Promise<Body> {
+    const { subtle } = globalThis.crypto ?? {};
+    const made = this.turn.then(async () => {
+      this.spare ??= new ArrayBuffer(this.description.tracks.reduce(largest, 0));
+      const media = await this.segment(track, number, digested && subtle ? "bytes" : undefined, this.spare);
+      if (media instanceof Blob) return { blob: media };
+      // Both have bytes of their own once they are begun.
+      return { blob: new Blob([media as Uint8Array<ArrayBuffer>]), digest: digested ? subtle?.digest("SHA-256", media as Uint8Array<ArrayBuffer>) : undefined };
+    });
+    this.turn = made.catch(() => undefined);
+    const { blob, digest } = await made;
+    return { blob, sha256: await digest };
   }
 
   /** The heads of a segment and the ranges of the file between them. */
@@ -234,6 +261,12 @@ class Local implements Engine {
       throw thrown(error);
     }
   }
+}
+
+/** The bytes of the largest segment of a track, or so many. */
+function largest(most: number, { timeline }: { timeline: Float64Array }): number {
+  for (let at = 2; at < timeline.length; at += 4) most = Math.max(most, timeline[at] ?? 0);
+  return most;
 }
 
 /** Ranges by their places; those that touch or overlap are one. */

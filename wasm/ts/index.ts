@@ -48,7 +48,25 @@ export async function open(input: Input, options: OpenOptions = {}): Promise<Pla
     return openHere(input, options);
   }
   const file = await resolve(input, options.signal);
-  return new Plan(await planIn(start(worker), file, { ...rest, target: millis(segment) }));
+  return new Plan(await planIn((worker === undefined && take()) || start(worker), file, { ...rest, target: millis(segment) }));
+}
+
+let ready: Worker | undefined;
+
+/** Starts a worker with the core in it, so that the next {@link open} without a worker of its own finds both there: for a page that waits
+ * for somebody to choose a file. Nothing is done where there are no workers. */
+export function prepare({ wasm }: Pick<OpenOptions, "wasm"> = {}): void {
+  if (ready || !hasWorkers()) return;
+  ready = start(undefined);
+  // Whoever opens a file then is told why there is none.
+  ready.onerror = take;
+  ready.postMessage({ id: 0, prepare: wasm });
+}
+
+function take(): Worker | undefined {
+  const worker = ready;
+  ready = undefined;
+  return worker;
 }
 
 /** Node.js has no workers of this kind; in those of Deno and Bun the package is not found by its URL. */

@@ -1,6 +1,6 @@
 /** The plan of a file: all that is known of its presentation before a byte of media is read. */
 
-import type { Description, Engine, Form, IndexRange, Problem, TrackFacts } from "./engine.js";
+import type { Body, Description, Engine, Form, IndexRange, Problem, TrackFacts } from "./engine.js";
 
 /** A track of a plan. */
 export interface Track extends TrackFacts {
@@ -98,6 +98,13 @@ export class Plan {
     return media instanceof Blob ? { ...facts, blob: media } : { ...facts, bytes: media as Uint8Array<ArrayBuffer> };
   }
 
+  /** A segment as a request sends it.
+   *
+   * @internal */
+  body(track: string, number: number, digested: boolean): Promise<Body> {
+    return this.engine.body(track, number, digested);
+  }
+
   /** A segment of a track of text, numbered from 1, in the form of HLS: WebVTT. */
   webvtt(track: string, number: number): Promise<string> {
     return this.engine.text(`${track}/${number}.vtt`);
@@ -164,6 +171,6 @@ export class Plan {
 }
 
 /** Memory for any of these segments. */
-export function room(segments: SegmentFacts[]): ArrayBuffer {
+function room(segments: SegmentFacts[]): ArrayBuffer {
   return new ArrayBuffer(segments.reduce((most, { size }) => Math.max(most, size), 0));
 }

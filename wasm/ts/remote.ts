@@ -1,18 +1,21 @@
 /** Plans a file in a worker. Messages go both ways: questions to the engine there, and, of a file that only this thread can read, reads here. */
 
-import type { Description, Engine, EngineOptions, Form, IndexRange } from "./engine.js";
+import type { Body, Description, Engine, EngineOptions, Form, IndexRange } from "./engine.js";
 import { type ErrorFacts, ReadError, ReelwayError, errorOf } from "./error.js";
 import type { Source } from "./source.js";
 
 /** To the worker. */
 export type Question =
   | { id: number; open: { file: Blob | { size: number }; target: number; wasm?: unknown; patience?: number | undefined } }
-  | { id: number; text: string }
-  | { id: number; header: string }
-  | { id: number; segment: [string, number, Form | undefined, ArrayBuffer | undefined] }
-  | { id: number; index: true }
-  | { id: number; read: Uint8Array | undefined; fault?: ErrorFacts }
-  | { id: number; close: true };
+  | { id: number; prepare: unknown }
+  | { id: number; call: Call }
+  | { id: number; read: Uint8Array | undefined; fault?: ErrorFacts };
+
+/** Methods of the engine that are asked for. */
+export type Method = Exclude<keyof Engine, "description" | "close">;
+
+/** One of them, and what it is given. */
+type Call = { [Name in Method]: [Name, ...Parameters<Engine[Name]>] }[Method];
 
 /** From the worker. */
 export type Answer = { id: number; ok: unknown } | { id: number; fault: ErrorFacts } | { id: number; read: [number, number] };
@@ -43,16 +46,19 @@ class Remote implements Engine {
   ) {}
 
   text(path: string): Promise<string> {
-    return this.line.ask({ text: path }) as Promise<string>;
+    return this.line.ask({ call: ["text", path] }) as Promise<string>;
   }
   header(track: string): Promise<Uint8Array> {
-    return this.line.ask({ header: track }) as Promise<Uint8Array>;
+    return this.line.ask({ call: ["header", track] }) as Promise<Uint8Array>;
   }
   segment(track: string, number: number, form?: Form, into?: ArrayBuffer): Promise<Blob | Uint8Array> {
-    return this.line.ask({ segment: [track, number, form, into] }, into ? [into] : []) as Promise<Blob | Uint8Array>;
+    return this.line.ask({ call: ["segment", track, number, form, into] }, into ? [into] : []) as Promise<Blob | Uint8Array>;
+  }
+  body(track: string, number: number, digested: boolean): Promise<Body> {
+    return this.line.ask({ call: ["body", track, number, digested] }) as Promise<Body>;
   }
   index(): Promise<IndexRange[]> {
-    return this.line.ask({ index: true }) as Promise<IndexRange[]>;
+    return this.line.ask({ call: ["index"] }) as Promise<IndexRange[]>;
   }
   close(): void {
     this.line.close(new ReadError({ kind: "read", message: "the plan is closed" }));

@@ -25,4 +25,6 @@ export class Segment {
   layout(): Float64Array;
   free(): void;
 }
-export default function start(from: { module_or_path: URL | string | Response | BufferSource | WebAssembly.Module }): Promise<unknown>;
+
+/** Starts it. Whatever is called before that fails. */
+export function initSync(from: { module: WebAssembly.Module }): unknown;

@@ -1,7 +1,8 @@
 /** Sends a plan and its segments to a server: several at once, again where one fails, and on from where it was after a reload. */
 
+import type { Body } from "./engine.js";
 import { UploadError } from "./error.js";
-import { type Plan, type SegmentFacts, room } from "./plan.js";
+import type { Plan, SegmentFacts } from "./plan.js";
 
 /** How a file is uploaded. */
 export interface UploadOptions {
@@ -91,8 +92,10 @@ class Sending {
   private readonly server: string;
   private readonly ending = new AbortController();
   private state: State | undefined;
-  /** Lets go what this browser keeps of it. */
-  private kept: (() => Promise<void>) | undefined;
+  /** What lets go what this browser keeps of it. */
+  private kept: Promise<(() => Promise<void>) | undefined> | undefined;
+  /** Segments that are made before they can be sent. */
+  private readonly made = new Map<string, Promise<Body>>();
 
   constructor(
     private readonly plan: Plan,
@@ -126,7 +129,7 @@ class Sending {
 
   async abandon(): Promise<void> {
     this.ending.abort();
-    await this.kept?.();
+    await (await this.kept)?.();
     if (this.state === undefined) return;
     const { id, token } = this.state;
     await this.ask("the end", `/upload/${id}`, () => ({ method: "DELETE", headers: { authorization: `Bearer ${token}` } }));
@@ -143,9 +146,13 @@ class Sending {
 
   private async send(): Promise<{ id: string; hls: string; dash: string }> {
     const signal = this.options.signal ? AbortSignal.any([this.options.signal, this.ending.signal]) : this.ending.signal;
-    const state = (this.state = await this.announce(signal));
-    const urls = { hls: this.url(state.hls), dash: this.url(state.dash) };
+    const announced = this.announce(signal);
     const order = this.plan.order();
+    const [first, rest] = [order.filter(({ number }) => number === 1), order.filter(({ number }) => number > 1)];
+    // What plays waits for these: they are made while the server looks at the plan.
+    for (const segment of first) this.made.set(key(segment), this.make(segment));
+    const state = (this.state = await announced);
+    const urls = { hls: this.url(state.hls), dash: this.url(state.dash) };
     const arrived = new Set(Object.entries(state.have).flatMap(([track, stretches]) => stretches.flatMap(([first, last]) => keys(track, first, last))));
     const progress: Progress = { sent: 0, size: 0, segments: 0, of: order.length };
     const tellArrived = (segment: SegmentFacts) => {
@@ -157,25 +164,23 @@ class Sending {
       progress.size += segment.size;
       if (arrived.has(key(segment))) tellArrived(segment);
     }
-    // Apart, for those that keep nothing.
-    if (this.options.keep) this.kept = await (await import("./kept.js")).keep(state.id, this.server, this.plan, this.options);
-    const first = this.plan.tracks.map(({ id }) => `${id}/1`);
+    // Apart, for those that keep nothing; nothing waits for it.
+    const { keep } = this.options;
+    if (keep) this.kept = import("./kept.js").then((kept) => kept.keep(state.id, this.server, this.plan, this.options)).catch(() => undefined);
     let told = false;
     const tellOnce = () => {
-      if (told || !first.every((segment) => arrived.has(segment))) return;
+      if (told || !first.every((segment) => arrived.has(key(segment)))) return;
       told = true;
       this.tell("playable", urls);
       this.tellPlayable.resolve(urls);
     };
     this.tell("progress", { ...progress });
     tellOnce();
-    const missing = order.filter((segment) => !arrived.has(key(segment)));
-    const worker = async () => {
-      let sent: ArrayBuffer | undefined = room(missing);
+    const worker = async (missing: SegmentFacts[]) => {
       for (let segment; (segment = missing.shift()) !== undefined; ) {
         while (this.held) await this.held.promise;
         signal.throwIfAborted();
-        sent = await this.put(state, segment, signal, sent);
+        await this.put(state, segment, signal);
         arrived.add(key(segment));
         tellArrived(segment);
         this.tell("progress", { ...progress });
@@ -183,13 +188,17 @@ class Sending {
       }
     };
     try {
-      await Promise.all(Array.from({ length: this.options.concurrency ?? state.window }, worker));
+      // Nothing is in the way of the first of each track.
+      for (const segments of [first, rest]) {
+        const missing = segments.filter((segment) => !arrived.has(key(segment)));
+        await Promise.all(Array.from({ length: this.options.concurrency ?? state.window }, () => worker(missing)));
+      }
     } catch (error) {
       // The others end too.
       this.ending.abort(error);
       throw error;
     }
-    await this.kept?.();
+    await (await this.kept)?.();
     return { id: state.id, ...urls };
   }
 
@@ -203,20 +212,23 @@ class Sending {
     return (await response.json()) as State;
   }
 
-  /** One URL for all segments, so that a browser asks once whether it may send to another origin. What was sent before gives its memory. */
-  private async put({ id, token }: State, { track, number }: SegmentFacts, signal: AbortSignal, into?: ArrayBuffer): Promise<ArrayBuffer | undefined> {
-    const digested = this.options.digest !== "none" && globalThis.crypto?.subtle !== undefined;
-    const { blob, bytes } = await this.plan.segment(track, number, { target: digested ? "bytes" : undefined, into });
-    const segment = key({ track, number });
+  private make({ track, number }: SegmentFacts): Promise<Body> {
+    const body = this.plan.body(track, number, this.options.digest !== "none");
+    // Where the plan is refused nobody asks for it.
+    body.catch(() => undefined);
+    return body;
+  }
+
+  /** One URL for all segments, so that a browser asks once whether it may send to another origin. */
+  private async put({ id, token }: State, facts: SegmentFacts, signal: AbortSignal): Promise<void> {
+    const segment = key(facts);
+    const { blob, sha256 } = await (this.made.get(segment) ?? this.make(facts));
+    this.made.delete(segment);
     const headers: Record<string, string> = { authorization: `Bearer ${token}`, segment };
-    if (digested && bytes) headers["content-digest"] = `sha-256=:${base64(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)))}:`;
-    // Chromium takes a buffer apart in the page, which stands still meanwhile, and sends it at a fraction of the rate of a blob.
-    const body = bytes ? new Blob([bytes as Uint8Array<ArrayBuffer>]) : blob;
-    // What plays waits for the first of each track alone.
-    const priority = number === 1 ? "high" : "low";
-    const response = await this.ask(segment, `/upload/${id}`, () => ({ method: "PUT", headers, body, priority }), signal);
+    if (sha256) headers["content-digest"] = `sha-256=:${base64(new Uint8Array(sha256))}:`;
+    const priority = facts.number === 1 ? "high" : "low";
+    const response = await this.ask(segment, `/upload/${id}`, () => ({ method: "PUT", headers, body: blob, priority }), signal);
     await response.body?.cancel();
-    return bytes?.buffer;
   }
 
   /** Asks until there is an answer that is worth having. */
@@ -269,7 +281,8 @@ async function sleep(millis: number, signal?: AbortSignal): Promise<void> {
 }
 
 /** RFC 4648 4. */
-function base64(bytes: Uint8Array): string {
+function base64(bytes: Uint8Array & { toBase64?(): string }): string {
+  if (bytes.toBase64) return bytes.toBase64();
   let text = "";
   for (let at = 0; at < bytes.byteLength; at += 0x8000) text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
   return btoa(text);

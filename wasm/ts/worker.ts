@@ -2,7 +2,7 @@
 
 import { type Engine, type IndexRange, plan } from "./engine.js";
 import { errorOf } from "./error.js";
-import type { Wasm } from "./module.js";
+import { type Wasm, core } from "./module.js";
 import { type Answer, type Question, factsOf } from "./remote.js";
 import type { Source } from "./source.js";
 
@@ -29,18 +29,17 @@ class Elsewhere implements Source {
   }
 }
 
-async function answer(question: Question): Promise<unknown> {
+async function answer(question: Exclude<Question, { read: unknown }>): Promise<unknown> {
   if ("open" in question) {
     const { file, target, wasm, patience } = question.open;
     engine = plan(file instanceof Blob ? file : new Elsewhere(file.size), { target, wasm: wasm as Wasm | undefined, patience });
     return (await engine).description;
   }
+  if ("prepare" in question) return void (await core(question.prepare as Wasm | undefined));
   const open = await engine;
   if (open === undefined) throw new Error("nothing is open");
-  if ("text" in question) return open.text(question.text);
-  if ("header" in question) return open.header(question.header);
-  if ("segment" in question) return open.segment(...question.segment);
-  return open.index();
+  const [method, ...given] = question.call;
+  return (open[method] as (...given: unknown[]) => unknown).apply(open, given);
 }
 
 scope.onmessage = async ({ data: question }) => {

@@ -2,7 +2,7 @@ import { Controls } from "./controls/controls.ts";
 import { exposeState } from "./debug.ts";
 import { announce, button, h } from "./dom.ts";
 import { protocolName } from "./format.ts";
-import { canPlay, type Failure, FORMATS, type Way, WAYS } from "./player/engine.ts";
+import { canPlay, type Failure, FORMATS, loadEngine, type Way, WAYS } from "./player/engine.ts";
 import { Player, type Source } from "./player/player.ts";
 import { Stats } from "./stats.ts";
 
@@ -122,6 +122,13 @@ export class Stage {
       button("Try again", () => this.player.retry()),
     );
   }
+}
+
+/** Fetches the library that will play, before there is anything to play. */
+export function prepareToPlay(): void {
+  const remembered = rememberedWay();
+  // What does not come is asked for again once it is needed, and told of then.
+  loadEngine(WAYS.find((each) => each === remembered) ?? WAYS[0]).catch(() => undefined);
 }
 
 /** Private windows and strict settings may refuse storage; then the choice lasts as long as the page. */

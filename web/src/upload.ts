@@ -1,13 +1,13 @@
 import "./styles/live.css";
 import "./styles/watch.css";
 import "./styles/upload.css";
-import { type KeptUpload, forget, unfinished } from "reelway";
+import { type KeptUpload, forget, prepare, unfinished } from "reelway";
 import { serverInfo } from "./api.ts";
 import { button, h } from "./dom.ts";
 import { formatBytes } from "./format.ts";
 import type { Source } from "./player/player.ts";
 import { Sending } from "./sending.ts";
-import { Stage } from "./stage.ts";
+import { prepareToPlay, Stage } from "./stage.ts";
 import type { View } from "./view.ts";
 
 /** A file, and its handle where the browser gave one. */
@@ -57,6 +57,9 @@ export class UploadView implements View {
       this.root.replaceChildren(h("section", { class: "notice", role: "status" }, h("h1", {}, "This server takes no uploads"), h("p", {}, text)));
       return;
     }
+    // While somebody looks for a file: neither is waited for then.
+    prepare();
+    prepareToPlay();
     await this.showKept();
   }
 
