@@ -175,6 +175,32 @@ describe("the package in a page", () => {
     assert.ok(told.memory <= 4 << 20, `memory of ${told.memory} bytes was asked for`);
   });
 
+  test("a worker that is prepared has the core, and is that of the next file", { timeout: PATIENCE }, async () => {
+    const { before, after, duration, fetched } = await inPage("free", async (page) => {
+      const core = page.waitForResponse(/segmenter\.wasm$/);
+      /** @type {string[]} */
+      const fetched = [];
+      page.on("worker", (worker) => fetched.push(worker.url()));
+      await page.evaluate(async () => {
+        const load = (/** @type {string} */ path) => /** @type {Promise<typeof import("../../wasm/dist/index.js")>} */ (import(path));
+        const { prepare } = await load(new URL("index.js", location.href).href);
+        prepare();
+        prepare();
+      });
+      await core;
+      const before = fetched.length;
+      const duration = await page.evaluate(async () => {
+        const load = (/** @type {string} */ path) => /** @type {Promise<typeof import("../../wasm/dist/index.js")>} */ (import(path));
+        const { open } = await load(new URL("index.js", location.href).href);
+        const plan = await open(await (await fetch("media/sound.m4a")).blob());
+        return plan.duration;
+      });
+      return { before, after: fetched.length, duration, fetched };
+    });
+    assert.ok(duration > 0);
+    assert.deepEqual([before, after], [1, 1], fetched.join(" "));
+  });
+
   test("errors are of the same classes through the worker", { timeout: PATIENCE }, async () => {
     const error = await inPage("free", (page) =>
       page.evaluate(async () => {

@@ -19,3 +19,6 @@ export async function open(input: Input, options: OpenOptions = {}): Promise<Pla
     URL.revokeObjectURL(url);
   }
 }
+
+/** Nothing: there is no worker to be fetched beforehand. */
+export function prepare(): void {}
