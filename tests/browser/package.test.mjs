@@ -201,6 +201,23 @@ describe("the package in a page", () => {
     assert.deepEqual([before, after], [1, 1], fetched.join(" "));
   });
 
+  for (const kind of /** @type {const} */ (["URL", "text", "Response", "bytes", "Module"])) {
+    test(`the core may be given as ${kind}`, { timeout: PATIENCE }, async () => {
+      const duration = await inPage("free", (page) =>
+        page.evaluate(async (kind) => {
+          const load = (/** @type {string} */ path) => /** @type {Promise<typeof import("../../wasm/dist/index.js")>} */ (import(path));
+          const { open } = await load(new URL("index.js", location.href).href);
+          const url = new URL("segmenter.wasm", location.href);
+          const bytes = async () => (await fetch(url)).arrayBuffer();
+          const given = { URL: () => url, text: () => url.href, Response: () => fetch(url), bytes, Module: async () => WebAssembly.compile(await bytes()) };
+          const plan = await open(await (await fetch("media/sound.m4a")).blob(), { wasm: await given[kind]() });
+          return plan.duration;
+        }, kind),
+      );
+      assert.ok(duration > 0);
+    });
+  }
+
   test("errors are of the same classes through the worker", { timeout: PATIENCE }, async () => {
     const error = await inPage("free", (page) =>
       page.evaluate(async () => {

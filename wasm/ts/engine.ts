@@ -192,11 +192,12 @@ class Local implements Engine {
   async body(track: string, number: number, digested: boolean): Promise<Body> {
     const { subtle } = globalThis.crypto ?? {};
     const made = this.turn.then(async () => {
-      this.spare ??= new ArrayBuffer(this.description.tracks.reduce(largest, 0));
       const media = await this.segment(track, number, digested && subtle ? "bytes" : undefined, this.spare);
       if (media instanceof Blob) return { blob: media };
+      const bytes = media as Uint8Array<ArrayBuffer>;
+      this.spare = bytes.buffer;
       // Both have bytes of their own once they are begun.
-      return { blob: new Blob([media as Uint8Array<ArrayBuffer>]), digest: digested ? subtle?.digest("SHA-256", media as Uint8Array<ArrayBuffer>) : undefined };
+      return { blob: new Blob([bytes]), digest: digested ? subtle?.digest("SHA-256", bytes) : undefined };
     });
     this.turn = made.catch(() => undefined);
     const { blob, digest } = await made;
@@ -261,12 +262,6 @@ class Local implements Engine {
       throw thrown(error);
     }
   }
-}
-
-/** The bytes of the largest segment of a track, or so many. */
-function largest(most: number, { timeline }: { timeline: Float64Array }): number {
-  for (let at = 2; at < timeline.length; at += 4) most = Math.max(most, timeline[at] ?? 0);
-  return most;
 }
 
 /** Ranges by their places; those that touch or overlap are one. */

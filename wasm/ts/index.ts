@@ -9,7 +9,7 @@
 import type { KeptUpload } from "./kept.js";
 import { type OpenOptions as CoreOptions, millis } from "./options.js";
 import { Plan } from "./plan.js";
-import { planIn } from "./remote.js";
+import { crossing, planIn } from "./remote.js";
 import { type Input, resolve } from "./source.js";
 
 export * from "./error.js";
@@ -57,10 +57,10 @@ let ready: Worker | undefined;
  * for somebody to choose a file. Nothing is done where there are no workers. */
 export function prepare({ wasm }: Pick<OpenOptions, "wasm"> = {}): void {
   if (ready || !hasWorkers()) return;
-  ready = start(undefined);
+  const worker = (ready = start(undefined));
   // Whoever opens a file then is told why there is none.
-  ready.onerror = take;
-  ready.postMessage({ id: 0, prepare: wasm });
+  worker.onerror = take;
+  crossing(wasm).then((prepare) => worker.postMessage({ id: 0, prepare }), take);
 }
 
 function take(): Worker | undefined {

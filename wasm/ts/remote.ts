@@ -2,6 +2,7 @@
 
 import type { Body, Description, Engine, EngineOptions, Form, IndexRange } from "./engine.js";
 import { type ErrorFacts, ReadError, ReelwayError, errorOf } from "./error.js";
+import type { Wasm } from "./module.js";
 import type { Source } from "./source.js";
 
 /** To the worker. */
@@ -28,7 +29,7 @@ export async function planIn(worker: Worker, file: Blob | Source, options: Engin
   signal?.addEventListener("abort", abort, { once: true });
   try {
     signal?.throwIfAborted();
-    const open = { file: file instanceof Blob ? file : { size: file.size }, target, wasm, patience };
+    const open = { file: file instanceof Blob ? file : { size: file.size }, target, wasm: await crossing(wasm), patience };
     const description = (await line.ask({ open })) as Description;
     return new Remote(line, description);
   } catch (error) {
@@ -37,6 +38,12 @@ export async function planIn(worker: Worker, file: Blob | Source, options: Engin
   } finally {
     signal?.removeEventListener("abort", abort);
   }
+}
+
+/** The same core as it can be given to another thread, to which it would be another address. */
+export async function crossing(wasm: Wasm | undefined): Promise<unknown> {
+  if (typeof wasm === "string" || wasm instanceof URL) return new URL(wasm, location.href).href;
+  return wasm instanceof Response ? wasm.arrayBuffer() : wasm;
 }
 
 class Remote implements Engine {
