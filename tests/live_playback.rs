@@ -23,7 +23,7 @@ use reelway::live::Clock;
 use reelway_core::time::Moment;
 use reelway_tests::ffmpeg::{self, is_there};
 use support::{
-    FILM, SHORT, Studio, boxes, fragments, headers_and_segments,
+    Answer, FILM, SHORT, Studio, boxes, fragments, headers_and_segments,
     transport::{ALL, H3, Protocol, begin, soon},
 };
 use tokio::{
@@ -430,6 +430,41 @@ async fn viewers_behind_a_bad_network_miss_nothing() {
         assert!(seen.unwrap() == whole);
     }
     assert!(losses.iter().any(|lost| lost.load(Relaxed) > 0));
+}
+
+/// RFC 8216bis 4.4.2.2: what the query asks for is said to the player, by a text that all who ask the same get.
+#[tokio::test(flavor = "multi_thread")]
+async fn viewers_begin_where_their_query_says() {
+    let studio = Studio::new(SHORT);
+    let early = studio.get("/live/over/master.m3u8?start=0").await;
+    assert_eq!(early.status, StatusCode::NOT_FOUND);
+    let mut hand = Hand::new(&studio, "over").await;
+    hand.send(12).await;
+    let master = "/live/over/master.m3u8";
+    let plain = studio.until(master, |answer| answer.status == StatusCode::OK).await;
+    assert!(!plain.text().contains("#EXT-X-START"), "{}", plain.text());
+    for (query, offset) in [("start=0", "0.001"), ("start=2", "2.000"), ("start=-1", "-1.000"), ("a=b&start=0&start=x", "0.001")] {
+        let url = format!("{master}?{query}");
+        for protocol in ALL {
+            let answer = studio.ask_by(protocol, Method::GET, &url, &[], Bytes::new()).await;
+            assert_eq!((answer.status, answer.field("content-type")), (StatusCode::OK, "application/vnd.apple.mpegurl"));
+            assert!(answer.text().contains(&format!("\n#EXT-X-START:TIME-OFFSET={offset}\n")), "{query}: {}", answer.text());
+            assert_ne!(answer.field("etag"), plain.field("etag"));
+            let again = [("if-none-match", answer.field("etag"))];
+            assert_eq!(studio.ask_by(protocol, Method::GET, &url, &again, Bytes::new()).await.status, StatusCode::NOT_MODIFIED);
+        }
+    }
+    for bad in ["", "-", "+1", "x", "1.5", "1s", "0x1", "604801", "-604801", "99999999999999999999", "%30", "0%00"] {
+        let answer = studio.get(&format!("{master}?start={bad}")).await;
+        assert_eq!((answer.status, answer.field("content-type")), (StatusCode::BAD_REQUEST, "application/problem+json"), "{bad}");
+        assert!(answer.text().contains("whole seconds"), "{bad}: {}", answer.text());
+    }
+    // Nothing else is made for them: media playlists and the MPD are those of all viewers.
+    for path in ["/live/over/v1/media.m3u8", "/live/over/manifest.mpd"] {
+        let wanted = |answer: &Answer| answer.status == StatusCode::OK;
+        let (plain, asked) = (studio.until(path, wanted).await, studio.get(&format!("{path}?start=0")).await);
+        assert_eq!((plain.body, plain.fields.get("etag")), (asked.body, asked.fields.get("etag")), "{path}");
+    }
 }
 
 /// The end releases all who wait, and what was live is complete.

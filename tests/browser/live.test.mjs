@@ -25,6 +25,19 @@ const HINTED_IN_VAIN = /^status 404 .*\/\d+\.\d+\.m4s$|^console: Failed to load 
 /** In the clock of the picture a frame of long ago would be later than this, in milliseconds. */
 const NOT_LIVE = 30_000;
 
+/** How old a broadcast is that is watched from its beginning, in milliseconds, and within how many of the first picture players begin: Shaka
+ * Player leaves out what the sound lacks, and the first second may have passed when a frame is looked at. */
+const OLD = 10_000;
+const BEGINS = 4000;
+/** How players are told to begin with the first picture: of HLS by the server, of DASH by the address (ISO/IEC 23009-1 C.4) or their caller.
+ * @type {Record<string, { anchor: string, prepare?: (player: any) => void }>} */
+const FROM_THE_BEGINNING = {
+  "hls.js": { anchor: "?start=0" },
+  "Shaka Player by HLS": { anchor: "?start=0" },
+  "dash.js": { anchor: "#t=0" },
+  "Shaka Player by DASH": { anchor: "", prepare: (player) => player.addEventListener("manifestparsed", () => player.updateStartTime(0)) },
+};
+
 const SHAKA_TEXT = (/** @type {any} */ player) => player.configure?.({ streaming: { lowLatencyMode: true }, preferredText: [{ language: "en" }] });
 /** By DASH in its low latency mode, Shaka Player 5.2 moves text back by where the last chunk of pictures lies in its segment. */
 const SHAKA_TEXT_LATE = (/** @type {any} */ player) => player.configure?.({ streaming: { lowLatencyMode: false }, preferredText: [{ language: "en" }] });
@@ -44,6 +57,20 @@ async function cameOverHttp3(page, name) {
  * @param {string} playlist */
 async function begun(playlist) {
   while ((await (await fetch(playlist)).text()).split("#EXTINF").length < 5) await sleep(100);
+}
+
+/** Plays on from near the first picture, which was made at `began`, and stays as far back.
+ * @param {Page} page @param {number} began @param {string} name */
+async function beginsAt(page, began, name) {
+  await look(page);
+  await page.locator("video").evaluate((/** @type {HTMLVideoElement} */ video) => video.play());
+  await page.waitForFunction(() => window.seen.latencies.length > 0);
+  const { newest } = await page.evaluate(() => window.seen);
+  assert.ok(newest >= began - 100 && newest < began + BEGINS, `${name} begins ${newest - began} ms behind the first picture`);
+  await watchOn(page, WATCHED);
+  const { frames, least, stalls } = await seen(page);
+  assert.ok(frames > 0 && least > OLD - BEGINS, `${name} comes as near as ${least} ms`);
+  assert.equal(stalls, 0, name);
 }
 
 /** Opens the page of a stream, to be played one way.
@@ -232,6 +259,39 @@ describe("live", () => {
       });
     });
   }
+
+  test("from the beginning, while the stream goes on", { timeout: 3 * PATIENCE }, async () => {
+    const over = startSource(`${site.plain()}ingest/over`);
+    try {
+      // Older than any player lies back by itself.
+      const playlist = `${site.plain()}live/over/v1/media.m3u8`;
+      await begun(playlist);
+      await sleep(OLD);
+      await Promise.all([
+        ...Object.entries(FROM_THE_BEGINNING).map(([name, { anchor, prepare }]) =>
+          site.inPage(async (page) => {
+            await openPlayer(page, site.secure(), /** @type {import("./players.mjs").Name} */ (name), "live/over", prepare, anchor);
+            await beginsAt(page, over.began(), name);
+            assert.equal(await page.evaluate(() => window.bare.error), "", name);
+          }),
+        ),
+        ...(/** @type {const} */ (["hls", "dash", "shaka"])).map((way) =>
+          site.inPage(async (page) => {
+            await openStream(page, site.secure(), "over", way);
+            await watchOn(page, 1);
+            await page.getByRole("button", { name: "From the beginning", exact: true }).click();
+            await page.waitForFunction(() => !document.querySelector("video")?.seeking);
+            await beginsAt(page, over.began(), way);
+            assert.equal((await state(page)).error, null);
+          }),
+        ),
+      ]);
+      // It has gone on meanwhile.
+      assert.ok(!(await (await fetch(playlist)).text()).includes("#EXT-X-ENDLIST"));
+    } finally {
+      await over.kill();
+    }
+  });
 
   test("a player that stands still while the stream goes on begins afresh", { timeout: 2 * PATIENCE }, async () => {
     await site.inPage(async (page) => {

@@ -31,8 +31,9 @@ function code(library) {
 
 /** A video element and a player on it, in an otherwise empty page of the server; returns when the first picture (or sound) is there.
  * @param {Page} page @param {string} origin @param {Name} name @param {string} path of the folder that the manifest is in
- * @param {((player: any) => void)} [prepare] runs in the page before anything is loaded */
-export async function openPlayer(page, origin, name, path, prepare) {
+ * @param {((player: any) => void)} [prepare] runs in the page before anything is loaded
+ * @param {string} [anchor] what stands behind the address of the manifest */
+export async function openPlayer(page, origin, name, path, prepare, anchor = "") {
   const { library, manifest } = name === "the browser" ? { library: undefined, manifest: "stream.mp4?hold-back=2s" } : PLAYERS[name];
   await page.goto(`${origin}healthz`);
   if (library) await page.evaluate(code(library));
@@ -79,7 +80,7 @@ export async function openPlayer(page, origin, name, path, prepare) {
         await bare.player.load(url).catch((/** @type {any} */ error) => (bare.error = told(error)));
       }
     },
-    { library, url: `/${path.split("/").map(encodeURIComponent).join("/")}/${manifest}` },
+    { library, url: `/${path.split("/").map(encodeURIComponent).join("/")}/${manifest}${anchor}` },
   );
   await page.waitForFunction(() => window.bare.error !== "" || window.bare.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA);
   await noError(page);

@@ -91,8 +91,8 @@ export class StreamView implements View {
 }
 
 /** How a stream is played. */
-export function liveSource({ name, hls, dash, mp4 }: LiveStream): Source {
-  return { name, tracks: [], live: true, hls, dash, file: `${mp4}?hold-back=${HOLD_BACK}` };
+export function liveSource({ name, hls, dash, mp4, windowMs }: LiveStream): Source {
+  return { name, tracks: [], live: true, windowMs, hls, dash, file: `${mp4}?hold-back=${HOLD_BACK}` };
 }
 
 function backLink(): HTMLElement {

@@ -25,6 +25,7 @@ mod messages;
 mod pace;
 mod rendition;
 mod restore;
+mod start_over;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -8,6 +8,7 @@ mod pace;
 mod periods;
 #[cfg(feature = "encryption")]
 mod sealed;
+mod start_over;
 mod text;
 
 use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};

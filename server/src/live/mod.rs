@@ -19,3 +19,4 @@ pub use figures::{Counted, Figures};
 pub use log::{Cursor, Edge, Log, Part, Segment};
 pub use stream::Stream;
 pub use streams::{Full, Streams};
+pub use texts::Wanted;

@@ -21,6 +21,7 @@ export class Controls {
   private readonly ending = new AbortController();
   private readonly scrubber: Scrubber;
   private readonly playButton = control("Play", "play", () => this.toggle());
+  private readonly startOver = control("From the beginning", "replay", () => this.player.startOver());
   private readonly muteButton = control("Mute", "loud", () => this.mute());
   private readonly volume = h("input", { type: "range", class: "volume", min: 0, max: 1, step: 0.05, "aria-label": "Volume" });
   private readonly insetButton = control("Picture in picture", "inset", () => void this.inset());
@@ -59,7 +60,7 @@ export class Controls {
       this.scrubber.range,
       this.scrubber.marks,
       this.scrubber.preview,
-      h("div", { class: "bar-row" }, this.playButton, this.muteButton, this.volume, this.scrubber.toLive, this.scrubber.time, h("span", { class: "spring" }), this.chapters.root, this.subtitles.root, this.sounds.root, this.qualities.root, this.rates.root, this.statsButton, this.insetButton, this.wholeButton),
+      h("div", { class: "bar-row" }, this.playButton, this.startOver, this.muteButton, this.volume, this.scrubber.toLive, this.scrubber.time, h("span", { class: "spring" }), this.chapters.root, this.subtitles.root, this.sounds.root, this.qualities.root, this.rates.root, this.statsButton, this.insetButton, this.wholeButton),
     );
     this.shortcuts = this.makeShortcuts();
     listen(this.shortcuts, this.ending.signal);
@@ -87,6 +88,7 @@ export class Controls {
     const volume = video.muted ? 0 : video.volume;
     if (this.volume.valueAsNumber !== volume) this.volume.value = String(volume);
     this.volume.style.setProperty("--played", `${volume * 100}%`);
+    this.startOver.hidden = this.player.live() === undefined;
     this.scrubber.show();
     this.showMenus();
   }

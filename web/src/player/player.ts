@@ -7,11 +7,16 @@ import { ProtocolWatch } from "./protocol.ts";
 import { watchStill } from "./still.ts";
 import { type Kind, Wanted } from "./wanted.ts";
 
+/** Seconds; what is about to leave the window of a live stream sooner would be gone before it plays. */
+const STAYS = 12;
+
 /** What is played: a video of the library, or a live stream. */
 export interface Source extends Partial<Record<Format, string>> {
   name: string;
   tracks: readonly Track[];
   live?: boolean;
+  /** How much the server keeps of a live stream. */
+  windowMs?: number;
   /** How long it is, where that is known beforehand. */
   durationMs?: number;
   /** URL of small pictures of it, by time. */
@@ -216,6 +221,16 @@ export class Player {
 
   goLive(): void {
     this.session?.engine?.goLive();
+    this.start();
+  }
+
+  /** Goes to the beginning of what is kept of a live stream. */
+  startOver(): void {
+    const live = this.live();
+    if (!live) return;
+    const kept = (this.source.windowMs ?? 0) / 1000;
+    const stay = kept - Math.min(STAYS, kept / 2);
+    this.seek(live.start + Math.max(0, live.end - live.start - stay));
     this.start();
   }
 

@@ -12,7 +12,7 @@ use tokio::{sync::watch, time::sleep_until};
 use super::{Refusal, etag};
 use crate::{
     http::{Coding, Content, LivePart, Representation, Text},
-    live::{Counted, Stream},
+    live::{Counted, Stream, Wanted},
 };
 
 const HLS: &str = "application/vnd.apple.mpegurl";
@@ -21,8 +21,29 @@ const DASH: &str = "application/dash+xml";
 /// What players wait for most.
 const URGENCY: u8 = 1;
 
-/// The multivariant playlist or the MPD. A stream that has just begun is waited for, shortly.
-pub(super) async fn whole(stream: &Arc<Stream>, part: &LivePart, fields: &HeaderMap) -> Result<Representation, Refusal> {
+/// The furthest that a viewer may ask to begin from either end, in seconds: as long as a window can be.
+const FURTHEST: u32 = 7 * 86_400;
+
+/// Where the query wants a viewer to begin: `start=SECONDS` behind the first picture or, with a minus, before the newest.
+fn start(query: &str) -> Result<Option<i32>, Refusal> {
+    let Some(text) = query.split('&').find_map(|pair| pair.strip_prefix("start=")) else { return Ok(None) };
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_plain = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    let start = text.parse().ok().filter(|start: &i32| is_plain && start.unsigned_abs() <= FURTHEST);
+    let refusal = || {
+        Refusal::BadRequest(format!(
+            "start has to be whole seconds from the beginning of what is kept or, with a minus, from its end, {FURTHEST} at most"
+        ))
+    };
+    start.map(Some).ok_or_else(refusal)
+}
+
+/// The multivariant playlist, which tells viewers where to begin if the query does (RFC 8216bis 4.4.2.2), or the MPD. A stream that has just
+/// begun is waited for, shortly.
+pub(super) async fn whole(stream: &Arc<Stream>, part: &LivePart, query: &str, fields: &HeaderMap) -> Result<Representation, Refusal> {
+    let is_mpd = *part == LivePart::Mpd;
+    // Players of DASH keep it to themselves (ISO/IEC 23009-1 Annex C.4: `#t=0`).
+    let wanted = if is_mpd { Wanted::Whole } else { start(query)?.map_or(Wanted::Whole, Wanted::From) };
     let mut changes = stream.changes();
     let (asked, mut end) = (stream.clock.now(), None);
     loop {
@@ -30,11 +51,18 @@ pub(super) async fn whole(stream: &Arc<Stream>, part: &LivePart, fields: &Header
         {
             let live = stream.view().await;
             let version = live.mpd_version();
-            let write = || if *part == LivePart::Mpd { live.mpd() } else { live.multivariant_playlist() };
-            let text = if live.is_ready() { stream.texts.get(part, false, version, write) } else { None };
+            let write = || match wanted {
+                Wanted::From(start) => live.multivariant_playlist_from(start),
+                _ if is_mpd => live.mpd(),
+                _ => live.multivariant_playlist(),
+            };
+            let text = if live.is_ready() { stream.texts.get(part, wanted, version, write) } else { None };
             if let Some(text) = text {
-                let (media_type, format) = if *part == LivePart::Mpd { (DASH, 'd') } else { (HLS, 'h') };
-                let place = format!("{format}-{version}");
+                let (media_type, format) = if is_mpd { (DASH, 'd') } else { (HLS, 'h') };
+                let place = match wanted {
+                    Wanted::From(start) => format!("{format}-{version}-from{start}"),
+                    _ => format!("{format}-{version}"),
+                };
                 return Ok(represent(stream, fields, &text, media_type, "public, no-cache".into(), &place, cmsd(format, None)));
             }
             end.get_or_insert_with(|| stream.clock.instant(asked) + Duration::from_secs(live.promise().target_duration.into()));
@@ -69,7 +97,8 @@ pub(super) async fn media_playlist(
                     let version = live.edge(id).map_or(0, version);
                     let part = LivePart::MediaPlaylist(rendition.to_owned());
                     let write = || live.media_playlist(id, directives.skip);
-                    let text = stream.texts.get(&part, directives.skip, version, write).ok_or(Refusal::NotYet(target))?;
+                    let wanted = if directives.skip { Wanted::Delta } else { Wanted::Whole };
+                    let text = stream.texts.get(&part, wanted, version, write).ok_or(Refusal::NotYet(target))?;
                     let ended = live.is_ended();
                     drop(live);
                     let cache = match directives.segment {

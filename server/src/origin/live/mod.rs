@@ -53,7 +53,7 @@ pub async fn answer(
     let found = match part {
         // AES-128 is of HLS alone, and what it encrypts is asked for whole.
         LivePart::Mpd | LivePart::Endless if is_whole => Err(Refusal::NotFound(Duration::from_mins(1))),
-        LivePart::MultivariantPlaylist | LivePart::Mpd => manifest::whole(&stream, part, fields).await,
+        LivePart::MultivariantPlaylist | LivePart::Mpd => manifest::whole(&stream, part, query, fields).await,
         LivePart::MediaPlaylist(rendition) => manifest::media_playlist(&stream, rendition, query, fields).await,
         LivePart::Header(rendition, number) => media::header(&stream, rendition, *number).await,
         LivePart::Part(rendition, segment, part) => media::part(&stream, rendition, *segment, *part).await,
