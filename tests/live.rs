@@ -260,16 +260,8 @@ fn strange_clocks_are_survived() -> Result<()> {
     Ok(())
 }
 
-/// A server that was restarted goes on with what it kept: numbers, time line, promises; another source begins a discontinuity.
-#[test]
-fn what_was_kept_goes_on() -> Result<()> {
-    let movie = Movie::simple(8, 9);
-    let pieces = stream::fragments(&movie, &Form::default());
-    let mut before = Broadcast::new(Config::default())?;
-    before.push(&stream::header(&movie), at(0))?;
-    for (now, piece) in (1..).zip(pieces.iter().take(37)) {
-        before.push(piece, at(200 * now))?;
-    }
+/// What a recorder has kept of a broadcast.
+fn kept(before: &Broadcast) -> Result<Vec<Past>> {
     let mut past = Vec::new();
     for id in before.live.renditions() {
         let output = before.output.get(&id).context("nothing came out")?;
@@ -281,6 +273,52 @@ fn what_was_kept_goes_on() -> Result<()> {
             open: before.live.window(id).and_then(|window| window.open.clone()),
         });
     }
+    Ok(past)
+}
+
+/// Where segments follow key frames that are far apart, a server that is started again promises what it promised before or, where it had
+/// not come to that, what the source may need.
+#[test]
+fn what_was_promised_is_promised_again() -> Result<()> {
+    let mut movie = Movie::simple(20, 9);
+    for track in &mut movie.tracks {
+        track
+            .samples
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, sample)| sample.duration != 1024)
+            .for_each(|(number, sample)| sample.sync = number % 200 == 0);
+    }
+    let pieces = stream::fragments(&movie, &Form::default());
+    let config = Config { follow: Some(10_000), ..Config::default() };
+    // In fifths of seconds: in the first segment, when it is no longer than usual; when it is; and in the second.
+    for (until, expected) in [(15, 4), (30, 12), (60, 10)] {
+        let mut before = Broadcast::new(config.clone())?;
+        before.push(&stream::header(&movie), at(0))?;
+        for (now, piece) in (1..).zip(pieces.iter().take(until)) {
+            before.push(piece, at(200 * now))?;
+        }
+        let epoch = before.live.epoch().context("it has not begun")?;
+        let told = before.output.values().any(|output| !output.segments.is_empty());
+        let promised = told.then(|| before.live.promise().target_duration * 1000);
+        let config = Config { target_duration: promised, ..config.clone() };
+        let after = Live::restore(config, epoch, kept(&before)?, at(15_000))?;
+        ensure!(after.promise().target_duration == expected, "{until}: {:?}", after.promise());
+    }
+    Ok(())
+}
+
+/// A server that was restarted goes on with what it kept: numbers, time line, promises; another source begins a discontinuity.
+#[test]
+fn what_was_kept_goes_on() -> Result<()> {
+    let movie = Movie::simple(8, 9);
+    let pieces = stream::fragments(&movie, &Form::default());
+    let mut before = Broadcast::new(Config::default())?;
+    before.push(&stream::header(&movie), at(0))?;
+    for (now, piece) in (1..).zip(pieces.iter().take(37)) {
+        before.push(piece, at(200 * now))?;
+    }
+    let past = kept(&before)?;
     let epoch = before.live.epoch().context("it has not begun")?;
     let mut after = Broadcast::new(Config::default())?;
     after.live = Live::restore(Config::default(), epoch, past.clone(), at(9000))?;

@@ -542,6 +542,27 @@ async fn ffmpeg_as_obs_has_it() {
     plays(&studio, "obs", 1).await;
 }
 
+/// Key frames that are 5 s apart: segments follow them where nobody has said how long they are to be, and what is said is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn key_frames_that_are_far_apart() {
+    if !is_there("ffmpeg") {
+        return;
+    }
+    let studio = Studio::new("[live]\nrecord = false\ngrace = \"1s\"\n[stream.said]\nsegment = \"2s\"\n");
+    let far = ["-g", "125", "-keyint_min", "125", "-movflags", "+frag_every_frame+empty_moov+default_base_moof+delay_moov", "-f", "mp4"];
+    let urls = ["far", "said"].map(|name| studio.url(&format!("/ingest/{name}")));
+    let _encoders = urls.each_ref().map(|url| ffmpeg(&[&far[..], &[url.as_str()]].concat()));
+    let playlist = "/live/far/v1/media.m3u8";
+    let promised = |text: &str| text.lines().find(|line| line.starts_with("#EXT-X-TARGETDURATION")).map(str::to_owned);
+    let first = studio.until(playlist, |answer| answer.status == StatusCode::OK).await.text();
+    assert_eq!(first.matches("#EXTINF:5.000000,").count(), 1, "{first}");
+    let text = studio.until(playlist, |answer| answer.text().matches("#EXTINF:5.000000,").count() == 2).await.text();
+    assert_eq!((promised(&first), promised(&text)), (Some("#EXT-X-TARGETDURATION:7".into()), Some("#EXT-X-TARGETDURATION:7".into())));
+    plays(&studio, "far", 1).await;
+    let text = studio.ended("/live/said/v1/media.m3u8").await;
+    assert_eq!(promised(&text).as_deref(), Some("#EXT-X-TARGETDURATION:4"), "{text}");
+}
+
 /// The line of the live page.
 #[tokio::test(flavor = "multi_thread")]
 async fn gstreamer() {

@@ -143,10 +143,13 @@ async fn text(server: SocketAddr, path: &str) -> String {
 /// An encoder that sends a fifth of a second every fifth of a second, until the server is gone. Its samples are so many times as large as
 /// usual.
 fn encoder(server: SocketAddr, larger: u32) -> JoinHandle<std::io::Result<()>> {
+    encoder_of(server, |movie| movie.tracks.iter_mut().flat_map(|track| &mut track.samples).for_each(|sample| sample.size *= larger))
+}
+
+/// The same with what it sends changed.
+fn encoder_of(server: SocketAddr, change: impl Fn(&mut Movie)) -> JoinHandle<std::io::Result<()>> {
     let mut movie = Movie::simple(30, 3);
-    for sample in movie.tracks.iter_mut().flat_map(|track| &mut track.samples) {
-        sample.size *= larger;
-    }
+    change(&mut movie);
     let pieces = [vec![stream::header(&movie)], stream::fragments(&movie, &Form::default())].concat();
     tokio::spawn(async move {
         let mut socket = TcpStream::connect(server).await?;
@@ -279,6 +282,30 @@ async fn a_server_that_is_killed_loses_no_segment_that_was_listed() {
     }
     let recording = folder.path().join("live/show").join(vod.split('/').nth(4).unwrap()).join("v1.mp4");
     assert_eq!(fs::read(recording).unwrap(), file, "the recording is what viewers get");
+}
+
+/// Players were promised long segments because key frames are far apart: a server that is started again keeps that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_keeps_what_key_frames_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let far = |movie: &mut Movie| {
+        for sample in movie.tracks.iter_mut().flat_map(|track| track.samples.iter_mut().enumerate()) {
+            sample.1.sync = sample.1.duration == 1024 || sample.0 % 150 == 0;
+        }
+    };
+    let promised = async |server: SocketAddr| {
+        let playlist = text(server, "/live/show/v1/media.m3u8").await;
+        playlist.lines().find(|line| line.starts_with("#EXT-X-TARGETDURATION")).map(str::to_owned)
+    };
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let server = Serving::start(folder.path(), &[] as &[&str]).unwrap();
+        let encoder = encoder_of(server.plain, far);
+        told.push(promised(server.plain).await);
+        drop(server);
+        encoder.abort();
+    }
+    assert_eq!(told, [Some("#EXT-X-TARGETDURATION:8".into()), Some("#EXT-X-TARGETDURATION:8".into())]);
 }
 
 /// A server that does not run for longer than the target duration, as on a machine that has too much to do or was asleep, finds what came

@@ -146,7 +146,7 @@ fn obs_publishes_and_comes_back() -> Result<()> {
     let words = ["-f", "lavfi", "-i", &pictures, "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=5"];
     ffmpeg::run([&words[..], &["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac"]].concat(), &film)?;
     let config = folder.path().join("reelway.toml");
-    fs::write(&config, "[live]\nsegment = \"5s\"\n[stream.show]\nsegment = \"1s\"\nkey = \"hush\"\n")?;
+    fs::write(&config, "[stream.show]\nsegment = \"1s\"\nkey = \"hush\"\n")?;
     let (rtmp, srt) = (TcpListener::bind("127.0.0.1:0")?.local_addr()?, UdpSocket::bind("127.0.0.1:0")?.local_addr()?);
     let words = ["--config", &config.to_string_lossy(), "--rtmp", &rtmp.to_string(), "--srt", &srt.to_string()];
     let server = Serving::start(&folder.path().join("data"), &words)?;

@@ -157,7 +157,7 @@ impl Broadcast {
                 Event::Segment { rendition, segment, .. } => self.output.entry(rendition).or_default().segments.push(segment),
                 Event::Removed { rendition, segment } => self.output.entry(rendition).or_default().removed.push(segment),
                 Event::Ended => self.ended = true,
-                Event::Began(_) | Event::Opened { .. } => {}
+                Event::Began(_) | Event::Promised { .. } | Event::Opened { .. } => {}
             }
         }
         if let Some(seen) = self.seen.as_mut().filter(|_| happened) {

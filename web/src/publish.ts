@@ -39,7 +39,8 @@ export function recipe(encoder: Encoder, { origin, rtmp }: Place, name: string):
     case "obs":
       if (rtmp !== null) {
         return {
-          words: "Settings, Stream, and the key frames by Settings, Output; then Start Streaming. Where the stream has a key, the Stream Key is NAME~KEY.",
+          words:
+            "Settings, Stream, and the key frames by Settings, Output; then Start Streaming. With the Keyframe Interval as it comes it plays too, but viewers wait up to ten seconds for their first picture. Where the stream has a key, the Stream Key is NAME~KEY.",
           text: [
             "Service:           Custom…",
             `Server:            rtmp://${new URL(origin).hostname}:${rtmp}/live`,

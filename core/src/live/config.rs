@@ -18,6 +18,9 @@ pub struct Config {
     /// The longest segment that is promised, raised to whole seconds; `None`: twice the segment target. A source whose key frames are
     /// further apart is refused.
     pub target_duration: Option<u32>,
+    /// How far the first two key frames may be apart, where that is further than is promised: the promise then follows them, before the
+    /// first playlist tells it. `None`: it is kept from the start.
+    pub follow: Option<u32>,
     /// How much is listed.
     pub window: u32,
     /// How long viewers are held when the source is lost.
@@ -44,6 +47,7 @@ impl Default for Config {
             segment_target: 2000,
             part_target: 200,
             target_duration: None,
+            follow: None,
             window: 60_000,
             grace: 15_000,
             latency: None,
@@ -68,6 +72,7 @@ impl Config {
         in_range("segment target", self.segment_target, 500, 30_000)?;
         in_range("part target", self.part_target, 20, self.segment_target)?;
         in_range("target duration", self.target_duration.unwrap_or(self.segment_target), self.segment_target, 60_000)?;
+        in_range("distance of key frames", self.follow.unwrap_or(self.segment_target), self.segment_target, 30_000)?;
         in_range("window", self.window, 1000, 7 * 86_400_000)?;
         in_range("grace time", self.grace, 0, 86_400_000)?;
         in_range("latency", self.latency.unwrap_or(100), 100, 120_000)?;

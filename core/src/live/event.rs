@@ -24,6 +24,11 @@ pub struct Epoch {
 pub enum Event {
     /// The first sample is there.
     Began(Epoch),
+    /// Segments may be longer than the configuration tells, since key frames are further apart: nothing has told anybody of them before.
+    Promised {
+        /// The most that they last, in seconds.
+        target_duration: u32,
+    },
     /// A rendition has a header: its first, or another. What needs it follows.
     Header {
         /// Of which rendition.

@@ -6,7 +6,6 @@ use super::{
     Epoch, Event, Live, SETTLE,
     cuts::Time,
     micros,
-    pace::{longer, whole_frames},
     rendition::{Desk, Rendition},
 };
 use crate::{
@@ -65,6 +64,7 @@ impl Live {
                 }
                 Step::Cut(start, duration) => {
                     self.clock.settle(now);
+                    self.promise_segments(start, true);
                     self.cut(leader, start, duration, now);
                 }
                 Step::Resume(start, duration) => {
@@ -150,7 +150,7 @@ impl Live {
             return Some(Step::Cut(start, duration));
         }
         let lasts = shown.saturating_add(duration).saturating_sub(begun);
-        if lasts > ticks(self.patience()).saturating_add(duration / 2) {
+        if lasts > ticks(self.longest()).saturating_add(duration / 2) {
             return Some(Step::Refuse(self.too_far(rendition, lasts)));
         }
         Some(Step::Take)
@@ -162,21 +162,10 @@ impl Live {
         let message = format!(
             "{} has had no key frame for {lasts} s, but players were promised segments of {} s at most; send a key frame every {seconds} s \
              (ffmpeg: -force_key_frames 'expr:gte(t,n_forced*{seconds})' -sc_threshold 0, or -g of {seconds} s of frames; OBS: Keyframe Interval)",
-            rendition.name, self.promise.target_duration
+            rendition.name,
+            self.longest() / 1_000_000
         );
         Error::unsupported(message).by("RFC 8216bis 4.4.3.1")
-    }
-
-    /// The promise for parts: whole frames of what leads, and room for as many parts of sound as there are of it.
-    fn promise_parts(&mut self, scale: Timescale, duration: i64) {
-        if core::mem::replace(&mut self.promised, true) {
-            return;
-        }
-        let target = u64::try_from(rescale(self.config.part_target.into(), Timescale::MILLIS, scale)).unwrap_or(0);
-        let frame = u64::try_from(duration).unwrap_or(1).max(1);
-        self.pace = (target.div_ceil(frame).max(1).saturating_mul(frame), scale);
-        let sounds = self.renditions.iter().filter_map(Rendition::frame_of_sound);
-        self.promise.part_target = sounds.map(|frame| whole_frames(frame, self.pace)).fold(self.pace, longer);
     }
 
     fn cut(&mut self, leader: usize, start: Time, duration: i64, now: Moment) {
@@ -200,7 +189,9 @@ impl Live {
             if let Some(end) = ends.max_by_key(|end| end.micros()) {
                 // Its last pictures may be shown behind the first that follow.
                 let next = next.zip(leader).map(|(next, led)| if led.micros() > next.micros() { led } else { next });
-                self.cuts.stop(next.filter(|next| next.micros() < end.micros()).unwrap_or(end));
+                let end = next.filter(|next| next.micros() < end.micros()).unwrap_or(end);
+                self.promise_segments(end, false);
+                self.cuts.stop(end);
                 self.changed = (now, self.changed.1 + 1);
             }
         }

@@ -23,6 +23,7 @@ mod follow;
 mod lead;
 mod messages;
 mod pace;
+mod promise;
 mod rendition;
 mod restore;
 mod start_over;
@@ -77,6 +78,8 @@ pub struct Live {
     /// Whether it is known how long parts are, and how long those of what leads are.
     promised: bool,
     pace: Length,
+    /// Whether the promise of how long segments are may still follow the source.
+    follows: bool,
     /// Which of them tells where segments begin.
     leader: Option<usize>,
     events: VecDeque<Event>,
@@ -121,6 +124,7 @@ impl Live {
             clock: Clock::new(micros(config.segment_target)),
             cuts: Cuts::new(config.first_number),
             cues: Cues::default(),
+            follows: config.follow.is_some(),
             config,
             promise,
             renditions: Vec::new(),

@@ -9,7 +9,7 @@ use crate::{
     codec::Kind,
     demux::stream::{Item, StreamDemuxer},
     error::{Error, Result},
-    time::{Moment, rescale_length},
+    time::{Moment, Timescale, rescale_length},
     track::Track,
     window::Segment,
 };
@@ -35,8 +35,11 @@ impl Live {
     /// # Errors
     ///
     /// What was kept does not fit together.
+    ///
+    /// What players were [promised](Event::Promised) is to be in `config`.
     pub fn restore(config: Config, epoch: Epoch, past: Vec<Past>, now: Moment) -> Result<Self> {
         let mut live = Self::new(config)?;
+        live.follow_past(&past);
         let mut begun = Vec::new();
         for (index, past) in past.into_iter().enumerate() {
             let track = described(&past)?;
@@ -76,6 +79,19 @@ impl Live {
         (live.source, live.fed, live.judged, live.changed) = (Source::Lost(now), now, now, (now, 1));
         live.told = live.newest();
         Ok(live)
+    }
+
+    /// Where a segment was whole, players were promised what the configuration tells. The first one that has no end yet may be of key frames
+    /// that are further apart.
+    fn follow_past(&mut self, past: &[Past]) {
+        let follow = self.config.follow.filter(|_| core::mem::take(&mut self.follows));
+        let is_whole = past.iter().any(|past| !past.segments.is_empty());
+        let most = u64::from(self.promise.target_duration);
+        let is_long = |open: &Segment, scale: Timescale| open.duration > most.saturating_mul(scale.get().into());
+        let open = past.iter().filter_map(|past| Some((past.open.as_ref()?, described(past).ok()?.timescale)));
+        if let Some(follow) = follow.filter(|_| !is_whole && open.into_iter().any(|(open, scale)| is_long(open, scale))) {
+            self.promise_distance(super::micros(follow));
+        }
     }
 
     /// What others were about to have of the last segments of the rendition that leads is missing.

@@ -1,6 +1,7 @@
 //! The driver under a clock that the test sets: nothing here waits.
 
 mod derived;
+mod follow;
 mod headers;
 mod messages;
 mod overslept;

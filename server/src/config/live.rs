@@ -77,6 +77,8 @@ const MOST_KEYS: u32 = 1000;
 pub struct StreamConfig {
     /// How long segments are.
     pub segment: Duration,
+    /// Whether nobody has said how long: then they may get longer where key frames are further apart.
+    pub follows: bool,
     /// How long parts of segments are at most.
     pub part: Duration,
     /// How far back viewers can go.
@@ -126,6 +128,7 @@ impl Fields {
         let of = |own: Option<Duration>, all: Option<Duration>, millis| own.or(all).unwrap_or(Duration::from_millis(millis));
         StreamConfig {
             segment: of(own.segment, all.segment, 2000),
+            follows: own.segment.or(all.segment).is_none(),
             part: of(own.part, all.part, 200),
             window: of(own.window, all.window, 60_000),
             memory: of(own.memory, all.memory, 60_000),

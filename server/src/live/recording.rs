@@ -81,6 +81,7 @@ impl Recording {
                 self.recorder.note(&Entry::Segment { rendition: name(rendition), segment: segment.number, gap, duration, opening })?;
             }
             Event::Removed { .. } => {}
+            Event::Promised { target_duration } => self.recorder.note(&Entry::Promised { target_duration: *target_duration })?,
             Event::Ended => self.recorder.note(&Entry::End)?,
         }
         Ok(None)

@@ -174,7 +174,7 @@ impl Stream {
                 | Event::Part { rendition, .. }
                 | Event::Segment { rendition, .. }
                 | Event::Removed { rendition, .. } => self.log(*rendition),
-                Event::Began(_) | Event::Opened { .. } | Event::Ended => None,
+                Event::Began(_) | Event::Promised { .. } | Event::Opened { .. } | Event::Ended => None,
             };
             if let Some(clear) = self.clear.as_ref().filter(|clear| log.as_ref().is_none_or(|log| log.name == clear.name)) {
                 clear::keep(clear, &event);
@@ -202,6 +202,9 @@ impl Stream {
                         log.end();
                     }
                     touched = self.logs();
+                }
+                (Event::Promised { target_duration }, _) => {
+                    tracing::info!(stream = %self.name, target_duration, "its key frames are far apart, and its segments follow them");
                 }
                 (Event::Began(_) | Event::Opened { .. }, _) | (_, None) => {}
             }
@@ -354,12 +357,17 @@ async fn keep_time(stream: Weak<Stream>, mut timer: watch::Receiver<()>) {
     }
 }
 
+/// How far apart key frames may be where nobody has said how long segments are, in milliseconds: as encoders have them who are not told (OBS
+/// and x264: 250 frames, 8.4 s), and as long as a segment may be said to be.
+const FURTHEST_KEY_FRAMES: u32 = 10_000;
+
 /// The configuration as the core takes it, for a stream whose first segment is `first`.
 pub(super) fn core_config(config: &StreamConfig, first: u32) -> reelway_core::live::Config {
     let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
     let defaults = reelway_core::live::Config::default();
     reelway_core::live::Config {
         segment_target: millis(config.segment),
+        follow: config.follows.then_some(FURTHEST_KEY_FRAMES),
         part_target: millis(config.part),
         window: millis(config.window),
         grace: millis(config.grace),

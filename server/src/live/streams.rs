@@ -182,6 +182,7 @@ impl Streams {
         (config.segment, config.part) = (Duration::from_millis(form.segment), Duration::from_millis(form.part));
         let now = self.clock.now();
         let core = core_config(&config, kept.first_header.unwrap_or(1));
+        let core = CoreConfig { target_duration: kept.target_duration.map(|seconds| seconds.saturating_mul(1000)), ..core };
         let Some((live, logs)) = past::restore(core, &kept, now)? else { return Ok(None) };
         // What was watched before the server ended is too old to be gone on with, if all of the window is missing behind it.
         let over = kept.ended || end(&live).is_none_or(|end| now.since(end) > micros(config.window));

@@ -24,6 +24,8 @@ pub struct Kept {
     pub form: Option<Form>,
     /// When it began: the beginning of its time line in microseconds since 1970, and how much later samples are there.
     pub began: Option<(i64, i64)>,
+    /// How long segments may be, in seconds, where players were promised more than usual.
+    pub target_duration: Option<u32>,
     /// In the order in which they were added.
     pub renditions: Vec<KeptRendition>,
     /// Whether it is over.
@@ -99,6 +101,7 @@ impl Kept {
         match entry {
             Entry::Form(form) => self.form = Some(form),
             Entry::Began { zero, delay } => self.began = Some((zero, delay)),
+            Entry::Promised { target_duration } => self.target_duration = Some(target_duration),
             Entry::Header { rendition, number, length } => {
                 let first = *self.first_header.get_or_insert(number);
                 let file = File::open(place(folder, Some(first), &rendition, number))?;

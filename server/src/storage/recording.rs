@@ -40,6 +40,11 @@ pub enum Entry {
         /// How much later than their times samples are there, in microseconds.
         delay: i64,
     },
+    /// Segments may be longer than was known at first.
+    Promised {
+        /// The most that they last, in seconds.
+        target_duration: u32,
+    },
     /// A rendition has another header.
     Header {
         /// Which rendition.

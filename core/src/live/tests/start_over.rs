@@ -24,21 +24,22 @@ fn viewers_begin_where_they_are_told_to() {
 /// What a viewer begins with stays for three target durations, as far as the window reaches.
 #[test]
 fn nobody_is_sent_to_what_is_about_to_go() {
-    for (window, earliest, furthest) in [(60_000, "12.000", "-48.000"), (10_000, "6.000", "-6.000")] {
+    for (window, earliest, furthest, stays) in [(60_000, 14, -48, 12_000), (10_000, 8, -6, 6000)] {
         let mut source = Source::new(Config { window, ..Config::default() });
         source.run(0, 180_000, 0).unwrap();
-        let listed = source.live.window(source.v()).unwrap();
-        let first = listed.segments.front().unwrap();
-        let seconds = listed.end().saturating_sub(first.start) / u64::from(listed.timescale.get());
-        assert_eq!(seconds, u64::from(window / 1000).max(12), "the window is full");
         for start in [0, 3] {
-            assert_eq!(offset(&source, start), earliest, "{window}");
+            assert_eq!(offset(&source, start), format!("{earliest}.000"), "{window}");
         }
         for start in [-1000, i32::MIN] {
-            assert_eq!(offset(&source, start), furthest, "{window}");
+            assert_eq!(offset(&source, start), format!("{furthest}.000"), "{window}");
         }
+        let listed = source.live.window(source.v()).unwrap();
+        let begins = listed.segments.front().unwrap().start + earliest * u64::from(listed.timescale.get());
+        let number = listed.segments.iter().find(|segment| segment.end() > begins).unwrap().number;
+        source.run(180_000, 180_000 + stays, 0).unwrap();
+        assert!(source.live.window(source.v()).unwrap().segment(number).is_some(), "{window}: it has stayed");
         // Nothing goes once the stream is over.
-        source.live.end(at(180_000));
+        source.live.end(at(200_000));
         assert_eq!(offset(&source, 0), "0.001");
         assert_eq!(offset(&source, -1000), "-1000.000");
     }
