@@ -1,4 +1,4 @@
-//! Clients of other makers against our HTTP/3: curl (by the Python package curl_cffi), aioquic, Debian's client of ngtcp2.
+//! Clients of other makers: over HTTP/3 curl (by the Python package curl_cffi), aioquic, Debian's client of ngtcp2; over WebRTC aiortc.
 //! `cargo xtask test` installs them and names the Python that has them in `REELWAY_INTEROP`. Where one is missing, that is said and
 //! nothing is tested with it.
 
@@ -17,7 +17,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use reelway_tests::files::workspace;
+use reelway_tests::{
+    ffmpeg::{self, View, is_there},
+    files::workspace,
+};
 use running::Running;
 use support::{BIG, soon};
 use tokio::{net::TcpStream, task::spawn_blocking};
@@ -25,7 +28,7 @@ use tokio::{net::TcpStream, task::spawn_blocking};
 /// A script that is to be run by the Python which has the clients.
 fn script(name: &str) -> Option<Command> {
     let Some(python) = env::var_os("REELWAY_INTEROP").filter(|python| !python.is_empty()) else {
-        eprintln!("skipped: REELWAY_INTEROP names no Python with curl_cffi and aioquic; `cargo xtask test` does that");
+        eprintln!("skipped: REELWAY_INTEROP names no Python with aioquic, aiortc and curl_cffi; `cargo xtask test` does that");
         return None;
     };
     let mut command = Command::new(python);
@@ -94,4 +97,33 @@ async fn ngtcp2_gets_whole_files_also_from_a_new_address() {
             assert!(got == BIG[number * 1_000_003..][..3_000_000], "{options:?}: file {number}");
         }
     }
+}
+
+/// Its pictures, each brighter than the one before, are recorded as they were sent, and its sound beside them.
+#[tokio::test]
+async fn aiortc_publishes_by_whip() {
+    let Some(mut publisher) = script("whip.py") else { return };
+    if !is_there("ffmpeg") {
+        return;
+    }
+    let server = Running::start(&[]);
+    publisher.args([&format!("http://127.0.0.1:{}/whip/show", server.plain.port()), "150"]);
+    passes(publisher).await;
+    let live = server.folder.path().join("data/live/show");
+    let recording = fs::read_dir(live).unwrap().next().unwrap().unwrap().path();
+    for (rendition, at_least) in [("v1.mp4", 150), ("a1.mp4", 250)] {
+        let file = recording.join(rendition);
+        assert_eq!(ffmpeg::decoding_errors(&file, 0).unwrap(), "", "{rendition}");
+        let packets = ffmpeg::packets(&file, View::Raw).unwrap();
+        assert!(packets.len() >= at_least, "{rendition}: {}", packets.len());
+    }
+    let one_value = "-fps_mode passthrough -vf scale=1:1 -pix_fmt gray -f rawvideo -";
+    let decoded = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-i"])
+        .arg(recording.join("v1.mp4"))
+        .args(one_value.split(' '))
+        .output()
+        .unwrap()
+        .stdout;
+    assert!(decoded.is_sorted() && decoded[0] < 30 && *decoded.last().unwrap() > 150, "{decoded:?}");
 }

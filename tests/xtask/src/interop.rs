@@ -1,4 +1,4 @@
-//! The HTTP/3 clients of other makers that are Python packages, in an environment of their own in the cache.
+//! The clients of other makers that are Python packages, in an environment of their own in the cache.
 
 use std::fs;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ pub fn install() -> Result<()> {
     }
     Step::new("Python for other makers' clients", "python3").args(["-m", "venv", "--clear"]).arg(&folder).hidden()?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "--requirement"];
-    Step::new("curl_cffi and aioquic", python()).args(pip).arg(requirements()).hidden()?;
+    Step::new("aioquic, aiortc and curl_cffi", python()).args(pip).arg(requirements()).hidden()?;
     stamp()?.keep()
 }
 
