@@ -7,24 +7,33 @@
 mod support;
 
 use std::{
+    fs,
     process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
 use reelway::ingest::whip::crypto;
-use reelway_tests::ffmpeg::is_there;
+use reelway_tests::{
+    ffmpeg::{self, is_there},
+    program::Serving,
+};
 use str0m::{
     Candidate, Event, Input, Output, Rtc,
     change::{SdpAnswer, SdpPendingOffer},
     media::{Direction, Frequency, MediaKind, MediaTime, Mid},
     net::{Protocol, Receive},
 };
-use support::{Answer, SHORT, Studio, transport::soon};
+use support::{
+    Answer, SHORT, Studio,
+    transport::{self, begin, soon},
+};
 use tokio::{
     net::UdpSocket,
+    task::spawn_blocking,
     time::{sleep, timeout},
 };
 
@@ -188,7 +197,7 @@ fn pictures() -> Vec<Vec<u8>> {
     starts.iter().zip(ends).map(|(start, end)| stream[*start..end].to_vec()).collect()
 }
 
-fn begins(picture: &[u8]) -> bool {
+fn is_key(picture: &[u8]) -> bool {
     picture.windows(4).any(|window| window[..3] == [0, 0, 1] && window[3] & 0x1f == 5)
 }
 
@@ -224,8 +233,8 @@ async fn what_is_lost_breaks_no_picture() {
         while let Some(left) = until.checked_sub(begun.elapsed()) {
             if peer.go_on(left, lost).await == Happened::KeyFrameAsked && sent >= 64 {
                 asked += 1;
-                if !pictures.get(next).is_some_and(|picture| begins(picture)) {
-                    next = (next..pictures.len()).find(|at| begins(&pictures[*at])).unwrap_or(next);
+                if !pictures.get(next).is_some_and(|picture| is_key(picture)) {
+                    next = (next..pictures.len()).find(|at| is_key(&pictures[*at])).unwrap_or(next);
                 }
             }
         }
@@ -245,12 +254,58 @@ async fn what_is_lost_breaks_no_picture() {
             .output()
             .unwrap();
         assert_eq!(String::from_utf8_lossy(&decoded.stderr), "", "{rendition} is decoded without a complaint");
-        let packets = reelway_tests::ffmpeg::packets(&file, reelway_tests::ffmpeg::View::Raw).unwrap();
+        let packets = ffmpeg::packets(&file, ffmpeg::View::Raw).unwrap();
         assert!(packets.len() >= at_least, "{rendition}: {}", packets.len());
         // Where something is missing, pictures go on with a key frame, and sound has no hole.
         let behind: Vec<bool> =
             packets.windows(2).filter(|two| two[1].dts > two[0].dts.map(|dts| dts + 22_500)).map(|two| two[1].key).collect();
         assert_eq!(behind, if rendition == "v1" { vec![true] } else { vec![] }, "{rendition}");
+    }
+}
+
+/// Who publishes while the server is asked to end is told, and all that came is in the recording; the server does not wait for it to stop.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ends_records_what_came() {
+    if !is_there("ffmpeg") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("reelway.toml");
+    fs::write(&config, SHORT).unwrap();
+    let server = Serving::start(folder.path(), &["--config", config.to_str().unwrap(), "--drain", "600s"]).unwrap();
+    let mut peer = Peer::new().await;
+    let request = Request::post("http://localhost/whip/show").header(SDP.0, SDP.1).body(Full::from(peer.offer.clone())).unwrap();
+    let (parts, body) = soon(begin(None, server.plain, transport::Protocol::H1, request)).await.unwrap().into_parts();
+    let body = soon(body.collect()).await.unwrap().to_bytes();
+    peer.accept(&Answer { status: parts.status, fields: parts.headers, body });
+    peer.connect().await;
+
+    // The last of the segments has not ended.
+    let pictures = &pictures()[..90];
+    let begun = Instant::now();
+    for (millis, picture) in (0..).step_by(40).zip(pictures) {
+        for part in 0..2 {
+            peer.send(peer.sound, Frequency::FORTY_EIGHT_KHZ, millis + part * 20, &[0xfc, 0xff, 0xfe]);
+        }
+        peer.send(peer.pictures, Frequency::NINETY_KHZ, millis, picture);
+        let until = Duration::from_millis(millis + 40);
+        while let Some(left) = until.checked_sub(begun.elapsed()) {
+            assert_ne!(peer.go_on(left, |_| false).await, Happened::Closed);
+        }
+    }
+    let rest = Instant::now() + Duration::from_secs(1);
+    while let Some(left) = rest.checked_duration_since(Instant::now()) {
+        assert_ne!(peer.go_on(left, |_| false).await, Happened::Closed, "it goes on without the media for a while");
+    }
+    let ended = spawn_blocking(move || server.terminate().unwrap());
+    let closed = async { while peer.go_on(Duration::from_secs(1), |_| false).await != Happened::Closed {} };
+    soon(closed).await;
+    assert!(soon(ended).await.unwrap(), "it ends well");
+
+    let recording = fs::read_dir(folder.path().join("live/show")).unwrap().next().unwrap().unwrap().path();
+    for (rendition, expected) in [("v1", pictures.len()), ("a1", pictures.len() * 2)] {
+        let packets = ffmpeg::packets(&recording.join(format!("{rendition}.mp4")), ffmpeg::View::Raw).unwrap();
+        assert_eq!(packets.len(), expected, "{rendition}");
     }
 }
 

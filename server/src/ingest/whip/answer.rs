@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use http::StatusCode;
 use str0m::{
-    Candidate, Rtc,
+    Candidate, IceCreds, Rtc,
     change::SdpOffer,
     config::{CryptoProvider, DtlsCert},
     format::{Codec, FormatParams},
@@ -33,8 +33,8 @@ pub struct Accepted {
     pub rtc: Rtc,
     /// The answer.
     pub answer: String,
-    /// What packets of ICE for it are known by.
-    pub ufrag: String,
+    /// What packets of ICE for it are known by, and proved with.
+    pub ice: IceCreds,
     /// Whether pictures are to come, and sound.
     pub media: [bool; 2],
 }
@@ -62,8 +62,8 @@ impl Terms {
             let detail = "the offer has nothing that is taken: H.264 with packetization-mode=1, or Opus, that is sent (sendonly)";
             return Err(Refusal::Status(StatusCode::UNPROCESSABLE_ENTITY, detail.into()));
         }
-        let ufrag = rtc.direct_api().local_ice_credentials().ufrag;
-        Ok(Accepted { rtc, answer, ufrag, media })
+        let ice = rtc.direct_api().local_ice_credentials();
+        Ok(Accepted { rtc, answer, ice, media })
     }
 
     fn stack(&self) -> Rtc {
@@ -146,7 +146,7 @@ mod tests {
             let accepted = terms().accept(&offer(video, "sendonly")).ok().unwrap();
             assert_eq!(accepted.media, media, "{video}");
             let lines: Vec<&str> = accepted.answer.lines().collect();
-            for line in ["a=ice-lite", "a=setup:passive", "a=recvonly", &format!("a=ice-ufrag:{}", accepted.ufrag)] {
+            for line in ["a=ice-lite", "a=setup:passive", "a=recvonly", &format!("a=ice-ufrag:{}", accepted.ice.ufrag)] {
                 assert!(lines.contains(&line), "{line}: {}", accepted.answer);
             }
             assert!(lines.iter().any(|line| line.starts_with("a=candidate:") && line.contains(" 127.0.0.1 9000 typ host")));

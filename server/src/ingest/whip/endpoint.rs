@@ -1,6 +1,7 @@
 //! One socket for all publishers: what comes is handed to whose it is, and what is of nobody is dropped as it came.
 //!
-//! A packet of ICE names the session that it is for (RFC 8445 7.3); from then on what comes from its address is of that session.
+//! A packet of ICE names the session that it is for, and proves that it may (RFC 8445 7.3); from then on what comes from its address is of that
+//! session.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,13 +12,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use str0m::ice::StunMessage;
+use str0m::ice::{IceCreds, StunMessage};
 use tokio::{
     net::UdpSocket,
     sync::{mpsc, watch},
     time::{Instant, sleep},
 };
 
+use super::crypto::sha1_hmac;
 use crate::http::StreamName;
 
 /// The longest datagram: media comes in packets of less than 1500 bytes.
@@ -46,6 +48,7 @@ struct Known {
 struct Entry {
     name: StreamName,
     id: String,
+    password: String,
     datagrams: mpsc::Sender<Datagram>,
     deleted: watch::Sender<bool>,
     addresses: Mutex<VecDeque<SocketAddr>>,
@@ -142,7 +145,9 @@ impl Endpoint {
         let message = StunMessage::parse(packet).ok()?;
         let (ufrag, _) = message.split_username()?;
         let mut known = self.known();
-        let entry = known.by_ufrag.get(ufrag).cloned()?;
+        // A name alone moves nobody: it is seen by whoever sees the answer's packets, and what is forged may say that it comes from anywhere.
+        let proved = |entry: &&Arc<Entry>| message.verify(entry.password.as_bytes(), sha1_hmac);
+        let entry = known.by_ufrag.get(ufrag).filter(proved).cloned()?;
         if known.by_address.get(&source).is_none_or(|before| !Arc::ptr_eq(before, &entry)) {
             let mut addresses = lock(&entry.addresses);
             if addresses.len() >= MOST_ADDRESSES
@@ -157,12 +162,13 @@ impl Endpoint {
         Some(entry)
     }
 
-    /// A way for the session `id` of a stream, whose packets of ICE are known by `ufrag`.
-    pub fn open(self: &Arc<Self>, name: StreamName, id: String, ufrag: String) -> Way {
+    /// A way for the session `id` of a stream, whose packets of ICE are known and proved by `ice`.
+    pub fn open(self: &Arc<Self>, name: StreamName, id: String, ice: IceCreds) -> Way {
+        let IceCreds { ufrag, pass: password } = ice;
         let (sender, datagrams) = mpsc::channel(MOST_WAITING);
         let deleted = watch::Sender::new(false);
         let (told, over) = (deleted.subscribe(), self.over.subscribe());
-        let entry = Entry { name, id, datagrams: sender, deleted, addresses: Mutex::default() };
+        let entry = Entry { name, id, password, datagrams: sender, deleted, addresses: Mutex::default() };
         self.known().by_ufrag.insert(ufrag.clone(), Arc::new(entry));
         Way { endpoint: Arc::clone(self), ufrag, datagrams, deleted: told, over }
     }
@@ -247,24 +253,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use str0m::ice::TransId;
+
     use super::*;
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
     }
 
-    /// A request of ICE for `ufrag`, with what it must have (RFC 8445 7.2.2).
-    fn binding(ufrag: &str) -> Vec<u8> {
+    /// A request of ICE for `ufrag`, proved with `password`.
+    fn binding(ufrag: &str, password: &str) -> Vec<u8> {
         let user = format!("{ufrag}:peer");
-        let mut attributes = Vec::new();
-        for (kind, value) in [(0x0006_u16, user.as_bytes()), (0x0024, &[0x6e, 0, 1, 0xff]), (0x0008, &[0; 20])] {
-            attributes.extend(kind.to_be_bytes());
-            attributes.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
-            attributes.extend(value);
-            attributes.resize(attributes.len().next_multiple_of(4), 0);
-        }
-        let length = u16::try_from(attributes.len()).unwrap().to_be_bytes();
-        [&[0, 1][..], &length, &[0x21, 0x12, 0xa4, 0x42], &[7; 12], &attributes].concat()
+        let message = StunMessage::binding_request(&user, TransId::new(), true, 1, 1, false);
+        let mut bytes = vec![0; 256];
+        let length = message.to_bytes(Some(password.as_bytes()), &mut bytes, sha1_hmac).unwrap();
+        bytes.truncate(length);
+        bytes
     }
 
     fn endpoint() -> Arc<Endpoint> {
@@ -275,12 +279,15 @@ mod tests {
     async fn packets_are_of_who_named_itself() {
         let endpoint = endpoint();
         let name = StreamName::new("a").unwrap();
-        let mut way = endpoint.open(name.clone(), "id".into(), "ours".into());
+        let ice = IceCreds { ufrag: "ours".into(), pass: "secret".into() };
+        let mut way = endpoint.open(name.clone(), "id".into(), ice);
         let (here, there) = (address("127.0.0.1:5000"), address("127.0.0.1:5001"));
         for (packet, source, expected, why) in [
             (vec![0x80; 40], here, false, "media of nobody"),
-            (binding("other"), here, false, "for another"),
-            (binding("ours"), here, true, "for us"),
+            (binding("other", "secret"), here, false, "for another"),
+            (binding("ours", "guess"), here, false, "for us, and forged"),
+            (vec![0x80; 40], here, false, "media from where something was forged"),
+            (binding("ours", "secret"), here, true, "for us"),
             (vec![0x80; 40], here, true, "media from there"),
             (vec![0x80; 40], there, false, "media from elsewhere"),
             (Vec::new(), here, false, "nothing"),
@@ -289,9 +296,12 @@ mod tests {
             endpoint.take(&packet, source);
             assert_eq!(way.datagrams.try_recv().is_ok(), expected, "{why}");
         }
-        for port in 6000..7000 {
-            endpoint.take(&binding("ours"), address(&format!("127.0.0.1:{port}")));
-        }
+        let from_everywhere = |packet: &[u8]| (6000..7000).for_each(|port| endpoint.take(packet, address(&format!("127.0.0.1:{port}"))));
+        from_everywhere(&binding("ours", "guess"));
+        endpoint.take(&[0x80; 40], here);
+        assert!(way.datagrams.try_recv().is_ok(), "what is forged pushes nobody out");
+        assert_eq!(endpoint.known().by_address.len(), 1);
+        from_everywhere(&binding("ours", "secret"));
         assert_eq!(endpoint.known().by_address.len(), MOST_ADDRESSES);
         assert!(!endpoint.close(&name, "other") && !endpoint.close(&StreamName::new("b").unwrap(), "id"));
         assert!(endpoint.close(&name, "id") && !endpoint.close(&name, "id"));

@@ -142,7 +142,7 @@ impl Inner {
         let id = id().map_err(|error| Fault::Internal(error.to_string()))?;
         let ingest = &self.ingest.0;
         let session = ingest.sessions.begin(&ingest.streams, &path.name, Manner::Body, false).await?;
-        let way = self.endpoint.open(path.name, id.clone(), accepted.ufrag.clone());
+        let way = self.endpoint.open(path.name, id.clone(), accepted.ice.clone());
         let answer = accepted.answer.clone();
         let (publisher, ingest) = (Publisher::new(accepted, way, session), Arc::clone(ingest));
         tokio::spawn(async move {

@@ -87,8 +87,9 @@ impl Publisher {
             result = Err(fault);
         }
         let over = matches!(result, Ok(Progress::Over));
-        drop(self);
         inner.sessions.end(&session, over).await;
+        // A server that ends waits for its publishers: until what they sent is written.
+        drop(self);
         if let Err(fault) = result {
             inner.streams.figures().ingest_faults.fetch_add(1, Relaxed);
             if fault.is_of_media() {

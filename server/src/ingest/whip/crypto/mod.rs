@@ -31,13 +31,18 @@ pub fn provider() -> Result<(Arc<CryptoProvider>, str0m::config::DtlsCert), Erro
 #[derive(Debug)]
 struct Hashes;
 
+/// HMAC-SHA-1 of these payloads, one behind the other, as STUN has it (RFC 8489 14.5).
+pub fn sha1_hmac(key: &[u8], payloads: &[&[u8]]) -> [u8; 20] {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key));
+    for payload in payloads {
+        context.update(payload);
+    }
+    context.sign().as_ref().try_into().unwrap_or_default()
+}
+
 impl Sha1HmacProvider for Hashes {
     fn sha1_hmac(&self, key: &[u8], payloads: &[&[u8]]) -> [u8; 20] {
-        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key));
-        for payload in payloads {
-            context.update(payload);
-        }
-        context.sign().as_ref().try_into().unwrap_or_default()
+        sha1_hmac(key, payloads)
     }
 }
 
@@ -62,9 +67,9 @@ mod tests {
     #[test]
     fn hashes() {
         // RFC 2202 3, test cases 1 and 2; the text in two pieces.
-        let first = Hashes.sha1_hmac(&[0x0b; 20], &[b"Hi There"]);
+        let first = sha1_hmac(&[0x0b; 20], &[b"Hi There"]);
         assert_eq!(HEXLOWER.encode(&first), "b617318655057264e28bc0b6fb378c8ef146be00");
-        let second = Hashes.sha1_hmac(b"Jefe", &[b"what do ya want ", b"for nothing?"]);
+        let second = sha1_hmac(b"Jefe", &[b"what do ya want ", b"for nothing?"]);
         assert_eq!(HEXLOWER.encode(&second), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
         // RFC 3174 7.3 and FIPS 180-2 B.1: "abc".
         assert_eq!(HEXLOWER.encode(&Hashes.sha1(b"abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");
