@@ -363,6 +363,8 @@ async fn tokens_of_an_issuer() {
     // A secret in the set opens nothing: whoever reads the set has it.
     let shared = json!({"kty": "oct", "kid": "shared", "k": HMAC});
     let set = json!({"keys": [issuer.key(), shared]}).to_string();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().write_all(set.as_bytes()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -371,9 +373,12 @@ async fn tokens_of_an_issuer() {
             let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{set}", set.len());
         }
     });
-    let config = format!("{CLOSED}[tokens]\njwks = \"{url}\"\nissuer = \"https://id.example\"\naudience = \"video\"\n");
-    let jwks = Jwks::read(Place::parse(&url).unwrap()).await.unwrap();
-    let site = Site::new(&config, Some(Arc::new(jwks))).await;
+    let mut sites = Vec::new();
+    for place in [url.as_str(), file.path().to_str().unwrap()] {
+        let config = format!("{CLOSED}[tokens]\njwks = \"{place}\"\nissuer = \"https://id.example\"\naudience = \"video\"\n");
+        let jwks = Jwks::read(Place::parse(place).unwrap()).await.unwrap();
+        sites.push(Site::new(&config, Some(Arc::new(jwks))).await);
+    }
     let told = |change: serde_json::Value| {
         let mut claims = json!({"exp": now() + 600, "iss": "https://id.example", "aud": ["video"], "paths": ["/vod/film.mp4/"]});
         claims.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
@@ -395,8 +400,10 @@ async fn tokens_of_an_issuer() {
         (Issuer::new("2027").sign("EdDSA", &told(json!({}))), 401, "of a key that nobody knows"),
         (ring(None).sign("k1", &claims("/")).unwrap(), 401, "of a secret that is not ours"),
     ] {
-        let answer = site.get("/vod/film.mp4/master.m3u8", &[("authorization", &format!("Bearer {token}"))]).await;
-        assert_eq!(answer.status.as_u16(), status, "{why}: {}", String::from_utf8_lossy(&answer.body));
+        for site in &sites {
+            let answer = site.get("/vod/film.mp4/master.m3u8", &[("authorization", &format!("Bearer {token}"))]).await;
+            assert_eq!(answer.status.as_u16(), status, "{why}: {}", String::from_utf8_lossy(&answer.body));
+        }
     }
     let nothing = Jwks::read(Place::parse("/nowhere/keys.json").unwrap()).await.unwrap_err();
     assert!(format!("{nothing:#}").contains("/nowhere/keys.json"), "{nothing:#}");
