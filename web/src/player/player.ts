@@ -9,6 +9,8 @@ import { type Kind, Wanted } from "./wanted.ts";
 
 /** Seconds; what is about to leave the window of a live stream sooner would be gone before it plays. */
 const STAYS = 12;
+/** Seconds; a broadcast may begin with pictures that have no sound yet, and hls.js, sent there, waits for it without end. */
+const LACKING = 0.5;
 
 /** What is played: a video of the library, or a live stream. */
 export interface Source extends Partial<Record<Format, string>> {
@@ -230,7 +232,7 @@ export class Player {
     if (!live) return;
     const kept = (this.source.windowMs ?? 0) / 1000;
     const stay = kept - Math.min(STAYS, kept / 2);
-    this.seek(live.start + Math.max(0, live.end - live.start - stay));
+    this.seek(live.start + Math.max(LACKING, live.end - live.start - stay));
     this.start();
   }
 
