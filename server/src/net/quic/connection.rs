@@ -15,7 +15,7 @@ use h3::{
 };
 use tokio::{
     task::{JoinError, JoinSet},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use super::{
@@ -65,7 +65,8 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
         }
         let is_busy = phase == Phase::Serving && !exchanges.is_empty();
         timer.as_mut().reset(phase.until().unwrap_or(idle_since + settings.idle_timeout));
-        tokio::select! {
+        // What has to be waited for is waited for outside: within, the task would have space aside for what the arms had.
+        let next = tokio::select! {
             // What h3 makes of this as a future has space aside for a whole request.
             accepted = poll_fn(|cx| h3.poll_accept_request_stream(cx)) => match accepted {
                 Ok(Some(stream)) => {
@@ -73,11 +74,9 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
                     let resolver = h3.create_resolver(FrameStream::new(BufRecvStream::new(stream)));
                     let peer = Peer { address: connection.remote_address(), secure: true };
                     exchanges.spawn(exchange(Arc::clone(&host), (Arc::clone(&window), order.clone()), resolver, halves, peer));
+                    continue;
                 }
-                Ok(None) => {
-                    Box::pin(goaway(&mut h3, 0)).await;
-                    break;
-                }
+                Ok(None) => None,
                 // Closed, by whomever. Every exchange is dropped with the set, and its handler with it.
                 Err(error) => return tracing::debug!(peer = %connection.remote_address(), %error, "an HTTP/3 connection ended"),
             },
@@ -87,33 +86,40 @@ pub(super) async fn serve<S: Service>(connection: quinn::Connection, host: Arc<H
                     refuse(&connection, Code::H3_EXCESSIVE_LOAD, "too many abandoned requests");
                     return;
                 }
+                continue;
             }
             end = &mut begun, if phase == Phase::Serving => {
                 window.make_room();
-                phase = Box::pin(begin_to_end(&mut h3, &door, &connection, end)).await;
+                Some(end)
             }
-            () = flush(&outbox) => {}
-            () = &mut timer, if !is_busy => match phase {
-                Phase::Serving => phase = Box::pin(begin_to_end(&mut h3, &door, &connection, Instant::now() + FAREWELL)).await,
-                Phase::Refusing { end, .. } => {
-                    window.make_room();
-                    phase = Box::pin(name_the_last(&mut h3, &door, end)).await;
-                }
-                Phase::Ending { .. } => break,
-            },
-        }
+            () = flush(&outbox) => continue,
+            () = &mut timer, if !is_busy => Some(phase.end().unwrap_or_else(|| Instant::now() + FAREWELL)),
+        };
+        phase = match (phase, next) {
+            (Phase::Serving, Some(end)) => Box::pin(begin_to_end(&mut h3, &door, &connection, end)).await,
+            (Phase::Refusing { .. }, Some(end)) => {
+                window.make_room();
+                Box::pin(name_the_last(&mut h3, &door, end)).await
+            }
+            (Phase::Ending { .. }, Some(_)) => break,
+            // The client says goodbye.
+            (_, None) => {
+                Box::pin(goaway(&mut h3, 0)).await;
+                break;
+            }
+        };
     }
     // The client has said GOAWAY, or all is answered, or time is up. h3 says no more requests are running, but what they wrote
     // may not have been received.
     let end = phase.end().unwrap_or_else(|| Instant::now() + settings.drain_timeout);
-    let _ = tokio::time::timeout_at(end, async {
+    let received = Box::pin(timeout_at(end, async {
         tokio::select! {
             () = async { while exchanges.join_next().await.is_some() {} } => {}
             () = flush(&outbox) => {}
             _ = connection.closed() => {}
         }
-    })
-    .await;
+    }));
+    let _ = received.await;
 }
 
 type H3 = h3::server::Connection<Transport, Bytes>;
