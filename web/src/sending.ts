@@ -17,6 +17,8 @@ interface Host {
 
 /** Cells of a lane: more could not be told apart on a phone. */
 const CELLS = 64;
+/** Milliseconds from one account of the progress to the next: nobody reads more, and each is laid out and painted. */
+const EVERY = 200;
 
 /** One file on its way: what is in it, what is wrong with it, and which of its segments have arrived. */
 export class Sending {
@@ -35,6 +37,9 @@ export class Sending {
   /** What plays of it, once anything does. */
   private source: Source | undefined;
   private paused = false;
+  /** How far it is, and whether that was told just now. */
+  private newest: Progress | undefined;
+  private resting = false;
 
   constructor(
     private readonly file: File,
@@ -147,7 +152,20 @@ export class Sending {
     };
   }
 
-  private progress({ sent, size, segments, of }: Progress): void {
+  private progress(progress: Progress): void {
+    if (!this.paused) this.show("Uploads", "live");
+    this.newest = progress;
+    if (!this.resting) this.account(progress);
+  }
+
+  /** Tells how far it is, and again in a while if it has come further by then. */
+  private account(progress: Progress): void {
+    const { sent, size, segments, of } = progress;
+    this.resting = true;
+    setTimeout(() => {
+      this.resting = false;
+      if (this.newest !== progress && this.newest) this.account(this.newest);
+    }, EVERY);
     const percent = size > 0 ? Math.floor((100 * sent) / size) : 100;
     this.bar.setAttribute("aria-valuenow", String(percent));
     this.filled.style.setProperty("inline-size", `${percent}%`);
@@ -155,7 +173,6 @@ export class Sending {
     const left = perSecond && sent < size ? `${formatDuration((1000 * (size - sent)) / perSecond)} left` : "";
     const speed = perSecond ? `${formatBytes(perSecond)}/s` : "";
     this.tell([`${percent} %`, `${formatBytes(sent)} of ${formatBytes(size)}`, `${segments} of ${of} segments`, speed, left]);
-    if (!this.paused) this.show("Uploads", "live");
   }
 
   private tell(facts: readonly string[]): void {

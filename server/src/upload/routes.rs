@@ -156,14 +156,17 @@ impl Uploads {
             StatusCode::PAYLOAD_TOO_LARGE => Refusal::content(format!("the segment has more than the {planned} bytes that are planned")),
             _ => refusal,
         })?;
-        check_digest(&parts.headers, &bytes)?;
+        let told = told_digests(&parts.headers);
         let (uploads, upload, rendition) = (Arc::clone(self), Arc::clone(upload), rendition.to_owned());
         let taken = blocking(move || {
             let _kept = (room, way);
+            // It takes its time: not on a thread of the network.
+            let sum = sha256(&bytes);
+            check_digests(&told, sum)?;
             match number {
                 Some(number) => {
                     uploads.room(bytes.len() as u64)?;
-                    let taken = upload.take(uploads.catalogue(), &rendition, number, &bytes)?;
+                    let taken = upload.take(uploads.catalogue(), &rendition, number, (&bytes, sum))?;
                     if taken == Taken::New && upload.is_complete() {
                         uploads.complete(&upload.id);
                     }
@@ -293,16 +296,19 @@ fn preflight(fields: &HeaderMap) -> Response {
     response
 }
 
-/// The `sha-256` of `Content-Digest` (RFC 9530 2), if it is there; digests of other kinds are not looked at.
-fn check_digest(headers: &HeaderMap, bytes: &[u8]) -> Result<()> {
+/// Each `sha-256` of `Content-Digest` (RFC 9530 2); `None` for what is none. Digests of other kinds are not looked at.
+fn told_digests(headers: &HeaderMap) -> Vec<Option<Vec<u8>>> {
     let fields = headers.get_all(CONTENT_DIGEST).iter().filter_map(|value| value.to_str().ok());
-    for digest in fields.flat_map(|field| field.split(',')).filter_map(|digest| digest.trim().strip_prefix("sha-256=")) {
-        let told = digest.strip_prefix(':').and_then(|digest| BASE64_STANDARD.decode(digest.strip_suffix(':')?).ok());
-        if told.as_deref() != Some(&sha256(bytes)) {
-            return Err(Refusal::content("the bytes that came are not those of Content-Digest: send them again"));
-        }
+    let digests = fields.flat_map(|field| field.split(',')).filter_map(|digest| digest.trim().strip_prefix("sha-256="));
+    digests.map(|digest| digest.strip_prefix(':').and_then(|digest| BASE64_STANDARD.decode(digest.strip_suffix(':')?).ok())).collect()
+}
+
+/// Whether all that was told of the bytes is so.
+fn check_digests(told: &[Option<Vec<u8>>], sum: [u8; 32]) -> Result<()> {
+    if told.iter().all(|told| told.as_deref() == Some(&sum[..])) {
+        return Ok(());
     }
-    Ok(())
+    Err(Refusal::content("the bytes that came are not those of Content-Digest: send them again"))
 }
 
 /// The whole of a body of at most so many bytes.
@@ -352,7 +358,7 @@ mod tests {
     fn digests_are_compared() {
         let check = |field: &'static str| {
             let headers = HeaderMap::from_iter([(CONTENT_DIGEST, HeaderValue::from_static(field))]);
-            check_digest(&headers, b"hello\n").map_err(|refusal| refusal.0)
+            check_digests(&told_digests(&headers), sha256(b"hello\n")).map_err(|refusal| refusal.0)
         };
         for (field, expected) in [
             ("sha-256=:WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM=:", Ok(())),

@@ -86,10 +86,9 @@ impl Upload {
         Ok(Taken::Again)
     }
 
-    /// Takes a segment. Once this is `New` it is on the disk.
-    pub fn take(&self, catalogue: &Catalogue, rendition: &str, number: u32, bytes: &[u8]) -> Result<Taken> {
+    /// Takes the bytes of a segment, whose SHA-256 comes with them. Once this is `New` it is on the disk.
+    pub fn take(&self, catalogue: &Catalogue, rendition: &str, number: u32, (bytes, sum): (&[u8], [u8; 32])) -> Result<Taken> {
         let writes = self.compare(rendition, number, bytes)?;
-        let sum = sha256(bytes);
         let id = (rendition.to_owned(), number);
         {
             let mut there = self.there();
