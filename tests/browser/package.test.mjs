@@ -43,13 +43,18 @@ function serve(media) {
 }
 
 /** Digests of all that the package makes of a clip, as `wasm/tests/support.mjs` has them; runs in the page.
- * @param {{ clip: string, entry: string, options?: object, own?: boolean, target?: "bytes" | "blob" }} how */
-async function madeInPage({ clip, entry, options, own, target = "bytes" }) {
+ * @param {{ clip: string, entry: string, options?: object, own?: boolean, handle?: boolean, target?: "bytes" | "blob" }} how */
+async function madeInPage({ clip, entry, options, own, handle, target = "bytes" }) {
   const load = (/** @type {string} */ path) => /** @type {Promise<typeof import("../../wasm/dist/index.js")>} */ (import(path));
   const { open } = await load(new URL(`${entry}.js`, location.href).href);
   const blob = await (await fetch(`media/${clip}`)).blob();
   const read = async (/** @type {number} */ start, /** @type {number} */ end) => new Uint8Array(await blob.slice(start, end).arrayBuffer());
-  const plan = await open(own ? { size: blob.size, read } : new File([blob], clip), options);
+  const onDisk = async () => {
+    const kept = await (await navigator.storage.getDirectory()).getFileHandle(clip, { create: true });
+    await blob.stream().pipeTo(await kept.createWritable());
+    return kept;
+  };
+  const plan = await open(own ? { size: blob.size, read } : handle ? await onDisk() : new File([blob], clip), options);
   const digest = async (/** @type {BufferSource | string} */ bytes) => {
     const hash = await crypto.subtle.digest("SHA-256", typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
     return [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -116,6 +121,7 @@ describe("the package in a page", () => {
     ["in the thread of the page", { entry: "index", options: { worker: false } }],
     ["by `reelway/core`", { entry: "core" }],
     ["of a file that the page reads for the worker", { entry: "index", own: true }],
+    ["of the handle of a file", { entry: "index", handle: true }],
   ])) {
     test(`the same ${name}`, { timeout: PATIENCE }, async () => {
       const clip = "counter.mp4";

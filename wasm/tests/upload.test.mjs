@@ -49,6 +49,26 @@ describe("uploads", () => {
     await kill();
   });
 
+  test("say what the bytes are, unless that is not wanted", { timeout: MINUTE }, async (context) => {
+    for (const digest of /** @type {const} */ ([undefined, "sha-256", "none"])) {
+      const { server, kill } = await serve(folder());
+      /** @type {(string | null)[]} */
+      const said = [];
+      const { fetch } = globalThis;
+      const watched = context.mock.method(globalThis, "fetch", (/** @type {string} */ url, /** @type {RequestInit | undefined} */ init) => {
+        if (init?.method === "PUT") said.push(new Headers(init.headers).get("content-digest"));
+        return fetch(url, init);
+      });
+      const plan = await fresh();
+      const { hls } = await upload(plan, { server, ...(digest && { digest }) });
+      watched.mock.restore();
+      assert.equal(said.length, plan.order().length);
+      assert.ok(said.every((field) => (digest === "none" ? field === null : /^sha-256=:.{44}:$/.test(field ?? ""))), `${digest}: ${said}`);
+      await isWhatWasPlanned(plan, hls);
+      await kill();
+    }
+  });
+
   test("go on where they were broken off, without sending anything twice", { timeout: MINUTE }, async () => {
     const { server, kill } = await serve(folder());
     const plan = await fresh();
