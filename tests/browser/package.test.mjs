@@ -11,6 +11,7 @@ import { chromium } from "playwright-core";
 import { native } from "../../wasm/tests/support.mjs";
 import { PATIENCE, program } from "./browser.mjs";
 import { makeMedia } from "./media.mjs";
+import { startServer } from "./server.mjs";
 
 const DIST = fileURLToPath(new URL("../../wasm/dist/", import.meta.url));
 const CLIPS = ["counter.mp4", "fragmented.mp4", "quicktime.mov", "late-audio.mp4", "sound.m4a"];
@@ -223,6 +224,33 @@ describe("the package in a page", () => {
       assert.ok(duration > 0);
     });
   }
+
+  test("a file goes up to a server of another origin, which is hardly ever asked whether it may", { timeout: PATIENCE }, async () => {
+    const uploads = await startServer(media.folder, undefined, "--uploads");
+    try {
+      await inPage("free", async (page) => {
+        const devtools = await page.context().newCDPSession(page);
+        await devtools.send("Network.enable");
+        /** @type {string[]} */
+        const asked = [];
+        devtools.on("Network.requestWillBeSent", ({ request }) => request.method === "OPTIONS" && asked.push(new URL(request.url).pathname));
+        const told = await page.evaluate(async (server) => {
+          const { open, upload } = /** @type {typeof import("../../wasm/dist/index.js")} */ (await import(new URL("index.js", location.href).href));
+          const plan = await open(await (await fetch("media/counter.mp4")).blob(), { segment: 1 });
+          const { id, hls } = await upload(plan, { server });
+          const master = await (await fetch(hls)).text();
+          return { id, tracks: plan.tracks.length, segments: plan.order().length, master };
+        }, uploads.plain);
+        assert.match(told.master, /^#EXTM3U\n/);
+        assert.ok(told.segments > 4 * told.tracks, `${told.segments} segments`);
+        // Where segments go there is one URL: only those that set out before the first answer ask for themselves.
+        const forSegments = asked.filter((path) => path === `/upload/${told.id}`);
+        assert.ok(forSegments.length >= 1 && forSegments.length <= told.tracks, asked.join(" "));
+      });
+    } finally {
+      await uploads.stop();
+    }
+  });
 
   test("errors are of the same classes through the worker", { timeout: PATIENCE }, async () => {
     const error = await inPage("free", (page) =>
