@@ -9,6 +9,7 @@ import { extname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { chromium } from "playwright-core";
 import { ffmpeg, picture } from "../../wasm/tests/support.mjs";
+import { published } from "./published.mjs";
 
 const HERE = import.meta.dirname;
 const BIN = join(HERE, "node_modules/.bin");
@@ -110,9 +111,7 @@ describe("the package, built by", { concurrency: false }, () => {
   /** @type {import("playwright-core").Browser} */
   let browser;
   before(async () => {
-    const packed = execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", root], { cwd: join(HERE, "../../wasm"), encoding: "utf8" });
-    mkdirSync(join(root, "package"));
-    execFileSync("tar", ["-xzf", join(root, packed.trim()), "-C", root]);
+    published(root);
     ffmpeg(join(root, "clip.mp4"), ...picture(5));
     browser = await chromium.launch({ executablePath: process.env["CHROMIUM"] || "/usr/bin/chromium", headless: true, args: ["--disable-gpu"] });
   });

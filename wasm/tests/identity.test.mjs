@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { open } from "../dist/core.js";
 import { ReelwayError } from "../dist/error.js";
-import { blob, ffmpeg, folder, made, native, picture, printed } from "./support.mjs";
+import { made } from "./made.mjs";
+import { blob, ffmpeg, folder, native, picture, printed } from "./support.mjs";
 
 const MINUTES = 60_000;
 

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { MisuseError, ReadError, UnsupportedError, open } from "../dist/core.js";
 import { open as openAsUsual } from "../dist/index.js";
-import { blob, ffmpeg, folder, made, picture } from "./support.mjs";
+import { made } from "./made.mjs";
+import { blob, ffmpeg, folder, picture } from "./support.mjs";
 
 const file = ffmpeg(join(folder(), "clip.mp4"), ...picture(12));
 const bytes = readFileSync(file);

@@ -1,15 +1,12 @@
-/** Media, the native program, and a comparison of all that both sides make of a file. */
+/** Media, and the native program. */
 
-import { strict as assert } from "node:assert";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, openAsBlob, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-
-/** @typedef {import("../dist/core.js").Plan} Plan */
+import { digest } from "./made.mjs";
 
 /** A folder that is removed when the tests have ended. */
 export function folder() {
@@ -43,9 +40,6 @@ export function program() {
   return found;
 }
 
-/** @param {Uint8Array | string} bytes */
-const digest = (bytes) => createHash("sha256").update(bytes).digest("hex");
-
 /** Files by path, each by its digest: what `reelway package` writes for a file, or what it says against it.
  * @param {string} file */
 export function native(file) {
@@ -59,24 +53,6 @@ export function native(file) {
   const files = Object.fromEntries(paths.sort().map((path) => [path, digest(readFileSync(join(out, path)))]));
   rmSync(out, { recursive: true, force: true });
   return { files };
-}
-
-/** The same by this package.
- * @param {Plan} plan */
-export async function made(plan) {
-  /** @type {[string, string][]} */
-  const files = Object.entries(await plan.hls()).map(([path, text]) => [path, digest(text)]);
-  files.push(["manifest.mpd", digest(await plan.dash())]);
-  for (const { id, segments, webvtt } of plan.tracks) {
-    files.push([`${id}/init.mp4`, digest(await plan.header(id))]);
-    for (let number = 1; webvtt && number <= segments; number++) files.push([`${id}/${number}.vtt`, digest(await plan.webvtt(id, number))]);
-  }
-  for await (const { track, number, size, bytes, blob } of plan.segments()) {
-    const whole = bytes ?? new Uint8Array(await blob.arrayBuffer());
-    assert.equal(whole.byteLength, size, `${track}/${number}`);
-    files.push([`${track}/${number}.m4s`, digest(whole)]);
-  }
-  return Object.fromEntries(files.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** An error as the native program prints it.

@@ -6,7 +6,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { UploadError, open, upload } from "../dist/index.js";
-import { ffmpeg, folder, made, picture, serve } from "./support.mjs";
+import { made } from "./made.mjs";
+import { ffmpeg, folder, picture, serve } from "./support.mjs";
 
 const MINUTE = 60_000;
 const clip = readFileSync(ffmpeg(join(folder(), "clip.mp4"), ...picture(30)));

@@ -42,7 +42,7 @@ export async function planIn(worker: Worker, file: Blob | Source, options: Engin
 
 /** The same core as it can be given to another thread, to which it would be another address. */
 export async function crossing(wasm: Wasm | undefined): Promise<unknown> {
-  if (typeof wasm === "string" || wasm instanceof URL) return new URL(wasm, location.href).href;
+  if (typeof wasm === "string" || wasm instanceof URL) return new URL(wasm, globalThis.location?.href).href;
   return wasm instanceof Response ? wasm.arrayBuffer() : wasm;
 }
 

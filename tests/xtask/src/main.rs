@@ -28,7 +28,7 @@ usage: cargo xtask COMMAND
   setup                         install what `test` needs, build nothing of the project
   web                           build the web app into web/dist
   wasm                          build the npm package into wasm/dist, the core for JavaScript into wasm/pkg
-  bundlers                      build a page that uses the npm package with each bundler, and run it in Chromium
+  bundlers                      build a page that uses the npm package with each bundler, and run it in Chromium; run it in Deno and Bun
   bench [ARGS]                  build and run the benchmarks
   bench live-players [ARGS]     how late live pictures are in each player, in Chromium
   bench upload-page [ARGS]      how fast a large file goes up from Chromium, and when it plays
@@ -80,7 +80,7 @@ fn wasm_package() -> Result<()> {
     wasm::build_package()
 }
 
-/// The bundlers are large: they are installed for this alone.
+/// The bundlers and the other runtimes are large: they are installed for this alone.
 fn bundlers() -> Result<()> {
     const BUNDLERS: node::Package = node::Package { name: "tests/bundlers" };
     needs::ensure(&[needs::NODE, needs::FFMPEG, needs::CHROMIUM])?;
