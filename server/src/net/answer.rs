@@ -72,7 +72,8 @@ where
     let wanted = Said::in_headers(request.headers());
     let mut request = request.map(|body| Upload::new(body, settings).boxed_unsync());
     request.extensions_mut().insert(peer);
-    let response = service.call(request).instrument(span).await;
+    // In a box of its own: what a handler keeps is some kilobytes, which would be copied each time that a future around it is moved.
+    let response = Box::pin(service.call(request)).instrument(span).await;
     record.answered(response.status());
     let bodyless = head || has_no_body(response.status());
     let (parts, body) = response.into_parts();
