@@ -6,6 +6,7 @@
 mod support;
 
 use std::{
+    io,
     net::{TcpListener, UdpSocket},
     sync::mpsc,
     thread,
@@ -264,6 +265,42 @@ async fn a_connection_that_says_nothing_is_closed() {
     let mut stream = TcpStream::connect(server.secure).await.unwrap();
     server.drain();
     let _ = soon(stream.read_to_end(&mut Vec::new())).await;
+    server.ended().await;
+}
+
+/// The payload of the next PING frame over HTTP/2 (RFC 9113 sections 4.1 and 6.7) that asks something.
+async fn ping(stream: &mut TcpStream) -> io::Result<[u8; 8]> {
+    loop {
+        let mut header = [0; 9];
+        stream.read_exact(&mut header).await?;
+        let [a, b, c, kind, flags, ..] = header;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        stream.read_exact(&mut payload).await?;
+        if kind == 0x06 && flags == 0 {
+            return payload.try_into().map_err(|_| io::ErrorKind::InvalidData.into());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_silent_client_over_http2_is_asked_whether_it_is_there() {
+    let server = Server::start(Settings { http2_silence: Duration::from_secs(2), ..Settings::default() });
+    let mut stream = TcpStream::connect(server.plain).await.unwrap();
+    let settings = [0, 0, 0, 0x04, 0, 0, 0, 0, 0];
+    // GET http://x/waits in HEADERS on stream 1, which ends it (RFC 7541 section 6, RFC 9113 section 6.2).
+    let request = [&[0, 0, 13, 0x01, 0x05, 0, 0, 0, 1, 0x82, 0x86, 0x01, 1, b'x', 0x04, 6][..], b"/waits"].concat();
+    stream.write_all(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings, &request].concat()).await.unwrap();
+    server.alive(1).await;
+    for _ in 0..2 {
+        // Who answers is asked again, not cut.
+        let payload = soon(ping(&mut stream)).await.unwrap();
+        stream.write_all(&[&[0, 0, 8, 0x06, 0x01, 0, 0, 0, 0][..], &payload].concat()).await.unwrap();
+    }
+    server.alive(1).await;
+    soon(ping(&mut stream)).await.unwrap();
+    let cut = soon(ping(&mut stream)).await.unwrap_err();
+    assert!(matches!(cut.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset), "asked once for each silence: {cut}");
+    server.all_dropped().await;
     server.ended().await;
 }
 

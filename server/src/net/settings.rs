@@ -35,6 +35,9 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// A QUIC connection from which no packet came for this long is gone (RFC 9000 section 10.1). Default 30 s.
     pub quic_idle_timeout: Duration,
+    /// A client over HTTP/2 from which nothing came for this long is asked whether it is there (PING, RFC 9113 section 6.7), and is gone
+    /// when nothing comes for as long again. Default 20 s.
+    pub http2_silence: Duration,
     /// Time for a client to take a piece of a response: what the handler gave at once, 128 KiB of a file. What is not taken is reset,
     /// over HTTP/1.1 with its connection. So 4.4 kB/s is the least rate of a download. Default 30 s.
     pub write_timeout: Duration,
@@ -90,6 +93,7 @@ impl Default for Settings {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(1),
             quic_idle_timeout: Duration::from_secs(30),
+            http2_silence: Duration::from_secs(20),
             write_timeout: Duration::from_secs(30),
             min_body_rate: 1024,
             body_window: Duration::from_secs(30),

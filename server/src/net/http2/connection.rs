@@ -7,7 +7,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -36,9 +35,6 @@ const SEND_BUFFER: usize = 128 << 10;
 /// Streams that one connection may have made us reset for its own faults (CVE-2025-8671).
 const FAULTY_STREAMS: usize = 1024;
 
-/// A client that says nothing for so long is asked whether it is there, and is gone when it then says nothing for as long again.
-const SILENCE: Duration = Duration::from_secs(20);
-
 /// Serves a client until it goes, or its protocol ends. The future ends with the connection; its requests end with their streams.
 pub(in crate::net) struct Http2<I, S> {
     state: State<I>,
@@ -49,6 +45,7 @@ pub(in crate::net) struct Http2<I, S> {
     retired: bool,
     /// It has been told of its [fault](Wishes::fault).
     failed: bool,
+    /// Ticks when the client has said nothing for so long that it is to be [asked](Self::is_there).
     silence: Interval,
     /// The client has been asked whether it is there.
     asked: bool,
@@ -64,7 +61,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin, S: Service> Http2<I, S> {
     pub fn new(io: I, origin: Arc<Origin<S>>, connected: Connected) -> Self {
         let wishes = Wishes::new(origin.settings.max_streams, connected.order.clone());
         let handshake = builder(&origin.settings).handshake(Watched::new(io, wishes.clone()));
-        let mut silence = interval_at(Instant::now() + SILENCE, SILENCE);
+        let time = origin.settings.http2_silence;
+        let mut silence = interval_at(Instant::now() + time, time);
         silence.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { state: State::Handshaking(handshake), wishes, origin, connected, retired: false, failed: false, silence, asked: false }
     }
