@@ -14,7 +14,7 @@ use http_body::{Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Content, content::Part};
-use crate::storage::{BLOCK, Piece, SourceFile};
+use crate::storage::{BLOCK, Block, Piece, SourceFile};
 
 /// Bytes read at a time: a viewer that has stopped reading holds this much, and larger windows save nothing that can be measured.
 const WINDOW: u64 = BLOCK;
@@ -146,8 +146,8 @@ fn read(window: &Content, fill: fn(&SourceFile, Vec<Piece<'_>>) -> io::Result<()
         source.check()?;
         return Ok(kept);
     }
-    let mut bytes = vec![0; usize::try_from(window.len()).map_err(io::Error::other)?];
-    let mut free = bytes.as_mut_slice();
+    let mut block = Block::new(usize::try_from(window.len()).map_err(io::Error::other)?);
+    let mut free = &mut *block;
     let mut pieces = Vec::with_capacity(window.parts().len());
     for part in window.parts() {
         let length = match part {
@@ -161,12 +161,17 @@ fn read(window: &Content, fill: fn(&SourceFile, Vec<Piece<'_>>) -> io::Result<()
             Part::Extent(extent) => pieces.push(Piece { offset: extent.start, target }),
         }
     }
-    if let Some(source) = window.source() {
-        pieces.sort_unstable_by_key(|piece| piece.offset);
-        fill(source, pieces)?;
-        source.check()?;
+    match window.source() {
+        Some(source) => {
+            pieces.sort_unstable_by_key(|piece| piece.offset);
+            fill(source, pieces)?;
+            source.check()?;
+        }
+        // Or what was in the memory before would be sent.
+        None if !pieces.is_empty() => return Err(io::Error::other("a part of a file, and no file")),
+        None => {}
     }
-    let bytes = Bytes::from(bytes);
+    let bytes = block.freeze();
     if let Some((source, range)) = range {
         source.keep(range, &bytes);
     }

@@ -1,5 +1,6 @@
 //! Where payload is: files on a local disk, read by range. Other stores will stand beside it.
 
+mod block;
 mod disk;
 mod file;
 mod gather;
@@ -9,6 +10,7 @@ mod payload;
 mod recording;
 mod replace;
 
+pub use block::Block;
 pub use disk::{Disk, LocalDisk};
 pub use file::{Identity, SourceFile, is_media, is_text};
 pub use gather::{Piece, gather, gather_cached};
