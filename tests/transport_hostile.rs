@@ -379,3 +379,34 @@ async fn after_all_attacks_the_server_is_as_before() {
     let said = victim.said.lock().unwrap();
     assert!(!said.contains("panic"), "{said}");
 }
+
+/// GET https://localhost/healthz over HTTP/3, so many times on one connection, 50 at once.
+async fn ask_often(connection: &quinn::Connection, times: usize) {
+    let section = [&[0, 0, 0xd1, 0xd7, 0x50, 9][..], b"localhost", &[0x51, 8], b"/healthz"].concat();
+    let request = [&[0x01, u8::try_from(section.len()).unwrap()], &section[..]].concat();
+    for _ in 0..times / 50 {
+        let mut answers = Vec::new();
+        for _ in 0..50 {
+            let (mut send, receive) = soon(connection.open_bi()).await.unwrap();
+            send.write_all(&request).await.unwrap();
+            send.finish().unwrap();
+            answers.push(receive);
+        }
+        for mut answer in answers {
+            assert!(soon(answer.read_to_end(1000)).await.unwrap().ends_with(b"ok\n"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_holds_no_more_however_many_requests_it_has_had() {
+    let victim = Victim::start();
+    let connection = victim.quic().await;
+    let mut control = connection.open_uni().await.unwrap();
+    control.write_all(&[0x00, 0x04, 0x00]).await.unwrap();
+    ask_often(&connection, 2000).await;
+    let before = victim.memory();
+    ask_often(&connection, 10_000).await;
+    let after = victim.memory();
+    assert!(after < before + 1024, "{before} KiB after 2000 requests, {after} KiB after 12000: some 100 bytes of each");
+}
