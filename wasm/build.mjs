@@ -32,3 +32,6 @@ const inlined = await build({
   ],
 });
 writeFileSync("dist/inlined.js", `export const worker = ${JSON.stringify(inlined.outputFiles[0].text)};\n`);
+
+// In one piece: a page without a bundler waits for one answer rather than for one after the other.
+await build({ entryPoints: ["dist/worker.js"], ...options, write: true, format: "esm", outfile: "dist/worker.js", allowOverwrite: true });

@@ -24,6 +24,8 @@ interface Window {
   afresh: boolean;
   /** An upload by the page: milliseconds by its clock, and segments that were there when it played. */
   sent: { chosen: number; playable: number; playing: number; there: number; of: number; done: number; longest: number };
+  /** The longest that a page did not answer, in milliseconds. */
+  longest: number;
   /** What was chosen for it. */
   film: File;
   /** Sends the chosen file by a client of others, see uploaders.mjs. */

@@ -4,15 +4,12 @@
  * it; then the same bytes as one request by tus, which is the most that this browser and this server do. Once over HTTP/3 and once over
  * HTTP/2. Browser and server share the machine. */
 
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inPage, openSite } from "./browser.mjs";
+import { makeFilm } from "./film.mjs";
 
-const MINUTE = 60;
-/** Of the film, in bits a second. */
-const RATE = "8M";
 /** How often the page is asked. By frames, as Playwright does unless told otherwise, all of it would be painted for that. */
 const EVERY = { polling: 100 };
 /** Milliseconds: much longer than anything here takes. */
@@ -23,7 +20,7 @@ const folder = mkdtempSync(join(tmpdir(), "reelway-upload-"));
 const film = join(folder, "film.mp4");
 
 try {
-  make(film, megabytes);
+  makeFilm(film, megabytes);
   console.log(`upload of ${Math.round(statSync(film).size / 1e6)} MB from Chromium to the server on the same machine`);
   for (const quic of /** @type {const} */ (["forced", "refused"])) await run(quic);
 } finally {
@@ -98,19 +95,6 @@ async function inOne() {
   const answer = await fetch(place, { method: "PATCH", headers: { ...resumable, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream" }, body: film });
   if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
   return performance.now() - began;
-}
-
-/** Makes a film of so many megabytes: a minute of it is encoded, and stands in it again and again.
- * @param {string} path @param {number} megabytes */
-function make(path, megabytes) {
-  const minute = `${path}.minute.mp4`;
-  const ffmpeg = (/** @type {string[]} */ ...args) => execFileSync("ffmpeg", ["-nostdin", "-v", "error", "-y", ...args], { stdio: ["ignore", "ignore", "inherit"] });
-  const sources = ["-f", "lavfi", "-i", `testsrc2=s=1280x720:r=25:d=${MINUTE}`, "-f", "lavfi", "-i", `sine=d=${MINUTE}`];
-  const picture = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "50", "-b:v", RATE, "-minrate", RATE, "-maxrate", RATE, "-bufsize", RATE, "-x264-params", "nal-hrd=cbr"];
-  ffmpeg(...sources, ...picture, "-c:a", "aac", "-b:a", "128k", minute);
-  const again = Math.max(0, Math.round((megabytes * 1e6) / statSync(minute).size) - 1);
-  ffmpeg("-stream_loop", String(again), "-i", minute, "-c", "copy", path);
-  rmSync(minute);
 }
 
 /** @param {string[]} args */

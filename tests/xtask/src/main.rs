@@ -30,6 +30,7 @@ usage: cargo xtask COMMAND
   wasm                          build the npm package into wasm/dist, the core for JavaScript into wasm/pkg
   bundlers                      build a page that uses the npm package with each bundler, and run it in Chromium; run it in Deno and Bun
   bench [ARGS]                  build and run the benchmarks
+  bench cut-page [ARGS]         how fast, and how soon, the npm package cuts a large file in Chromium
   bench live-players [ARGS]     how late live pictures are in each player, in Chromium
   bench upload-page [ARGS]      how fast a large file goes up from Chromium, and when it plays
   fuzz [TARGET] [--minutes N]   run one fuzz target, or each of them, for so long (1 minute)

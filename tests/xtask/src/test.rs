@@ -52,7 +52,7 @@ pub fn matching(filter: &str) -> Result<()> {
 }
 
 /// The benches that need a browser, by name; they live with the browser tests.
-pub const BROWSER_BENCHES: [&str; 2] = ["live-players", "upload-page"];
+pub const BROWSER_BENCHES: [&str; 3] = ["cut-page", "live-players", "upload-page"];
 
 /// Runs one of them on the release build.
 pub fn bench_in_browser(name: &str, args: &[String]) -> Result<()> {
