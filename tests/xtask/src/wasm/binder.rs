@@ -15,8 +15,16 @@ use crate::run::{Step, answer};
 /// The release of npm's `binaryen` that wasm-opt is taken from.
 const BINARYEN: &str = "132.0.0";
 /// For size, again and again until nothing changes any more. What is called from one place stays a function unless it is tiny: inlined it
-/// packs worse, and a browser that finds the one huge function hot takes 20 MB to compile it.
-const OPTIMISE: [&str; 3] = ["-Oz", "--converge", "--one-caller-inline-max-function-size=10"];
+/// packs worse, and a browser that finds the one huge function hot takes 20 MB to compile it. At the lowest addresses is the end of the
+/// stack, where no object is, so that offsets need no sum; and what engines are told of alignment only makes instructions differ.
+const OPTIMISE: [&str; 6] = [
+    "-Oz",
+    "--converge",
+    "--one-caller-inline-max-function-size=10",
+    "--always-inline-max-function-size=4",
+    "--low-memory-unused",
+    "--dealign",
+];
 /// The binder's program text.
 const PROGRAM: &str = include_str!("../../wasm/binder.rs");
 

@@ -96,6 +96,10 @@ fn target_folder() -> PathBuf {
 
 fn compile(toolchain: &Toolchain) -> Result<PathBuf> {
     let root = place::root();
+    // Panic messages name source files: without the folders of the machine that built them.
+    let mut flags = remapped(&[(&cargo_home().join("registry/src"), "/crates"), (&root, "/reelway")]);
+    // Loops with more counters, that add less, are longer.
+    flags.push("\x1f-Cllvm-args=-disable-lsr");
     let step = Step::cargo(format!("wasm: build for {TARGET}"))
         .without_env(&FOREIGN_ENV)
         .args(["build", "--release", "--package", "reelway-wasm", "--target", TARGET, "--target-dir"])
@@ -104,8 +108,7 @@ fn compile(toolchain: &Toolchain) -> Result<PathBuf> {
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "z")
         .env("CARGO_PROFILE_RELEASE_LTO", "fat")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
-        // Panic messages name source files: without the folders of the machine that built them.
-        .env("CARGO_ENCODED_RUSTFLAGS", remapped(&[(&cargo_home().join("registry/src"), "/crates"), (&root, "/reelway")]));
+        .env("CARGO_ENCODED_RUSTFLAGS", flags);
     toolchain.lend_to(step).hidden()?;
     let module = target_folder().join(TARGET).join("release/reelway_wasm.wasm");
     if !module.is_file() {
