@@ -27,6 +27,12 @@ const DEVICES = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-
  * leads nowhere and all stays on TCP.
  * @typedef {"forced" | "offered" | "refused"} Quic */
 
+/** What Chromium is started with, to be quiet and to trust a server.
+ * @param {Quic} quic @param {{ secure: string, spki: string }} server */
+export function flags(quic, server) {
+  return [...QUIET, ...trust(quic, server)];
+}
+
 /** @param {Quic} quic @param {{ secure: string, spki: string }} server */
 function trust(quic, { secure, spki }) {
   const { hostname, port } = new URL(secure);
@@ -65,7 +71,7 @@ export async function openSite(quic, clips, config, complaints, ...options) {
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: program(),
       headless: true,
-      args: [...QUIET, ...DEVICES, ...trust(quic, server)],
+      args: [...flags(quic, server), ...DEVICES],
       viewport: { width: 1280, height: 800 },
     });
     undo.push(() => context.close());

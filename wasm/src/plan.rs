@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 
-use reelway_core::Vod;
+use reelway_core::{Error, Vod};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::{
@@ -44,33 +44,24 @@ impl Plan {
         numbers.collect()
     }
 
-    /// The HLS multivariant playlist.
-    pub fn multivariant(&self) -> String {
-        self.vod.multivariant_playlist()
-    }
-
-    /// The HLS media playlist of a rendition.
+    /// A manifest by its path: `master.m3u8`, `manifest.mpd`, `REP/media.m3u8`, of video `REP/iframes.m3u8`, or of text, as HLS has it,
+    /// a segment of WebVTT: `REP/N.vtt`.
     ///
     /// # Errors
     ///
-    /// There is no such rendition.
-    pub fn playlist(&self, rendition: &str) -> JsResult<String> {
-        self.vod.media_playlist(rendition).map_err(throw)
-    }
-
-    /// The HLS playlist of the I-frames of a rendition of video.
-    ///
-    /// # Errors
-    ///
-    /// There is no such rendition, or it is no video.
-    #[wasm_bindgen(js_name = iFrames)]
-    pub fn i_frames(&self, rendition: &str) -> JsResult<String> {
-        self.vod.i_frame_playlist(rendition).map_err(throw)
-    }
-
-    /// The DASH manifest.
-    pub fn mpd(&self) -> String {
-        self.vod.mpd()
+    /// There is nothing of that name.
+    pub fn text(&self, path: &str) -> JsResult<String> {
+        let vod = &self.vod;
+        let (rendition, name) = path.split_once('/').unwrap_or(("", path));
+        let made = match (name, name.strip_suffix(".vtt").and_then(|number| number.parse().ok())) {
+            ("master.m3u8", _) => Ok(vod.multivariant_playlist()),
+            ("manifest.mpd", _) => Ok(vod.mpd()),
+            ("media.m3u8", _) => vod.media_playlist(rendition),
+            ("iframes.m3u8", _) => vod.i_frame_playlist(rendition),
+            (_, Some(number)) => vod.webvtt_segment(rendition, number),
+            _ => Err(Error::misuse("there is no manifest of that name")),
+        };
+        made.map_err(throw)
     }
 
     /// The CMAF header of a rendition.
@@ -96,15 +87,6 @@ impl Plan {
             heads.extend(fragment.head);
         }
         Ok(Segment { heads, layout })
-    }
-
-    /// Segment `number`, from 1, of a rendition of text, as HLS has it: WebVTT.
-    ///
-    /// # Errors
-    ///
-    /// There is no such rendition or segment, or HLS has it as it is.
-    pub fn webvtt(&self, rendition: &str, number: u32) -> JsResult<String> {
-        self.vod.webvtt_segment(rendition, number).map_err(throw)
     }
 }
 

@@ -1,7 +1,8 @@
 /** Plans a file in this thread: the core makes heads, bytes of media go around it. */
 
-import { MisuseError, thrown } from "./error.js";
+import { thrown } from "./error.js";
 import { type Wasm, core } from "./module.js";
+import { type Reply, base64, request } from "./request.js";
 import type { Plan as CorePlan } from "./segmenter.js";
 import { type Source } from "./source.js";
 import { Window } from "./window.js";
@@ -79,11 +80,12 @@ export interface IndexRange {
   bytes: Uint8Array;
 }
 
-/** A segment as a request sends it. */
-export interface Body {
-  blob: Blob;
-  /** Where it was asked for, and the browser computes it. */
-  sha256?: ArrayBuffer | undefined;
+/** Where something goes, and how. */
+export interface Destination {
+  url: string;
+  headers: Record<string, string>;
+  /** The SHA-256 of segments is told with them, where the browser computes that. */
+  digested: boolean;
 }
 
 /** A planned file, in this thread or in a worker. */
@@ -94,7 +96,10 @@ export interface Engine {
   header(track: string): Promise<Uint8Array>;
   /** A segment; in no `form`, in the one that costs less. Bytes are put `into` a buffer where one is given that is large enough. */
   segment(track: string, number: number, form?: Form, into?: ArrayBuffer): Promise<Blob | Uint8Array>;
-  body(track: string, number: number, digested: boolean): Promise<Body>;
+  /** Sends a segment. */
+  send(track: string, number: number, to: Destination, signal: AbortSignal): Promise<Reply>;
+  /** Sends the plan: the bytes that it was made from, so that a server makes the same. */
+  announce(name: string, to: Destination, signal: AbortSignal): Promise<Reply>;
   index(): Promise<IndexRange[]>;
   close(): void;
 }
@@ -143,8 +148,10 @@ export async function plan(file: Blob | Source, { target, wasm, patience, signal
 
 class Local implements Engine {
   readonly description: Description;
-  /** What bodies are put together in, one after another. */
-  private spare: ArrayBuffer | undefined;
+  /** Segments that are made before they can be sent. */
+  private readonly made = new Map<string, Promise<Made>>();
+  /** What segments are put together in, again and again. */
+  private readonly spare: ArrayBuffer[] = [];
   private turn: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -160,16 +167,7 @@ class Local implements Engine {
   }
 
   async text(path: string): Promise<string> {
-    const [track = "", name = ""] = path.split("/");
-    return this.ask(() => {
-      if (path === "master.m3u8") return this.plan.multivariant();
-      if (path === "manifest.mpd") return this.plan.mpd();
-      if (name === "media.m3u8") return this.plan.playlist(track);
-      if (name === "iframes.m3u8") return this.plan.iFrames(track);
-      const number = /^([1-9]\d*)\.vtt$/.exec(name)?.[1];
-      if (number === undefined) throw new MisuseError({ kind: "misuse", message: `there is no ${path}` });
-      return this.plan.webvtt(track, Number(number));
-    });
+    return this.ask(() => this.plan.text(path));
   }
 
   async header(track: string): Promise<Uint8Array> {
@@ -187,21 +185,43 @@ class Local implements Engine {
     return form === "blob" ? new Blob([bytes]) : bytes;
   }
 
-  /** Chromium takes bytes apart in the thread that sends them, which stands still meanwhile, at a fraction of the rate of a blob; and to
-   * make a blob of them is the most work that an upload is for the thread that does it. So that is here. */
-  async body(track: string, number: number, digested: boolean): Promise<Body> {
+  async announce(name: string, { url, headers, digested }: Destination, signal: AbortSignal): Promise<Reply> {
+    const index = (await this.index()).map(({ at, bytes }) => ({ at, bytes: base64(bytes) }));
+    const { size, target, tracks } = this.description;
+    const body = JSON.stringify({ size, segment: target, name, index });
+    const reply = request(url, { method: "POST", headers: { ...headers, "content-type": "application/json" }, body, signal });
+    // What plays waits for these: they are made while the server looks at the plan.
+    for (const { id } of tracks) {
+      const made = this.make(id, 1, digested);
+      // Where the plan is refused nobody asks for it.
+      made.catch(() => undefined);
+      this.made.set(`${id}/1`, made);
+    }
+    return reply;
+  }
+
+  /** By bytes, not by a blob of them: that is kept by the browser until its collector comes by, which it does not for something so small
+   * as a handle, and the browser's room for blobs ends after some hundred megabytes. */
+  async send(track: string, number: number, { url, headers, digested }: Destination, signal: AbortSignal): Promise<Reply> {
+    const name = `${track}/${number}`;
+    const made = this.made.get(name) ?? this.make(track, number, digested);
+    this.made.delete(name);
+    const { body, digest } = await made;
+    signal.throwIfAborted();
+    if (digest) headers = { ...headers, "content-digest": `sha-256=:${base64(new Uint8Array(digest))}:` };
+    const reply = request(url, { method: "PUT", headers, body, priority: number === 1 ? "high" : "low", signal });
+    if (!(body instanceof Blob)) this.spare.push(body.buffer);
+    return reply;
+  }
+
+  /** One after another, as each moves the window on; while the digest of one is computed the next is read. */
+  private async make(track: string, number: number, digested: boolean): Promise<Made> {
     const { subtle } = globalThis.crypto ?? {};
-    const made = this.turn.then(async () => {
-      const media = await this.segment(track, number, digested && subtle ? "bytes" : undefined, this.spare);
-      if (media instanceof Blob) return { blob: media };
-      const bytes = media as Uint8Array<ArrayBuffer>;
-      this.spare = bytes.buffer;
-      // Both have bytes of their own once they are begun.
-      return { blob: new Blob([bytes]), digest: digested ? subtle?.digest("SHA-256", bytes) : undefined };
-    });
-    this.turn = made.catch(() => undefined);
-    const { blob, digest } = await made;
-    return { blob, sha256: await digest };
+    const digests = digested && subtle !== undefined;
+    const read = this.turn.then(() => this.segment(track, number, digests ? "bytes" : undefined, this.spare.pop()));
+    this.turn = read.catch(() => undefined);
+    const body = (await read) as Made["body"];
+    return { body, digest: digests && !(body instanceof Blob) ? await subtle.digest("SHA-256", body) : undefined };
   }
 
   /** The heads of a segment and the ranges of the file between them. */
@@ -273,6 +293,12 @@ function joined(ranges: [number, number][]): [number, number][] {
     else out.push([start, end]);
   }
   return out;
+}
+
+/** A segment, as a request sends it. */
+interface Made {
+  body: Blob | Uint8Array<ArrayBuffer>;
+  digest: ArrayBuffer | undefined;
 }
 
 interface Range {

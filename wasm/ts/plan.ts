@@ -1,6 +1,6 @@
 /** The plan of a file: all that is known of its presentation before a byte of media is read. */
 
-import type { Body, Description, Engine, Form, IndexRange, Problem, TrackFacts } from "./engine.js";
+import type { Description, Engine, Form, IndexRange, Problem, TrackFacts } from "./engine.js";
 
 /** A track of a plan. */
 export interface Track extends TrackFacts {
@@ -59,7 +59,12 @@ export class Plan {
   private readonly description: Description;
 
   /** @internal */
-  constructor(private readonly engine: Engine) {
+  constructor(
+    /** What makes and sends it all.
+     *
+     * @internal */
+    readonly engine: Engine,
+  ) {
     this.description = engine.description;
     this.size = this.description.size;
     this.duration = this.description.duration / 1000;
@@ -96,13 +101,6 @@ export class Plan {
     const media = await this.engine.segment(track, number, target, into);
     const facts = this.facts(track, number);
     return media instanceof Blob ? { ...facts, blob: media } : { ...facts, bytes: media as Uint8Array<ArrayBuffer> };
-  }
-
-  /** A segment as a request sends it.
-   *
-   * @internal */
-  body(track: string, number: number, digested: boolean): Promise<Body> {
-    return this.engine.body(track, number, digested);
   }
 
   /** A segment of a track of text, numbered from 1, in the form of HLS: WebVTT. */

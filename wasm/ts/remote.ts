@@ -1,8 +1,9 @@
 /** Plans a file in a worker. Messages go both ways: questions to the engine there, and, of a file that only this thread can read, reads here. */
 
-import type { Body, Description, Engine, EngineOptions, Form, IndexRange } from "./engine.js";
+import type { Description, Destination, Engine, EngineOptions, Form, IndexRange } from "./engine.js";
 import { type ErrorFacts, ReadError, ReelwayError, errorOf } from "./error.js";
 import type { Wasm } from "./module.js";
+import type { Reply } from "./request.js";
 import type { Source } from "./source.js";
 
 /** To the worker. */
@@ -10,33 +11,29 @@ export type Question =
   | { id: number; open: { file: Blob | { size: number }; target: number; wasm?: unknown; patience?: number | undefined } }
   | { id: number; prepare: unknown }
   | { id: number; call: Call }
+  /** Ends what was called by that id. */
+  | { id: number; end: true }
   | { id: number; read: Uint8Array | undefined; fault?: ErrorFacts };
 
 /** Methods of the engine that are asked for. */
 export type Method = Exclude<keyof Engine, "description" | "close">;
 
-/** One of them, and what it is given. */
-type Call = { [Name in Method]: [Name, ...Parameters<Engine[Name]>] }[Method];
+/** One of them, and what it is given, but for the signal that ends it: there it is another. */
+type Call = { [Name in Method]: [Name, ...Given<Parameters<Engine[Name]>>] }[Method];
+type Given<All> = All extends [...infer Others, AbortSignal] ? Others : All;
 
 /** From the worker. */
 export type Answer = { id: number; ok: unknown } | { id: number; fault: ErrorFacts } | { id: number; read: [number, number] };
 
 /** Ids are told apart by thread: questions count up, reads are asked for by negative ids. */
-export async function planIn(worker: Worker, file: Blob | Source, options: EngineOptions): Promise<Engine> {
-  const { target, wasm, patience, signal } = options;
+export async function planIn(worker: Worker, file: Blob | Source, { target, wasm, patience, signal }: EngineOptions): Promise<Engine> {
   const line = new Line(worker, file);
-  const abort = () => line.close(signal?.reason);
-  signal?.addEventListener("abort", abort, { once: true });
   try {
-    signal?.throwIfAborted();
     const open = { file: file instanceof Blob ? file : { size: file.size }, target, wasm: await crossing(wasm), patience };
-    const description = (await line.ask({ open })) as Description;
-    return new Remote(line, description);
+    return new Remote(line, (await line.ask({ open }, [], signal)) as Description);
   } catch (error) {
     line.close(error);
     throw error;
-  } finally {
-    signal?.removeEventListener("abort", abort);
   }
 }
 
@@ -61,8 +58,11 @@ class Remote implements Engine {
   segment(track: string, number: number, form?: Form, into?: ArrayBuffer): Promise<Blob | Uint8Array> {
     return this.line.ask({ call: ["segment", track, number, form, into] }, into ? [into] : []) as Promise<Blob | Uint8Array>;
   }
-  body(track: string, number: number, digested: boolean): Promise<Body> {
-    return this.line.ask({ call: ["body", track, number, digested] }) as Promise<Body>;
+  announce(name: string, to: Destination, signal: AbortSignal): Promise<Reply> {
+    return this.line.ask({ call: ["announce", name, to] }, [], signal) as Promise<Reply>;
+  }
+  send(track: string, number: number, to: Destination, signal: AbortSignal): Promise<Reply> {
+    return this.line.ask({ call: ["send", track, number, to] }, [], signal) as Promise<Reply>;
   }
   index(): Promise<IndexRange[]> {
     return this.line.ask({ call: ["index"] }) as Promise<IndexRange[]>;
@@ -93,19 +93,29 @@ class Line {
     worker.onerror = (event) => this.close(event.message ? new Error(event.message) : new WorkerError());
   }
 
-  ask(question: Without<Question>, given: Transferable[] = []): Promise<unknown> {
-    if (this.closed) return Promise.reject(this.closed.reason);
+  async ask(question: Without<Question>, given: Transferable[] = [], signal?: AbortSignal): Promise<unknown> {
+    signal?.throwIfAborted();
+    if (this.closed) throw this.closed.reason;
     const id = (this.last += 1);
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject });
-      this.worker.postMessage({ id, ...question }, given);
-    });
+    const end = () => {
+      this.worker.postMessage({ id, end: true });
+      this.waiting.get(id)?.reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", end, { once: true });
+    try {
+      return await new Promise((resolve, reject) => {
+        this.waiting.set(id, { resolve, reject });
+        this.worker.postMessage({ id, ...question }, given);
+      });
+    } finally {
+      this.waiting.delete(id);
+      signal?.removeEventListener("abort", end);
+    }
   }
 
   private take(answer: Answer): void {
     if ("read" in answer) return void this.read(answer.id, ...answer.read);
     const waiting = this.waiting.get(answer.id);
-    this.waiting.delete(answer.id);
     if ("fault" in answer) waiting?.reject(errorOf(answer.fault));
     else waiting?.resolve(answer.ok);
   }
@@ -123,7 +133,6 @@ class Line {
     this.closed = { reason };
     this.worker.terminate();
     for (const { reject } of this.waiting.values()) reject(reason);
-    this.waiting.clear();
   }
 }
 

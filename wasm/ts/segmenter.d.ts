@@ -10,13 +10,9 @@ export class Plan {
   private constructor();
   describe(): string;
   timeline(rendition: string): Float64Array;
-  multivariant(): string;
-  playlist(rendition: string): string;
-  iFrames(rendition: string): string;
-  mpd(): string;
+  text(path: string): string;
   header(rendition: string): Uint8Array;
   segment(rendition: string, number: number): Segment;
-  webvtt(rendition: string, number: number): string;
   free(): void;
 }
 export class Segment {

@@ -1,8 +1,9 @@
 /** Sends a plan and its segments to a server: several at once, again where one fails, and on from where it was after a reload. */
 
-import type { Body } from "./engine.js";
+import type { Destination } from "./engine.js";
 import { UploadError } from "./error.js";
 import type { Plan, SegmentFacts } from "./plan.js";
+import type { Reply } from "./request.js";
 
 /** How a file is uploaded. */
 export interface UploadOptions {
@@ -94,8 +95,6 @@ class Sending {
   private state: State | undefined;
   /** What lets go what this browser keeps of it. */
   private kept: Promise<(() => Promise<void>) | undefined> | undefined;
-  /** Segments that are made before they can be sent. */
-  private readonly made = new Map<string, Promise<Body>>();
 
   constructor(
     private readonly plan: Plan,
@@ -132,7 +131,9 @@ class Sending {
     await (await this.kept)?.();
     if (this.state === undefined) return;
     const { id, token } = this.state;
-    await this.ask("the end", `/upload/${id}`, () => ({ method: "DELETE", headers: { authorization: `Bearer ${token}` } }));
+    const once = () => fetch(this.url(`/upload/${id}`), { method: "DELETE", headers: { authorization: `Bearer ${token}` } });
+    // From this thread: the plan may be closed, and its worker gone.
+    await this.ask("the end", () => once().then(({ status }) => ({ status, after: 0 }), () => ({ status: 0, after: 0 })));
   }
 
   async run(): Promise<{ id: string; hls: string; dash: string }> {
@@ -146,12 +147,9 @@ class Sending {
 
   private async send(): Promise<{ id: string; hls: string; dash: string }> {
     const signal = this.options.signal ? AbortSignal.any([this.options.signal, this.ending.signal]) : this.ending.signal;
-    const announced = this.announce(signal);
+    const state = (this.state = await this.announce(signal));
     const order = this.plan.order();
     const [first, rest] = [order.filter(({ number }) => number === 1), order.filter(({ number }) => number > 1)];
-    // What plays waits for these: they are made while the server looks at the plan.
-    for (const segment of first) this.made.set(key(segment), this.make(segment));
-    const state = (this.state = await announced);
     const urls = { hls: this.url(state.hls), dash: this.url(state.dash) };
     const arrived = new Set(Object.entries(state.have).flatMap(([track, stretches]) => stretches.flatMap(([first, last]) => keys(track, first, last))));
     const progress: Progress = { sent: 0, size: 0, segments: 0, of: order.length };
@@ -202,56 +200,39 @@ class Sending {
     return { id: state.id, ...urls };
   }
 
-  /** Sends the plan: the bytes that it was made from, so that the server makes the same. */
+  /** Sends the plan. */
   private async announce(signal: AbortSignal): Promise<State> {
-    const index = (await this.plan.index()).map(({ at, bytes }) => ({ at, bytes: base64(bytes) }));
     const { name = "", authorization } = this.options;
-    const body = JSON.stringify({ size: this.plan.size, segment: Math.round(this.plan.target * 1000), name, index });
-    const headers = { "content-type": "application/json", ...(authorization && { authorization }) };
-    const response = await this.ask("the plan", "/api/v1/uploads", () => ({ method: "POST", headers, body }), signal);
-    return (await response.json()) as State;
-  }
-
-  private make({ track, number }: SegmentFacts): Promise<Body> {
-    const body = this.plan.body(track, number, this.options.digest !== "none");
-    // Where the plan is refused nobody asks for it.
-    body.catch(() => undefined);
-    return body;
+    const to = this.to("/api/v1/uploads", authorization && { authorization });
+    return (await this.ask("the plan", () => this.plan.engine.announce(name, to, signal), signal)).told as State;
   }
 
   /** One URL for all segments, so that a browser asks once whether it may send to another origin. */
   private async put({ id, token }: State, facts: SegmentFacts, signal: AbortSignal): Promise<void> {
+    const { track, number } = facts;
     const segment = key(facts);
-    const { blob, sha256 } = await (this.made.get(segment) ?? this.make(facts));
-    this.made.delete(segment);
-    const headers: Record<string, string> = { authorization: `Bearer ${token}`, segment };
-    if (sha256) headers["content-digest"] = `sha-256=:${base64(new Uint8Array(sha256))}:`;
-    const priority = facts.number === 1 ? "high" : "low";
-    const response = await this.ask(segment, `/upload/${id}`, () => ({ method: "PUT", headers, body: blob, priority }), signal);
-    await response.body?.cancel();
+    const to = this.to(`/upload/${id}`, { authorization: `Bearer ${token}`, segment });
+    await this.ask(segment, () => this.plan.engine.send(track, number, to, signal), signal);
+  }
+
+  private to(path: string, headers: Record<string, string> | "" | undefined): Destination {
+    return { url: this.url(path), headers: headers || {}, digested: this.options.digest !== "none" };
   }
 
   /** Asks until there is an answer that is worth having. */
-  private async ask(what: string, path: string, request: () => RequestInit, signal?: AbortSignal): Promise<Response> {
+  private async ask(what: string, once: () => Promise<Reply>, signal?: AbortSignal): Promise<Reply> {
     const { retries = 8, pause = 500 } = this.options;
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted();
-      let error: UploadError;
-      let wait = pause * 2 ** (attempt - 1) * (0.75 + Math.random() / 2);
-      try {
-        const response = await fetch(this.url(path), { ...request(), signal: signal ?? null });
-        if (response.ok) return response;
-        const detail = await response.json().then(({ detail }: { detail?: string }) => detail, () => undefined);
-        const message = `${what}: the server answers ${response.status}${detail ? `: ${detail}` : ""}`;
-        error = new UploadError({ kind: "upload", message, status: response.status });
-        wait = Math.max(wait, 1000 * (Number(response.headers.get("retry-after")) || 0));
-      } catch (cause) {
-        signal?.throwIfAborted();
-        error = new UploadError({ kind: "upload", message: `${what}: the server cannot be reached`, status: 0 }, cause);
-      }
-      if (!AGAIN.has(error.status ?? 0) || attempt > retries) throw error;
+      const reply = await once();
+      const { status, after, told } = reply;
+      if (status >= 200 && status < 300) return reply;
+      const message = status ? `the server answers ${status}${told?.detail ? `: ${told.detail}` : ""}` : "the server cannot be reached";
+      const error = new UploadError({ kind: "upload", message: `${what}: ${message}`, status });
+      if (!AGAIN.has(status) || attempt > retries) throw error;
       this.tell("retry", { segment: what, attempt, error });
-      await sleep(Math.min(wait, 60_000), signal);
+      const wait = pause * 2 ** (attempt - 1) * (0.75 + Math.random() / 2);
+      await sleep(Math.min(Math.max(wait, 1000 * (after || 0)), 60_000), signal);
     }
   }
 
@@ -278,12 +259,4 @@ async function sleep(millis: number, signal?: AbortSignal): Promise<void> {
     clearTimeout(timer);
     over.abort();
   }
-}
-
-/** RFC 4648 4. */
-function base64(bytes: Uint8Array & { toBase64?(): string }): string {
-  if (bytes.toBase64) return bytes.toBase64();
-  let text = "";
-  for (let at = 0; at < bytes.byteLength; at += 0x8000) text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
-  return btoa(text);
 }

@@ -15,6 +15,8 @@ interface Scope {
 const scope = globalThis as unknown as Scope;
 const reads = new Map<number, { resolve(bytes: Uint8Array): void; reject(error: unknown): void }>();
 let lastRead = 0;
+/** What ends the calls that are under way. */
+const running = new Map<number, AbortController>();
 let engine: Promise<Engine> | undefined;
 
 /** A file that the other thread reads. */
@@ -29,7 +31,7 @@ class Elsewhere implements Source {
   }
 }
 
-async function answer(question: Exclude<Question, { read: unknown }>): Promise<unknown> {
+async function answer(question: Exclude<Question, { read: unknown } | { end: true }>): Promise<unknown> {
   if ("open" in question) {
     const { file, target, wasm, patience } = question.open;
     engine = plan(file instanceof Blob ? file : new Elsewhere(file.size), { target, wasm: wasm as Wasm | undefined, patience });
@@ -39,11 +41,19 @@ async function answer(question: Exclude<Question, { read: unknown }>): Promise<u
   const open = await engine;
   if (open === undefined) throw new Error("nothing is open");
   const [method, ...given] = question.call;
-  return (open[method] as (...given: unknown[]) => unknown).apply(open, given);
+  const ending = new AbortController();
+  running.set(question.id, ending);
+  try {
+    // Methods that nothing ends do not look at the signal.
+    return await (open[method] as (...given: unknown[]) => unknown).call(open, ...given, ending.signal);
+  } finally {
+    running.delete(question.id);
+  }
 }
 
 scope.onmessage = async ({ data: question }) => {
   const { id } = question;
+  if ("end" in question) return running.get(id)?.abort();
   if ("read" in question) {
     const read = reads.get(id);
     reads.delete(id);
