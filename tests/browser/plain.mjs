@@ -6,11 +6,15 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { flags, program } from "./browser.mjs";
 import { startServer } from "./server.mjs";
 
 /** Where its messages go out and come in: what follows the standard streams, each message with a zero behind it. */
 const PIPE = ["ignore", "ignore", "ignore", "pipe", "pipe"];
+
+/** In milliseconds: longer than anything here takes. */
+const LONG = 240_000;
 
 /** A server, and a browser that trusts it with one empty page.
  * @param {import("./browser.mjs").Quic} quic @param {string[]} options of the server */
@@ -39,6 +43,14 @@ export async function openPlain(quic, ...options) {
   return {
     ...server,
     evaluate,
+    /** Asks in the page until there is an answer. @template T @param {() => T | false | null | undefined} question @returns {Promise<T>} */
+    async until(question) {
+      for (const began = Date.now(); ; await sleep(100)) {
+        const answer = /** @type {T | undefined} */ (await evaluate(question));
+        if (answer) return answer;
+        if (Date.now() - began > LONG) throw new Error(`no answer in four minutes to ${question}; the page says: ${await evaluate(() => document.body.innerText)}`);
+      }
+    },
     /** @param {string} url */
     async goto(url) {
       const { errorText } = await ask("Page.navigate", { url });

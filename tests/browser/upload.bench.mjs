@@ -123,9 +123,10 @@ async function byPage(title, quic) {
   const site = await openPlain(quic, "--uploads");
   try {
     await site.goto(`${site.secure}#/upload`);
+    await site.until(() => document.querySelector(".drop-hint"));
     await site.evaluate(watch);
     await site.choose("#files", film);
-    const { chosen, playable, playing, there, of, done, longest } = await site.evaluate(over);
+    const { chosen, playable, playing, there, of, done, longest } = await site.until(() => window.sent.done > 0 && window.sent.playing > 0 && window.sent);
     const whole = await site.evaluate(inOne, site.secure);
     await tell(site, title);
     line("by segments, while it plays", `${rate(done - chosen)}, ${(whole / (done - chosen)).toFixed(2)} times that in one request of tus`);
@@ -139,9 +140,8 @@ async function byPage(title, quic) {
   }
 }
 
-/** Notes in the page when things happen, once it is ready for a file. */
-async function watch() {
-  while (!document.querySelector(".drop-hint")) await new Promise((resolve) => setTimeout(resolve, 50));
+/** Notes in the page when things happen. */
+function watch() {
   const sent = { chosen: 0, playable: 0, playing: 0, there: 0, of: 0, done: 0, longest: 0 };
   window.sent = sent;
   const input = /** @type {HTMLInputElement} */ (document.querySelector("#files"));
@@ -164,12 +164,6 @@ async function watch() {
     if (sent.done === 0 && document.querySelector(".badge-state")?.textContent === "Done") sent.done = performance.now();
     if (sent.done > 0 && sent.playing > 0) clearInterval(timer);
   }, 5);
-}
-
-/** What was noted, once all is. */
-async function over() {
-  while (window.sent.done === 0 || window.sent.playing === 0) await new Promise((resolve) => setTimeout(resolve, 100));
-  return window.sent;
 }
 
 /** Sends the same file in one request, and tells how many milliseconds that takes.

@@ -1,9 +1,14 @@
 /** The upload page: what is chosen goes up by segments over HTTP/3 and plays while it does; pause, reload, offline. */
 
 import { strict as assert } from "node:assert";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { accessible } from "./axe.mjs";
 import { PATIENCE, shoot, useUploadSite } from "./browser.mjs";
+import { makeFilm } from "./film.mjs";
+import { openPlain } from "./plain.mjs";
 import { choose as choosePlayer, mediaRequests } from "./player.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
@@ -173,5 +178,32 @@ describe("the upload page", () => {
         await shoot(page, `upload-phone-${scheme}`);
       });
     });
+  }
+});
+
+/** What a browser has no room for in blobs: Chromium has refused them from 540 MB on. */
+const LONG = 640;
+
+test("a film of any length goes up, and plays meanwhile", { timeout: 5 * PATIENCE }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "reelway-long-"));
+  const film = join(folder, "long.mp4");
+  try {
+    makeFilm(film, LONG);
+    // Whoever watches the network of a browser has all these bytes told to it.
+    const site = await openPlain("forced", "--uploads");
+    try {
+      await site.goto(`${site.secure}#/upload`);
+      await site.until(() => document.querySelector(".drop-hint"));
+      await site.choose("#files", film);
+      await site.until(() => (document.querySelector("video")?.currentTime ?? 0) > 0);
+      const state = await site.evaluate(() => document.querySelector(".badge-state")?.textContent);
+      assert.equal(state, "Uploads", "it plays before its end is there");
+      const ended = await site.until(() => ["Done", "Failed", "Tries again"].find((state) => document.querySelector(".badge-state")?.textContent === state));
+      assert.equal(ended, "Done", await site.evaluate(() => document.querySelector(".sending")?.textContent));
+    } finally {
+      await site.close();
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
