@@ -42,6 +42,8 @@ export async function openPlain(quic, ...options) {
 
   return {
     ...server,
+    /** What stands in the command lines of all its processes. */
+    marker: profile,
     evaluate,
     /** Asks in the page until there is an answer. @template T @param {() => T | false | null | undefined} question @returns {Promise<T>} */
     async until(question) {

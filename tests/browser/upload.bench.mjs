@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeFilm } from "./film.mjs";
 import { openPlain } from "./plain.mjs";
+import { watchProcesses } from "./processes.mjs";
 
 /** @typedef {import("./browser.mjs").Quic} Quic */
 
@@ -63,7 +64,9 @@ async function byPackage(title, quic) {
   try {
     await site.goto(page.url);
     await site.choose("#files", film);
+    const watched = watchProcesses(site.marker);
     const { planned, manifests, first, playable, done, longest } = await site.evaluate(send, site.secure);
+    const { memory, seconds } = watched();
     const whole = await site.evaluate(inOne, site.secure);
     await tell(site, title);
     line("its core and the plan are there", `${Math.round(planned)} ms after a file is opened, all manifests after ${Math.round(manifests)} ms`);
@@ -71,6 +74,7 @@ async function byPackage(title, quic) {
     line("it can be played", `${Math.round(playable)} ms after the upload begins`);
     line("by segments", `${rate(done)}, ${(whole / done).toFixed(2)} times that in one request of tus`);
     line("in one request of tus", rate(whole));
+    line("what that takes of the browser at most", `${(memory / 2 ** 20).toFixed(0)} MiB, and ${(seconds / (statSync(film).size / 1e9)).toFixed(1)} s of processor time a GB`);
     line("longest that the page did not answer", `${Math.round(longest)} ms`);
   } finally {
     page.server.close();
