@@ -2,6 +2,7 @@
  * makes; what a Content-Security-Policy lets it do; a preview of the local file. */
 
 import { strict as assert } from "node:assert";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join } from "node:path";
@@ -301,6 +302,41 @@ describe("the package in a page", () => {
       });
     } finally {
       await uploads.stop();
+    }
+  });
+
+  test("an upload that is given up ends what the worker sends, and its plan goes on", { timeout: PATIENCE }, async () => {
+    /** Takes every plan, and never answers who sends a segment. */
+    const silent = createServer((request, response) => {
+      const { origin = "", "access-control-request-headers": asked = "" } = request.headers;
+      response.setHeader("access-control-allow-origin", origin).setHeader("access-control-allow-headers", asked).setHeader("access-control-allow-methods", "PUT");
+      if (request.method === "POST") response.writeHead(201).end(JSON.stringify({ id: "up-1", token: "t", have: {}, window: 2, hls: "/hls", dash: "/dash" }));
+      else if (request.method === "OPTIONS") response.writeHead(204).end();
+      else response.once("close", () => silent.emit("gone")) && silent.emit("sent");
+    });
+    await new Promise((resolve) => silent.listen(0, "127.0.0.1", () => resolve(undefined)));
+    const address = silent.address();
+    try {
+      await inPage("free", async (page) => {
+        const [sent, gone] = [once(silent, "sent"), once(silent, "gone")];
+        const ended = page.evaluate(async (server) => {
+          const { open, upload } = /** @type {typeof import("../../wasm/dist/index.js")} */ (await import(new URL("index.js", location.href).href));
+          const plan = await open(await (await fetch("media/counter.mp4")).blob());
+          const giving = new AbortController();
+          addEventListener("enough", () => giving.abort(new Error("enough")), { once: true });
+          const message = await upload(plan, { server, signal: giving.signal }).then(() => "done", (error) => error.message);
+          return { message, size: (await plan.segment("v1", 1)).size };
+        }, `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`);
+        await sent;
+        await page.evaluate(() => dispatchEvent(new Event("enough")));
+        await gone;
+        const { message, size } = await ended;
+        assert.equal(message, "enough");
+        assert.ok(size > 0);
+      });
+    } finally {
+      silent.closeAllConnections();
+      silent.close();
     }
   });
 
