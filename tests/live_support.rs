@@ -245,7 +245,7 @@ pub fn ffmpeg(arguments: &[&str]) -> Running {
 
 /// Three seconds of picture and sound as a fragmented MP4, a fragment for every fifth of a second.
 pub static FILM: LazyLock<(PathBuf, Bytes)> = LazyLock::new(|| {
-    let path = std::env::temp_dir().join(format!("reelway-live-tests-{}.mp4", std::process::id()));
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("live-tests-{}.mp4", std::process::id()));
     let mut arguments: Vec<&str> = SOURCE[1..].iter().copied().filter(|argument| *argument != "-re").collect();
     arguments.extend(["-t", "3", "-movflags", "+frag_keyframe+empty_moov+default_base_moof", "-frag_duration", "200000", "-f", "mp4"]);
     ffmpeg::run(arguments, &path).unwrap();

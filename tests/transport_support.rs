@@ -7,7 +7,7 @@ use std::{
     future::{pending, poll_fn},
     io,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::Pin,
     sync::{
         Arc, LazyLock, Mutex,
@@ -298,7 +298,7 @@ pub fn certificate_file() -> PathBuf {
 }
 
 static DATA: LazyLock<PathBuf> = LazyLock::new(|| {
-    let data = std::env::temp_dir().join(format!("reelway-transport-tests-{}", std::process::id()));
+    let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("transport-tests-{}", std::process::id()));
     Identity::development(&data).unwrap();
     data
 });

@@ -18,6 +18,7 @@ use super::ResetKey;
 /// | taken by the kernel and not yet sent over TCP, on Linux | 128 KiB | |
 /// | written over HTTP/2 and not yet taken | 128 KiB a stream | with the piece of each response, below |
 /// | the piece that each response waits with | 128 KiB a request, where the handler made it | 128 KiB x [`max_requests`](Self::max_requests), reached only by so many requests for different files that all stall within [`write_timeout`](Self::write_timeout) |
+/// | memory for blocks of files that waits to be used again | | 4 MiB |
 /// | bursts of QUIC packets that are gathered | | 1 MiB a UDP socket |
 /// | received and not yet read ([`receive_window`](Self::receive_window)) | 1 MiB | |
 /// | header sections on the way ([`max_header_bytes`](Self::max_header_bytes) x [`max_streams`](Self::max_streams)) | within `receive_window` | for [`header_timeout`](Self::header_timeout) |
