@@ -150,8 +150,6 @@ class Local implements Engine {
   readonly description: Description;
   /** Segments that are made before they can be sent. */
   private readonly made = new Map<string, Promise<Made>>();
-  /** What segments are put together in, again and again. */
-  private readonly spare: ArrayBuffer[] = [];
   private turn: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -209,16 +207,15 @@ class Local implements Engine {
     const { body, digest } = await made;
     signal.throwIfAborted();
     if (digest) headers = { ...headers, "content-digest": `sha-256=:${base64(new Uint8Array(digest))}:` };
-    const reply = request(url, { method: "PUT", headers, body, priority: number === 1 ? "high" : "low", signal });
-    if (!(body instanceof Blob)) this.spare.push(body.buffer);
-    return reply;
+    return request(url, { method: "PUT", headers, body, priority: number === 1 ? "high" : "low", signal });
   }
 
-  /** One after another, as each moves the window on; while the digest of one is computed the next is read. */
+  /** One after another, as each moves the window on; while the digest of one is computed the next is read. Each in memory of its own: by
+   * what is taken in this way the collector knows that it is time, and with it goes what a browser keeps of requests that are answered. */
   private async make(track: string, number: number, digested: boolean): Promise<Made> {
     const { subtle } = globalThis.crypto ?? {};
     const digests = digested && subtle !== undefined;
-    const read = this.turn.then(() => this.segment(track, number, digests ? "bytes" : undefined, this.spare.pop()));
+    const read = this.turn.then(() => this.segment(track, number, digests ? "bytes" : undefined));
     this.turn = read.catch(() => undefined);
     const body = (await read) as Made["body"];
     return { body, digest: digests && !(body instanceof Blob) ? await subtle.digest("SHA-256", body) : undefined };

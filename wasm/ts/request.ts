@@ -10,9 +10,7 @@ export interface Reply {
   told?: { detail?: string };
 }
 
-/** Asks once. Only who ends it by its signal gets an error.
- *
- * A body of bytes is copied before this returns (Fetch 5.2, "extract"): their memory may be used again at once. */
+/** Asks once. Only who ends it by its signal gets an error. */
 export async function request(url: string, init: RequestInit): Promise<Reply> {
   try {
     const response = await fetch(url, init);
