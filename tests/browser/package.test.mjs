@@ -309,6 +309,8 @@ describe("the package in a page", () => {
     /** Takes every plan, and never answers who sends a segment. */
     const silent = createServer((request, response) => {
       const { origin = "", "access-control-request-headers": asked = "" } = request.headers;
+      // Who does not read what comes does not see the end of it either.
+      request.resume();
       response.setHeader("access-control-allow-origin", origin).setHeader("access-control-allow-headers", asked).setHeader("access-control-allow-methods", "PUT");
       if (request.method === "POST") response.writeHead(201).end(JSON.stringify({ id: "up-1", token: "t", have: {}, window: 2, hls: "/hls", dash: "/dash" }));
       else if (request.method === "OPTIONS") response.writeHead(204).end();
