@@ -35,7 +35,7 @@ use crate::{
     jobs::{Jobs, JobsApi, Sources, key},
     live::Streams,
     live_ladder,
-    net::{Address, Listeners, Settings},
+    net::{Address, Congestion, Listeners, Settings},
     origin::{Origin, ServerInfo},
     upload::{Limits, Uploads},
     upload_ladder,
@@ -93,6 +93,9 @@ pub struct Serve {
     /// Requests under way at once
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_requests)]
     max_requests: usize,
+    /// What decides how fast HTTP/3 is sent
+    #[arg(long, value_name = "NAME", default_value = "cubic")]
+    congestion: Congestion,
 }
 
 impl Serve {
@@ -265,6 +268,7 @@ impl Serve {
             max_connections: self.max_connections,
             max_connections_per_ip: self.max_connections_per_ip,
             max_requests: self.max_requests,
+            congestion: self.congestion,
             ..Settings::default()
         }
     }

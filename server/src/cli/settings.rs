@@ -196,6 +196,7 @@ mod tests {
             ("[server]\nmax_requests = [7]\n", &[], "a.toml: line 2: max_requests cannot be set"),
             ("[server]\nuploads = \"yes\"\n", &[], "a.toml: line 2: uploads cannot be set"),
             ("[server]\ndrain = \"soon\"\n", &[], "a.toml: line 2: invalid value 'soon' for '--drain <DURATION>'"),
+            ("[server]\ncongestion = \"reno\"\n", &[], "a.toml: line 2: invalid value 'reno' for '--congestion <NAME>'"),
             ("", &[("REELWAY__SERVER__DRAIN", "soon")], "REELWAY__SERVER__DRAIN: invalid value 'soon'"),
             ("", &[("REELWAY__SERVER__DRAINS", "1s")], "REELWAY__SERVER__DRAINS: unknown field `drains`"),
         ] {
@@ -210,6 +211,7 @@ mod tests {
         for told in [
             "# listen = \"127.0.0.1:8443\"",
             "# max_requests = 16384",
+            ": \"bbr\" or \"cubic\"\n# congestion = \"",
             "# uploads = false",
             "# tls_cert = [\"FILE\", ...]",
             "# drain = \"10s\"",

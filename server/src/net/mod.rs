@@ -66,5 +66,5 @@ pub(crate) use gate::{Gate, network};
 pub use http2::{Http2Frames, Seen};
 pub use listeners::{Listeners, listen, listen_udp};
 pub use quic::{Breach, RequestFrames, ResetKey, UniFrames};
-pub use settings::Settings;
+pub use settings::{Congestion, Settings};
 pub use tls::Identity;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use super::ResetKey;
 
 /// Limits, windows and timeouts of every listener. The defaults suit a public origin on a machine with 1 GiB of memory.
@@ -78,6 +80,8 @@ pub struct Settings {
     pub stream_receive_window: u32,
     /// First congestion window of QUIC, in packets of 1200 bytes. Default 40.
     pub initial_window_packets: u16,
+    /// What decides how fast QUIC sends. Default: [`Congestion::Cubic`].
+    pub congestion: Congestion,
     /// Size asked for the kernel's buffers of a UDP socket, in bytes; the kernel may give less. Default 4 MiB.
     pub udp_buffer_bytes: usize,
     /// How long a client may remember that HTTP/3 is offered (`ma`, RFC 7838 section 3.1). Default 24 h.
@@ -85,6 +89,15 @@ pub struct Settings {
     /// What tells the QUIC clients of a server that was killed that their connections are gone, once it runs again (RFC 9000
     /// section 10.3). Default: none, and they wait until [`quic_idle_timeout`](Self::quic_idle_timeout).
     pub reset_key: Option<ResetKey>,
+}
+
+/// A congestion controller of QUIC. What goes over TCP is up to the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Congestion {
+    /// BBR, version 3 (draft-ietf-ccwg-bbr): by what the path delivers
+    Bbr,
+    /// Cubic (RFC 9438): faster until packets are lost
+    Cubic,
 }
 
 impl Default for Settings {
@@ -111,6 +124,7 @@ impl Default for Settings {
             receive_window: 1 << 20,
             stream_receive_window: 512 << 10,
             initial_window_packets: 40,
+            congestion: Congestion::Cubic,
             udp_buffer_bytes: 4 << 20,
             alt_svc_max_age: Duration::from_hours(24),
             reset_key: None,

@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::{
+    bbr::BbrConfig,
     connection,
     fault::varint,
     reset,
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     metrics::Link,
     net::{
-        Error, Service, Settings, Transport,
+        Congestion, Error, Service, Settings, Transport,
         drain::Drain,
         gate::{Gate, Permit, Place},
     },
@@ -62,11 +63,17 @@ pub(in crate::net) fn endpoint(socket: UdpSocket, crypto: Arc<QuicServerConfig>,
 /// What differs from quinn's defaults. Left as they are: segmentation offload on (without it sending costs three times the CPU),
 /// fair sharing between streams (without it a live stream starves beside a bulk one), MTU discovery, no keep-alive.
 fn transport(settings: &Settings) -> TransportConfig {
-    let mut cubic = CubicConfig::default();
-    cubic.initial_window(u64::from(settings.initial_window_packets) * 1200);
+    let initial_window = u64::from(settings.initial_window_packets) * 1200;
     let mut config = TransportConfig::default();
+    match settings.congestion {
+        Congestion::Bbr => config.congestion_controller_factory(Arc::new(BbrConfig { initial_window })),
+        Congestion::Cubic => {
+            let mut cubic = CubicConfig::default();
+            cubic.initial_window(initial_window);
+            config.congestion_controller_factory(Arc::new(cubic))
+        }
+    };
     config
-        .congestion_controller_factory(Arc::new(cubic))
         .max_concurrent_bidi_streams(settings.max_streams.into())
         .max_concurrent_uni_streams(UNI_STREAMS.into())
         .stream_receive_window(settings.stream_receive_window.into())

@@ -16,9 +16,10 @@
 //! ```
 //!
 //! `connection` holds the exchanges of one connection and ends them with it; `frame` is the layout of frames, `request_frames` and
-//! `uni_frames` what may come in which order; `fault` what goes wrong; `send_window` what is held for a client; `endpoint` who may
-//! connect; `reset` what ends connections of a server that is gone; `socket` how packets leave.
+//! `uni_frames` what may come in which order; `fault` what goes wrong; `send_window` what is held for a client; `bbr` how fast
+//! packets go; `endpoint` who may connect; `reset` what ends connections of a server that is gone; `socket` how packets leave.
 
+mod bbr;
 mod connection;
 mod endpoint;
 mod exchange;
