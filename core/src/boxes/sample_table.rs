@@ -1,11 +1,10 @@
 //! `stbl` and its tables (ISO/IEC 14496-12 8.5 to 8.7): borrowed from the input, checked against their boxes, never copied.
 
 use alloc::format;
-use core::ops::Range;
 
 use super::{FourCc, legible};
 use crate::{
-    coding::Reader,
+    coding::{Reader, number},
     error::{Error, Result},
 };
 
@@ -44,11 +43,9 @@ impl<'a, const N: usize> Table<'a, N> {
         self.entries.is_empty()
     }
 
-    /// The entries whose indexes are in `range`; none where these are not all there.
-    fn range(&self, range: Range<u32>) -> Self {
-        let index = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        let position = self.position.saturating_add(u64::from(range.start) * N as u64);
-        Self { entries: self.entries.get(index(range.start)..index(range.end)).unwrap_or_default(), position }
+    /// Entry `index`, counted from 0.
+    pub fn get(&self, index: usize) -> Option<&'a [u8; N]> {
+        self.entries.get(index)
     }
 
     /// The entries as they stand in the box.
@@ -93,7 +90,7 @@ impl SampleSizes<'_> {
     pub fn get(&self, index: usize) -> Option<u32> {
         match self {
             Self::Constant { size, count } => usize::try_from(*count).is_ok_and(|count| index < count).then_some(*size),
-            Self::Each(table) => table.entries.get(index).map(|entry| u32::from_be_bytes(*entry)),
+            Self::Each(table) => table.entries.get(index).map(|entry| number(*entry)),
             Self::Each16(table) => table.entries.get(index).map(|entry| u16::from_be_bytes(*entry).into()),
             Self::Each8(table) => table.entries.get(index).map(|[entry]| u32::from(*entry)),
             Self::Each4(table, count) => {
@@ -127,19 +124,10 @@ impl ChunkOffsets<'_> {
         self.len() == 0
     }
 
-    /// Those of the chunks whose indexes are in `chunks`.
-    #[must_use]
-    pub fn range(&self, chunks: Range<u32>) -> Self {
-        match self {
-            Self::Short(table) => Self::Short(table.range(chunks)),
-            Self::Long(table) => Self::Long(table.range(chunks)),
-        }
-    }
-
     /// Byte of the input where chunk `index`, counted from 0, begins.
     pub fn get(&self, index: usize) -> Option<u64> {
         match self {
-            Self::Short(table) => table.entries.get(index).map(|entry| u64::from(u32::from_be_bytes(*entry))),
+            Self::Short(table) => table.entries.get(index).map(|entry| u64::from(number(*entry))),
             Self::Long(table) => table.entries.get(index).map(|entry| u64::from_be_bytes(*entry)),
         }
     }

@@ -9,8 +9,9 @@ use super::{Faults, builder::TrackBuilder};
 use crate::{
     boxes::{
         FourCc,
-        sample_table::{ChunkOffsets, SampleSizes, SampleTableBoxes},
+        sample_table::{SampleSizes, SampleTableBoxes},
     },
+    coding::number,
     error::{Error, Result},
     order,
     sample::{SampleTable, SampleTableBuilder},
@@ -22,32 +23,28 @@ const MOST_HOLES: usize = 64;
 /// Gives `track` the samples that `moov` tells of it and that a file of `size` bytes holds.
 pub fn read_samples(tables: &SampleTableBoxes<'_>, size: u64, track: &mut TrackBuilder, faults: &mut Faults) -> Result<()> {
     let announced = tables.sizes.count();
-    let count = chunk_runs(tables).fold(0u32, |sum, (chunks, samples, _)| {
-        let chunks = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-        sum.saturating_add(chunks.saturating_mul(samples))
-    });
-    if count < announced {
-        let fault = Error::malformed(format!("chunks hold {count} samples, there are {announced}"));
-        faults.note(fault.at(tables.sample_to_chunk.position).within(FourCc(*b"stsc")).by("ISO/IEC 14496-12 8.7.4"));
-    }
-    let count = count.min(announced);
-    if count == 0 {
-        return Ok(());
-    }
-    if matches!(tables.sizes, SampleSizes::Each4(..)) && u64::from(count) > size {
+    if matches!(tables.sizes, SampleSizes::Each4(..)) && u64::from(announced) > size {
         // A size of four bits takes four bytes here.
-        return Err(Error::malformed(format!("{count} samples in a file of {size} bytes"))
+        return Err(Error::malformed(format!("{announced} samples in a file of {size} bytes"))
             .within(FourCc(*b"stz2"))
             .by("ISO/IEC 14496-12 8.7.3"));
     }
     let mut builder = SampleTableBuilder::default();
-    read_sizes(&tables.sizes, count, &mut builder);
+    read_sizes(&tables.sizes, &mut builder);
     // Room for what the table holds, which is in memory already.
     builder.reserve(tables.chunk_offsets.len());
+    let (count, there) = read_chunks(tables, size, track, &mut builder);
+    if count < announced {
+        let fault = Error::malformed(format!("chunks hold {count} samples, there are {announced}"));
+        faults.note(fault.at(tables.sample_to_chunk.position).within(FourCc(*b"stsc")).by("ISO/IEC 14496-12 8.7.4"));
+        builder.truncate_sizes(count);
+    }
+    if count == 0 {
+        return Ok(());
+    }
     read_times(tables, count, &mut builder, faults)?;
-    let there = read_chunks(tables, count, size, track, &mut builder);
     if let Some(table) = tables.sync {
-        builder.sync(read_sync(table.iter().map(|entry| u32::from_be_bytes(*entry)), count));
+        builder.sync(read_sync(table.iter().map(|entry| number(*entry)), count));
     }
     let held: u32 = there.iter().map(|range| range.end.saturating_sub(range.start)).sum();
     if let SampleSizes::Constant { size: each, .. } = tables.sizes {
@@ -62,22 +59,20 @@ pub fn read_samples(tables: &SampleTableBoxes<'_>, size: u64, track: &mut TrackB
     Ok(())
 }
 
-/// The first two fields of an entry.
-fn pair(entry: &[u8]) -> (u32, u32) {
-    let field = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |bytes| u32::from_be_bytes(*bytes));
-    let (fields, _) = entry.as_chunks::<4>();
-    (field(fields.first()), field(fields.get(1)))
+/// The two fields of an entry.
+fn pair([first @ .., a, b, c, d]: [u8; 8]) -> (u32, u32) {
+    (number(first), number([a, b, c, d]))
 }
 
-fn read_sizes(sizes: &SampleSizes<'_>, count: u32, builder: &mut SampleTableBuilder) {
-    let count_here = usize::try_from(count).unwrap_or(usize::MAX);
+fn read_sizes(sizes: &SampleSizes<'_>, builder: &mut SampleTableBuilder) {
     match sizes {
-        SampleSizes::Constant { size, .. } => builder.constant_size(*size, count),
-        SampleSizes::Each(table) => builder.sizes(table.iter().take(count_here).map(|entry| u32::from_be_bytes(*entry))),
-        SampleSizes::Each16(table) => builder.sizes(table.iter().take(count_here).map(|entry| u16::from_be_bytes(*entry).into())),
-        SampleSizes::Each8(table) => builder.sizes(table.iter().take(count_here).map(|[entry]| u32::from(*entry))),
-        SampleSizes::Each4(table, _) => {
-            builder.sizes(table.iter().flat_map(|[entry]| [u32::from(entry >> 4), u32::from(entry & 15)]).take(count_here));
+        SampleSizes::Constant { size, count } => builder.constant_size(*size, *count),
+        SampleSizes::Each(table) => builder.sizes(table.iter().map(|entry| number(*entry))),
+        SampleSizes::Each16(table) => builder.sizes(table.iter().map(|entry| u16::from_be_bytes(*entry).into())),
+        SampleSizes::Each8(table) => builder.sizes(table.iter().map(|[entry]| u32::from(*entry))),
+        SampleSizes::Each4(table, count) => {
+            let sizes = table.iter().flat_map(|[entry]| [u32::from(entry >> 4), u32::from(entry & 15)]);
+            builder.sizes(sizes.take(usize::try_from(*count).unwrap_or(usize::MAX)));
         }
     }
 }
@@ -95,7 +90,7 @@ fn read_sync(numbers: impl Iterator<Item = u32>, count: u32) -> Vec<u32> {
 fn read_times(tables: &SampleTableBoxes<'_>, count: u32, builder: &mut SampleTableBuilder, faults: &mut Faults) -> Result<()> {
     let mut first = 0u32;
     let mut last = None;
-    for (run, delta) in tables.time_to_sample.iter().map(|entry| pair(entry)) {
+    for (run, delta) in tables.time_to_sample.iter().copied().map(pair) {
         let run = run.min(count - first);
         last = Some(delta);
         if run > 0 {
@@ -110,7 +105,7 @@ fn read_times(tables: &SampleTableBoxes<'_>, count: u32, builder: &mut SampleTab
         faults.note(error);
         builder.decode_run(first, count - first, last);
     }
-    let compositions = tables.composition.iter().map(|entry| pair(entry));
+    let compositions = tables.composition.iter().copied().map(pair);
     builder.compositions(compositions.map(|(run, offset)| (run, offset.cast_signed())), count);
     Ok(())
 }
@@ -120,26 +115,21 @@ fn read_times(tables: &SampleTableBoxes<'_>, count: u32, builder: &mut SampleTab
 /// A run lasts until the next one begins; the first begins at the first chunk, the last ends with the last, whatever they say.
 pub fn chunk_runs(tables: &SampleTableBoxes<'_>) -> impl Iterator<Item = (Range<u32>, u32, u32)> {
     let chunks = u32::try_from(tables.chunk_offsets.len()).unwrap_or(u32::MAX);
-    let entries = tables.sample_to_chunk;
-    let ends = entries.iter().skip(1).map(move |entry| pair(entry).0.saturating_sub(1).min(chunks)).chain([chunks]);
+    let table = tables.sample_to_chunk;
     let mut next = 0;
-    entries.iter().zip(ends).map(move |(entry, end)| {
-        let (_, samples) = pair(entry);
-        let [.., a, b, c, d] = *entry;
+    table.iter().enumerate().map(move |(index, [_, _, _, _, rest @ ..])| {
+        let end = table.get(index + 1).map_or(chunks, |[a, b, c, d, ..]| number([*a, *b, *c, *d]).saturating_sub(1).min(chunks));
         let run = next..end.max(next);
         next = run.end;
-        (run, samples, u32::from_be_bytes([a, b, c, d]))
+        let (samples, description) = pair(*rest);
+        (run, samples, description)
     })
 }
 
-/// Joins `stsc` and the chunk offsets; returns which of the `count` samples the file holds, as ranges of their numbers.
-fn read_chunks(
-    tables: &SampleTableBoxes<'_>,
-    count: u32,
-    size: u64,
-    track: &TrackBuilder,
-    builder: &mut SampleTableBuilder,
-) -> Vec<Range<u32>> {
+/// Joins `stsc` and the chunk offsets; returns how many of the samples are in chunks, and which of them the file holds, as ranges of their
+/// numbers.
+fn read_chunks(tables: &SampleTableBoxes<'_>, size: u64, track: &TrackBuilder, builder: &mut SampleTableBuilder) -> (u32, Vec<Range<u32>>) {
+    let count = builder.len();
     let mut there: Vec<Range<u32>> = Vec::new();
     // Of the samples from `sample` on, so many are there.
     let mut note = |sample: u32, held: u32| {
@@ -156,35 +146,19 @@ fn read_chunks(
             continue;
         }
         builder.description_run(sample, track.description(description));
-        // Full chunks are taken together: most files have nothing but those.
-        let full = chunks.start..chunks.end.min(chunks.start.saturating_add((count - sample) / per_chunk));
-        let offsets = tables.chunk_offsets.range(full.clone());
-        let end = match offsets {
-            ChunkOffsets::Short(offsets) => {
-                builder.equal_chunks(sample, per_chunk, offsets.iter().map(|offset| u32::from_be_bytes(*offset).into()))
+        for chunk in chunks {
+            // The last of all may have fewer samples than it says.
+            let samples = per_chunk.min(count - sample);
+            let offset = usize::try_from(chunk).ok().and_then(|chunk| tables.chunk_offsets.get(chunk)).unwrap_or(u64::MAX);
+            let end = builder.chunk(sample, samples, offset);
+            note(sample, if end <= size { samples } else { builder.held(sample, samples, offset, size) });
+            sample += samples;
+            if sample == count {
+                break;
             }
-            ChunkOffsets::Long(offsets) => {
-                builder.equal_chunks(sample, per_chunk, offsets.iter().map(|offset| u64::from_be_bytes(*offset)))
-            }
-        };
-        let samples = per_chunk.saturating_mul(full.end - full.start);
-        if end <= size {
-            note(sample, samples);
-        } else {
-            for (chunk, first) in (0..offsets.len()).zip((sample..).step_by(usize::try_from(per_chunk).unwrap_or(usize::MAX))) {
-                note(first, builder.held(first, per_chunk, offsets.get(chunk).unwrap_or(u64::MAX), size));
-            }
-        }
-        sample += samples;
-        // The last of all may have fewer samples than it says.
-        let last = usize::try_from(full.end).ok().filter(|_| full.end < chunks.end && sample < count);
-        if let Some(offset) = last.and_then(|chunk| tables.chunk_offsets.get(chunk)) {
-            builder.chunk(sample, count - sample, offset);
-            note(sample, builder.held(sample, count - sample, offset, size));
-            sample = count;
         }
     }
-    there
+    (sample, there)
 }
 
 /// Keeps the samples `there` and leaves out what the file does not hold, so that what is left is whole.

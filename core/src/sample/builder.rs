@@ -1,6 +1,6 @@
 //! Filling a table: by columns from the runs of a progressive file, or sample by sample from fragments.
 
-use alloc::{format, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 
 use super::{
     CHUNK, Sample, SampleTable,
@@ -27,6 +27,14 @@ impl SampleTableBuilder {
     /// The size of each sample.
     pub fn sizes(&mut self, sizes: impl Iterator<Item = u32>) {
         self.table.sizes = Sizes::Each(sizes.collect());
+    }
+
+    /// Only the first `count` of the sizes count.
+    pub fn truncate_sizes(&mut self, count: u32) {
+        match &mut self.table.sizes {
+            Sizes::Constant { count: all, .. } => *all = count.min(*all),
+            Sizes::Each(sizes) => sizes.truncate(usize::try_from(count).unwrap_or(usize::MAX)),
+        }
     }
 
     /// Bytes that a sample takes at most that is added by [`push`](Self::push), has a duration of its own and no offset, and stands behind the
@@ -68,16 +76,14 @@ impl SampleTableBuilder {
     pub fn compositions(&mut self, runs: impl ExactSizeIterator<Item = (u32, i32)>, count: u32) {
         let most = usize::try_from(count).unwrap_or(usize::MAX);
         if runs.len().saturating_mul(size_of::<CompositionRun>()) > most.saturating_mul(size_of::<i32>()) {
-            let mut offsets = Vec::with_capacity(most);
+            let mut offsets = vec![0; most];
+            let mut rest = offsets.as_mut_slice();
             for (run, offset) in runs {
-                if run == 1 && offsets.len() < most {
-                    offsets.push(offset);
-                } else {
-                    let end = usize::try_from(run).map_or(most, |run| offsets.len().saturating_add(run).min(most));
-                    offsets.resize(end, offset);
-                }
+                let run = usize::try_from(run).unwrap_or(usize::MAX).min(rest.len());
+                let (here, behind) = rest.split_at_mut(run);
+                here.fill(offset);
+                rest = behind;
             }
-            offsets.resize(most, 0);
             self.table.composition = Composition::Each(offsets);
             return;
         }
@@ -94,40 +100,6 @@ impl SampleTableBuilder {
         }
     }
 
-    /// From sample `first` on, chunks of `each` samples stand at these `offsets`. Returns the end of the data that ends last.
-    pub fn equal_chunks(&mut self, first: u32, each: u32, mut offsets: impl ExactSizeIterator<Item = u64> + Clone) -> u64 {
-        if each > CHUNK && matches!(self.table.sizes, Sizes::Each(_)) {
-            return self.long_chunks(first, each, &mut offsets);
-        }
-        let before = self.table.chunks.len();
-        self.table.chunks.extend(first, each, offsets);
-        self.end_of_chunks(before, first, each)
-    }
-
-    fn long_chunks(&mut self, first: u32, each: u32, offsets: &mut dyn Iterator<Item = u64>) -> u64 {
-        let firsts = (0u32..).map(|chunk| first.saturating_add(chunk.saturating_mul(each)));
-        firsts.zip(offsets).map(|(first, offset)| self.chunk(first, each, offset)).max().unwrap_or(0)
-    }
-
-    /// The end of the data that ends last in the chunks from index `from` on, which hold `each` samples, the first of them `first`.
-    fn end_of_chunks(&self, from: usize, first: u32, each: u32) -> u64 {
-        let index = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        let offsets = self.table.chunks.offsets(from);
-        let end = match &self.table.sizes {
-            Sizes::Constant { size, .. } => offsets.max().map(|offset| offset.saturating_add(u64::from(*size) * u64::from(each))),
-            Sizes::Each(sizes) => {
-                let sizes = sizes.get(index(first)..).unwrap_or_default();
-                if each == 1 {
-                    offsets.zip(sizes).map(|(offset, bytes)| offset.saturating_add((*bytes).into())).max()
-                } else {
-                    let sums = sizes.chunks(index(each.max(1))).map(|sizes| sizes.iter().map(|bytes| u64::from(*bytes)).sum());
-                    offsets.zip(sums).map(|(offset, sum): (u64, u64)| offset.saturating_add(sum)).max()
-                }
-            }
-        };
-        end.unwrap_or(0)
-    }
-
     /// The `count` samples from `first` on stand at byte `offset` and behind it. Returns the end of their data.
     pub fn chunk(&mut self, first: u32, count: u32, offset: u64) -> u64 {
         let sizes = match &self.table.sizes {
@@ -139,12 +111,16 @@ impl SampleTableBuilder {
             Sizes::Each(sizes) => sizes,
         };
         let index = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        let sizes = sizes.get(index(first)..index(first.saturating_add(count))).unwrap_or_default();
+        let mut sizes = sizes.get(index(first)..index(first.saturating_add(count))).unwrap_or_default();
         let (mut first, mut offset) = (first, offset);
-        for step in sizes.chunks(index(CHUNK)) {
+        while !sizes.is_empty() {
+            let (step, behind) = sizes.split_at(sizes.len().min(index(CHUNK)));
             self.table.chunks.push(first, offset);
-            offset = offset.saturating_add(step.iter().map(|size| u64::from(*size)).sum());
+            for size in step {
+                offset = offset.saturating_add(u64::from(*size));
+            }
             first = first.saturating_add(CHUNK);
+            sizes = behind;
         }
         offset
     }
@@ -402,8 +378,9 @@ mod tests {
             builder.decode_run(0, 20, 40);
             for each in [(0, 4, 3), (12, 2, 4)] {
                 let (first, samples, chunks) = each;
-                let offsets = all.iter().skip(first).step_by(samples as usize).take(chunks).map(|sample| sample.offset);
-                assert!(builder.equal_chunks(first as u32, samples, offsets.collect::<Vec<_>>().into_iter()) > 0);
+                for sample in (first..).step_by(samples as usize).take(chunks) {
+                    assert!(builder.chunk(sample as u32, samples, all[sample].offset) > 0);
+                }
             }
             for sample in &all[20..] {
                 builder.push(&Sample { decode_time: sample.decode_time - 500, sync: true, ..*sample }).unwrap();

@@ -119,25 +119,6 @@ impl Chunks {
         self.high.push(u16::try_from(offset >> 32).unwrap_or(0));
     }
 
-    /// Chunks of `each` samples from sample `first` on: no more than a number of 32 bits counts.
-    pub fn extend(&mut self, first: u32, each: u32, offsets: impl ExactSizeIterator<Item = u64> + Clone) {
-        let count = u32::try_from(offsets.len()).unwrap_or(u32::MAX);
-        self.first.extend((0..count).map(|chunk| first.wrapping_add(chunk.wrapping_mul(each))));
-        self.low.extend(offsets.clone().map(|offset| u32::try_from(offset.min(FAR) & 0xffff_ffff).unwrap_or(0)));
-        self.high.extend(offsets.map(|offset| u16::try_from(offset.min(FAR) >> 32).unwrap_or(0)));
-    }
-
-    /// Number of chunks.
-    pub fn len(&self) -> usize {
-        self.first.len()
-    }
-
-    /// Positions of the chunks from index `from` on.
-    pub fn offsets(&self, from: usize) -> impl Iterator<Item = u64> + '_ {
-        let (low, high) = (self.low.get(from..).unwrap_or_default(), self.high.get(from..).unwrap_or_default());
-        low.iter().zip(high).map(|(low, high)| (u64::from(*high) << 32) | u64::from(*low))
-    }
-
     /// The chunk that sample `number` is in.
     pub fn place(&self, number: u32) -> usize {
         self.first.partition_point(|first| *first <= number).saturating_sub(1)
