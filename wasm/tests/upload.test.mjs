@@ -3,6 +3,7 @@
 import { strict as assert } from "node:assert";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { UploadError, open, upload } from "../dist/index.js";
@@ -94,6 +95,24 @@ describe("uploads", () => {
     await kill();
   });
 
+  test("keep no segment in memory that the server has, or that it will not get", { timeout: MINUTE }, async () => {
+    const { server, kill } = await serve(folder());
+    const plan = await fresh();
+    /** What is made before it can be sent. */
+    const { made } = /** @type {{ made: Map<string, unknown> }} */ (/** @type {unknown} */ (plan.engine));
+    const stop = new AbortController();
+    const first = upload(plan, { server, signal: stop.signal });
+    first.on("playable", () => stop.abort(new Error("enough")));
+    await assert.rejects(first, /enough/);
+    assert.equal(made.size, 0, "sent");
+    const again = upload(plan, { server });
+    again.on("segment", () => assert.equal(made.size, 0, "there"));
+    await again;
+    await kill();
+    await assert.rejects(upload(plan, { server, retries: 0 }), UploadError);
+    assert.equal(made.size, 0, "no server");
+  });
+
   test("survive a server that is killed again and again: nothing acknowledged is lost", { timeout: 2 * MINUTE }, async () => {
     const data = folder();
     let { server, port, kill } = await serve(data);
@@ -160,5 +179,19 @@ describe("uploads", () => {
     });
     await kill();
     await assert.rejects(upload(plan, { server, retries: 1, pause: 1 }), UploadError);
+  });
+
+  test("what answers in place of a server is told from one", { timeout: MINUTE }, async () => {
+    for (const [type, text] of [["text/html", "<!doctype html><title>Sign in</title>"], ["application/json", "{}"], ["application/json", '"ok"']]) {
+      const server = createServer((request, response) => request.resume().on("end", () => response.setHeader("content-type", type ?? "").end(text)));
+      await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+      const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+      await assert.rejects(upload(await fresh(), { server: `http://127.0.0.1:${port}` }), (error) => {
+        assert.ok(error instanceof UploadError && error.status === 200, String(error));
+        assert.match(error.message, /^http:.*\/api\/v1\/uploads answers 200 like no server of Reelway: check `server`/);
+        return true;
+      });
+      server.close();
+    }
   });
 });

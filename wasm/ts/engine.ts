@@ -125,12 +125,13 @@ const MOST_SLICES = 48;
 
 /** Reads the index of `file`, and plans it. */
 export async function plan(file: Blob | Source, { target, wasm, patience, signal }: EngineOptions): Promise<Engine> {
-  const Opener = await core(wasm);
   const window = new Window(file, patience);
-  const opener = new Opener(file.size);
   const ranges: [number, number][] = [];
   let planned: CorePlan;
   try {
+    // While the core comes what it asks for first is read.
+    const [Opener] = await Promise.all([core(wasm), window.with(0, Math.min(file.size, LEAST), () => undefined)]);
+    const opener = new Opener(file.size);
     for (let range; (range = opener.required()) !== undefined; ) {
       signal?.throwIfAborted();
       const [start = 0, needed = 0] = range;
@@ -187,14 +188,18 @@ class Local implements Engine {
     const index = (await this.index()).map(({ at, bytes }) => ({ at, bytes: base64(bytes) }));
     const { size, target, tracks } = this.description;
     const body = JSON.stringify({ size, segment: target, name, index });
-    const reply = request(url, { method: "POST", headers: { ...headers, "content-type": "application/json" }, body, signal });
+    const asked = request(url, { method: "POST", headers: { ...headers, "content-type": "application/json" }, body, signal });
     // What plays waits for these: they are made while the server looks at the plan.
     for (const { id } of tracks) {
       const made = this.make(id, 1, digested);
-      // Where the plan is refused nobody asks for it.
+      // Nobody may ask for it.
       made.catch(() => undefined);
       this.made.set(`${id}/1`, made);
     }
+    const reply = await asked;
+    const have = reply.told?.have;
+    // Nobody asks for what the server has, nor for any where it takes none.
+    for (const { id } of tracks) if (!have || have[id]?.[0]?.[0] === 1) this.made.delete(`${id}/1`);
     return reply;
   }
 
@@ -213,12 +218,11 @@ class Local implements Engine {
   /** One after another, as each moves the window on; while the digest of one is computed the next is read. Each in memory of its own: by
    * what is taken in this way the collector knows that it is time, and with it goes what a browser keeps of requests that are answered. */
   private async make(track: string, number: number, digested: boolean): Promise<Made> {
-    const { subtle } = globalThis.crypto ?? {};
-    const digests = digested && subtle !== undefined;
-    const read = this.turn.then(() => this.segment(track, number, digests ? "bytes" : undefined));
+    const subtle = digested && globalThis.crypto?.subtle;
+    const read = this.turn.then(() => this.segment(track, number, subtle ? "bytes" : undefined));
     this.turn = read.catch(() => undefined);
     const body = (await read) as Made["body"];
-    return { body, digest: digests && !(body instanceof Blob) ? await subtle.digest("SHA-256", body) : undefined };
+    return { body, digest: subtle ? await subtle.digest("SHA-256", body as Uint8Array<ArrayBuffer>) : undefined };
   }
 
   /** The heads of a segment and the ranges of the file between them. */

@@ -6,8 +6,16 @@ export interface Reply {
   status: number;
   /** Seconds after which it wants to be asked again. */
   after: number;
-  /** What it tells, where that is an object of JSON: where something is wrong, what (RFC 9457). */
-  told?: { detail?: string };
+  /** What it tells, where that is an object of JSON. */
+  told?: Told;
+}
+
+/** The objects that a server answers with. */
+export interface Told {
+  /** Where something is wrong, what (RFC 9457). */
+  detail?: string;
+  /** Of an upload, by track, the first and last numbers of stretches of segments that are there. */
+  have?: Record<string, [number, number][]>;
 }
 
 /** Asks once. Only who ends it by its signal gets an error. */

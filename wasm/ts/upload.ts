@@ -3,7 +3,7 @@
 import type { Destination } from "./engine.js";
 import { UploadError } from "./error.js";
 import type { Plan, SegmentFacts } from "./plan.js";
-import type { Reply } from "./request.js";
+import type { Reply, Told } from "./request.js";
 
 /** How a file is uploaded. */
 export interface UploadOptions {
@@ -58,10 +58,9 @@ export interface Upload extends Promise<{ id: string; hls: string; dash: string 
   abandon(): Promise<void>;
 }
 
-interface State {
+interface State extends Required<Pick<Told, "have">> {
   id: string;
   token: string;
-  have: Record<string, [number, number][]>;
   window: number;
   hls: string;
   dash: string;
@@ -204,7 +203,10 @@ class Sending {
   private async announce(signal: AbortSignal): Promise<State> {
     const { name = "", authorization } = this.options;
     const to = this.to("/api/v1/uploads", authorization && { authorization });
-    return (await this.ask("the plan", () => this.plan.engine.announce(name, to, signal), signal)).told as State;
+    const { status, told } = await this.ask("the plan", () => this.plan.engine.announce(name, to, signal), signal);
+    if (told?.have) return told as State;
+    const message = `${to.url} answers ${status} like no server of Reelway: check \`server\` and what stands between`;
+    throw new UploadError({ kind: "upload", message, status });
   }
 
   /** One URL for all segments, so that a browser asks once whether it may send to another origin. */
