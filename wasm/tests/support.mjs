@@ -8,10 +8,14 @@ import { join } from "node:path";
 import { after } from "node:test";
 import { digest } from "./made.mjs";
 
+/** @type {string[]} */
+const folders = [];
+process.once("exit", () => folders.forEach((path) => rmSync(path, { recursive: true, force: true })));
+
 /** A folder that is removed when the tests have ended. */
 export function folder() {
   const path = mkdtempSync(join(tmpdir(), "reelway-package-"));
-  process.once("exit", () => rmSync(path, { recursive: true, force: true }));
+  folders.push(path);
   return path;
 }
 

@@ -31,7 +31,8 @@ const PROGRAM: &str = include_str!("../../wasm/binder.rs");
 /// Both programs, in place.
 pub struct Binder {
     wasm_bindgen: PathBuf,
-    wasm_opt: PathBuf,
+    /// The folder of binaryen: its library, and wasm-opt.
+    binaryen: PathBuf,
     /// Tells both versions, in its text.
     versions: PathBuf,
 }
@@ -43,13 +44,13 @@ pub fn ensure(cache: &Path) -> Result<Option<Binder>> {
     let versions = cache.join("versions");
     fs::write(&versions, format!("wasm-bindgen {version}, binaryen {BINARYEN} {}\n", OPTIMISE.join(" ")))
         .with_context(|| format!("cannot write {}", versions.display()))?;
-    Ok(Some(Binder { wasm_bindgen: wasm_bindgen(cache, version)?, wasm_opt: wasm_opt(cache)?, versions }))
+    Ok(Some(Binder { wasm_bindgen: wasm_bindgen(cache, version)?, binaryen: binaryen(cache)?, versions }))
 }
 
 impl Binder {
-    /// A file whose text changes with the version of either program, and with what is asked of it.
-    pub fn version_file(&self) -> PathBuf {
-        self.versions.clone()
+    /// Files whose texts change with the version of either program, and with what is asked of it.
+    pub fn version_files(&self) -> [PathBuf; 2] {
+        [self.versions.clone(), traps()]
     }
 
     /// Makes `package` from `module`: the wasm, its JavaScript, its types.
@@ -60,8 +61,9 @@ impl Binder {
         Step::new("wasm: bind", &self.wasm_bindgen).args(["--target", "web", "--out-dir"]).arg(package).arg(module).hidden()?;
         let name = module.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let bound = package.join(format!("{name}_bg.wasm"));
+        Step::new("wasm: panics to traps", "node").arg(traps()).arg(&self.binaryen).arg(&bound).hidden()?;
         let small = package.join(".optimised.wasm");
-        Step::new("wasm: optimise", &self.wasm_opt).args(OPTIMISE).arg(&bound).arg("-o").arg(&small).hidden()?;
+        Step::new("wasm: optimise", self.binaryen.join("bin/wasm-opt")).args(OPTIMISE).arg(&bound).arg("-o").arg(&small).hidden()?;
         // wasm-opt has been seen to end well without its work done.
         if !small.is_file() {
             bail!("wasm-opt wrote no {}", small.display());
@@ -100,18 +102,23 @@ fn wasm_bindgen(cache: &Path, version: &str) -> Result<PathBuf> {
     Ok(program)
 }
 
-fn wasm_opt(cache: &Path) -> Result<PathBuf> {
+/// The script that makes traps of panics.
+fn traps() -> PathBuf {
+    place::root().join("tests/xtask/wasm/traps.mjs")
+}
+
+fn binaryen(cache: &Path) -> Result<PathBuf> {
     let folder = cache.join(format!("binaryen-{BINARYEN}"));
-    let program = folder.join("node_modules/.bin/wasm-opt");
-    if program.is_file() {
-        return Ok(program);
+    let package = folder.join("node_modules/binaryen");
+    if package.join("bin/wasm-opt").is_file() {
+        return Ok(package);
     }
     fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     fs::write(folder.join("package.json"), "{ \"private\": true }\n")?;
     node::npm(format!("wasm: fetch binaryen {BINARYEN}"), &folder)
         .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", &format!("binaryen@{BINARYEN}")])
         .hidden()?;
-    Ok(program)
+    Ok(package)
 }
 
 /// The version of a package in the text of a Cargo.lock.

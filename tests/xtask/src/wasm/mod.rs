@@ -67,7 +67,7 @@ pub fn build(tools: &Tools) -> Result<Option<PathBuf>> {
     };
     let package = place::root().join("wasm/pkg");
     // Kept out of the package, which is built anew each time.
-    let stamp = Stamp::new(target_folder().join("bound.stamp"), &[module.clone(), binder.version_file()], &[])?;
+    let stamp = Stamp::new(target_folder().join("bound.stamp"), &[[module.clone()].as_slice(), &binder.version_files()].concat(), &[])?;
     if !(stamp.is_fresh() && package.join("reelway_wasm_bg.wasm").is_file()) {
         binder.run(&module, &package)?;
         stamp.keep()?;
