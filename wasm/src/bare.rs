@@ -3,10 +3,10 @@
 
 use core::{arch::wasm32::unreachable, panic::PanicInfo};
 
-use dlmalloc::GlobalDlmalloc;
+use talc::wasm::{WasmDynamicTalc, new_wasm_dynamic_allocator};
 
 #[global_allocator]
-static MEMORY: GlobalDlmalloc = GlobalDlmalloc;
+static MEMORY: WasmDynamicTalc = new_wasm_dynamic_allocator();
 
 #[panic_handler]
 fn trap(_: &PanicInfo<'_>) -> ! {
