@@ -94,7 +94,7 @@ pub struct Serve {
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_requests)]
     max_requests: usize,
     /// What decides how fast HTTP/3 is sent
-    #[arg(long, value_name = "NAME", default_value = "cubic")]
+    #[arg(long, value_name = "NAME", default_value = "bbr")]
     congestion: Congestion,
 }
 

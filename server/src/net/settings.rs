@@ -69,7 +69,8 @@ pub struct Settings {
     /// Requests under way at once, over all connections; more are answered 503. Default 16384.
     pub max_requests: usize,
     /// Most bytes that one QUIC connection may have written and not yet acknowledged. It bounds throughput to this much a round
-    /// trip. A connection begins with 64 KiB and gets what its path takes in two round trips, so that little is held for a client
+    /// trip. A connection begins with 64 KiB and gets what its path takes in two round trips, in four
+    /// while that loses packets, so that little is held for a client
     /// that vanishes, and little stale media queues in front of newer. Default 4 MiB.
     pub send_window: u32,
     /// Bytes that all QUIC connections together may have beyond the 64 KiB of each. Default 128 MiB.
@@ -80,7 +81,8 @@ pub struct Settings {
     pub stream_receive_window: u32,
     /// First congestion window of QUIC, in packets of 1200 bytes. Default 40.
     pub initial_window_packets: u16,
-    /// What decides how fast QUIC sends. Default: [`Congestion::Cubic`].
+    /// What decides how fast QUIC sends. Default: [`Congestion::Bbr`]: without losses it is as fast as Cubic and keeps queues short, where
+    /// viewers lose 1 % of their packets it is faster by more than ten times, and it leaves Cubic its share.
     pub congestion: Congestion,
     /// Size asked for the kernel's buffers of a UDP socket, in bytes; the kernel may give less. Default 4 MiB.
     pub udp_buffer_bytes: usize,
@@ -124,7 +126,7 @@ impl Default for Settings {
             receive_window: 1 << 20,
             stream_receive_window: 512 << 10,
             initial_window_packets: 40,
-            congestion: Congestion::Cubic,
+            congestion: Congestion::Bbr,
             udp_buffer_bytes: 4 << 20,
             alt_svc_max_age: Duration::from_hours(24),
             reset_key: None,

@@ -6,8 +6,9 @@
 //! the same; and tells how much later the rungs of a live stream are there than itself.
 //! `cargo xtask bench jit [--input FILE] [--rounds N]` serves it and compares with serving plain bytes.
 //! `cargo xtask bench instructions [--rounds N]` counts what the core takes for the index of a long film, by valgrind.
-//! `cargo xtask bench transport [--rounds N] [--connections N] [--only whole|segments|jit|held|handshakes|reads]` compares with
-//! bare quinn and with those of nginx, Caddy and ngtcp2's gtlsserver that are installed, holds connections, and compares ways to read a disk.
+//! `cargo xtask bench transport [--rounds N] [--connections N] [--only whole|segments|jit|held|handshakes|lossy|reads]` compares
+//! with bare quinn and with those of nginx, Caddy and ngtcp2's gtlsserver that are installed, holds connections, and compares ways to read a
+//! disk, and congestion controllers on paths that lose packets.
 //! `cargo xtask bench live [--viewers N] [--only delay|fan-out]` has N viewers of a live stream (100; five times as many for the delay) over
 //! each protocol, for parts of 0.2, 0.5 and 1 s: p50 and p99 of the delay of a part, viewers that a core serves, memory of a viewer; and the
 //! delay of a bare loop that does nothing but encrypt and send the same bytes to as many.

@@ -14,6 +14,10 @@ pub(super) const LEAST: usize = 64 << 10;
 /// What neither end can help on top of the round trip: acknowledgements are delayed, tasks wait for a processor.
 const TURNAROUND: Duration = Duration::from_millis(2);
 
+/// Round trips that the window is for, and where packets have been lost of late.
+const TRIPS: u32 = 2;
+const LOSSY_TRIPS: u32 = 4;
+
 /// What a control frame may have beyond the window.
 const ROOM: usize = 1 << 10;
 
@@ -38,8 +42,9 @@ impl SendPool {
     }
 }
 
-/// The send window of one connection: twice what its path takes in a round trip. Less would leave the path idle; more would only be
-/// held here, for a client that may be gone, and be sent late, after what became urgent meanwhile. quinn by itself takes all that is
+/// The send window of one connection: what its path takes in two round trips, or in four while it loses packets. Less would leave the path
+/// idle: what follows a lost packet is held until that has been missed, sent again and acknowledged, and at times is lost again. More would
+/// only be held here, for a client that may be gone, and be sent late, after what became urgent meanwhile. quinn by itself takes all that is
 /// written until its one limit, which is then either too small for a long path or too much for all connections together.
 #[derive(Debug)]
 pub(super) struct SendWindow {
@@ -52,6 +57,8 @@ pub(super) struct SendWindow {
 #[derive(Clone, Copy, Debug)]
 struct State {
     window: usize,
+    /// Packets lost until then.
+    lost: u64,
     /// What quinn has taken since.
     taken: usize,
     since: Instant,
@@ -62,7 +69,7 @@ impl SendWindow {
     pub fn new(connection: quinn::Connection, most: u32, pool: Arc<SendPool>) -> Self {
         let most = usize::try_from(most).unwrap_or(usize::MAX).max(LEAST);
         connection.set_send_window(LEAST as u64);
-        Self { connection, most, pool, state: Mutex::new(State { window: LEAST, taken: 0, since: Instant::now() }) }
+        Self { connection, most, pool, state: Mutex::new(State { window: LEAST, lost: 0, taken: 0, since: Instant::now() }) }
     }
 
     /// Makes room for a control frame, although the client may have taken nothing for long.
@@ -84,7 +91,9 @@ impl SendWindow {
         if elapsed < round {
             return;
         }
-        let wanted = wanted(state.taken, elapsed, round).clamp(LEAST, self.most);
+        let lost = self.connection.stats().path.lost_packets;
+        let trips = if lost > state.lost { LOSSY_TRIPS } else { TRIPS };
+        let wanted = wanted(state.taken, elapsed, round * trips).clamp(LEAST, self.most);
         let window = if wanted > state.window {
             state.window + self.pool.take(wanted.min(state.window * 2) - state.window)
         } else {
@@ -95,13 +104,13 @@ impl SendWindow {
         if window != state.window {
             self.connection.set_send_window(window as u64);
         }
-        *state = State { window, taken: 0, since: Instant::now() };
+        *state = State { window, lost, taken: 0, since: Instant::now() };
     }
 }
 
-/// Twice what is taken in a round trip at the rate of late.
-fn wanted(taken: usize, elapsed: Duration, round: Duration) -> usize {
-    let bytes = taken as u128 * round.as_micros() * 2 / elapsed.as_micros().max(1);
+/// What is taken in this `time` at the rate of late.
+fn wanted(taken: usize, elapsed: Duration, time: Duration) -> usize {
+    let bytes = taken as u128 * time.as_micros() / elapsed.as_micros().max(1);
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
@@ -117,11 +126,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_is_two_round_trips_of_the_path() {
+    fn a_window_is_some_round_trips_of_the_path() {
         let millis = Duration::from_millis;
         // 100 Mbit/s at 40 ms: 500 kB in flight.
-        assert_eq!(wanted(12_500_000, millis(1000), millis(40)), 1_000_000);
-        assert_eq!(wanted(65_536, millis(40), millis(40)), 131_072, "all of a window in a round trip: the window is the limit");
+        assert_eq!(wanted(12_500_000, millis(1000), millis(40) * TRIPS), 1_000_000);
+        assert_eq!(wanted(65_536, millis(40), millis(40) * TRIPS), 131_072, "all of a window in a round trip: the window is the limit");
+        // A window that waits for what is sent again lasts three round trips, and must not become the smaller for it.
+        assert!(wanted(65_536, millis(120), millis(40) * LOSSY_TRIPS) > 65_536);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The transports: processor time of the server per byte and per request, beside those of other servers and of bare quinn, in the same
-//! run; what a connection holds that is idle, or whose client has vanished; handshakes at once; ways to read what is sent. Beside each
-//! figure stands what is asked.
+//! run; what a connection holds that is idle, or whose client has vanished; handshakes at once; ways to read what is sent; downloads over a
+//! path that loses packets, by each congestion controller. Beside each figure stands what is asked.
 
 mod held;
 pub mod load;
+mod lossy;
+mod path;
 mod reads;
 pub mod servers;
 
@@ -36,7 +38,8 @@ struct Peer {
 }
 
 /// Those that send a whole file.
-const OF_WHOLE: [Peer; 3] = [
+const OF_WHOLE: [Peer; 4] = [
+    Peer { kind: Kind::ReelwayByCubic, by_cpu: Some(0.95), by_rate: None },
     Peer { kind: Kind::BareQuinn, by_cpu: None, by_rate: Some(0.95) },
     Peer { kind: Kind::Gtlsserver, by_cpu: Some(1.0), by_rate: None },
     Peer { kind: Kind::Caddy, by_cpu: Some(5.0), by_rate: None },
@@ -88,6 +91,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     if options.wants("handshakes") {
         held::handshakes(&runtime, &files)?;
+    }
+    if options.wants("lossy") {
+        lossy::run(&runtime, &files, options.rounds)?;
     }
     if options.wants("reads") {
         reads::run(options, &files.join("large.mp4"))?;

@@ -28,6 +28,8 @@ pub const BARE_QUINN: &str = "--bare-quinn";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Reelway,
+    /// The same with the other congestion controller.
+    ReelwayByCubic,
     /// `write_chunk` of 256 KiB from memory, without HTTP.
     BareQuinn,
     /// Debian's ngtcp2-server.
@@ -40,7 +42,7 @@ impl Kind {
     /// Its program is installed.
     pub fn is_there(self) -> bool {
         match self {
-            Self::Reelway | Self::BareQuinn => true,
+            Self::Reelway | Self::ReelwayByCubic | Self::BareQuinn => true,
             Self::Gtlsserver | Self::Caddy | Self::Nginx => {
                 let there = program(self.name()).is_some();
                 if !there {
@@ -55,13 +57,14 @@ impl Kind {
     pub fn label(self) -> &'static str {
         match self {
             Self::BareQuinn => "bare quinn",
+            Self::ReelwayByCubic => "by Cubic",
             other => other.name(),
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            Self::Reelway | Self::BareQuinn => "reelway",
+            Self::Reelway | Self::ReelwayByCubic | Self::BareQuinn => "reelway",
             Self::Gtlsserver => "gtlsserver",
             Self::Caddy => "caddy",
             Self::Nginx => "nginx",
@@ -95,15 +98,18 @@ impl Server {
         let place = folder()?.join(kind.name());
         fs::create_dir_all(&place)?;
         let mut command = Command::new(match kind {
-            Kind::Reelway => reelway()?.into(),
+            Kind::Reelway | Kind::ReelwayByCubic => reelway()?.into(),
             Kind::BareQuinn => std::env::current_exe()?,
             _ => program(kind.name()).context("not installed")?,
         });
         match kind {
-            Kind::Reelway => {
+            Kind::Reelway | Kind::ReelwayByCubic => {
                 command.args(["serve", "--listen", &address.to_string(), "--http", "127.0.0.1:0", "--max-connections-per-ip", "100000"]);
                 command.args(["--max-connections", "100000", "--media"]).arg(files).arg("--data").arg(&place);
                 command.arg("--tls-cert").arg(&certificate).arg("--tls-key").arg(&key);
+                if kind == Kind::ReelwayByCubic {
+                    command.args(["--congestion", "cubic"]);
+                }
             }
             Kind::BareQuinn => {
                 command.arg(BARE_QUINN).arg(address.to_string()).arg(&certificate).arg(&key);
@@ -148,13 +154,13 @@ impl Server {
 
     /// The path of a file.
     pub fn path(&self, name: &str) -> String {
-        if self.kind == Kind::Reelway { format!("/media{name}") } else { name.to_owned() }
+        if matches!(self.kind, Kind::Reelway | Kind::ReelwayByCubic) { format!("/media{name}") } else { name.to_owned() }
     }
 
     fn wait(&mut self) -> anyhow::Result<()> {
         let output = BufReader::new(self.child.stdout.take().context("no output")?);
         match self.kind {
-            Kind::Reelway | Kind::BareQuinn => {
+            Kind::Reelway | Kind::ReelwayByCubic | Kind::BareQuinn => {
                 let mut lines = output.lines();
                 lines.next().context("it ended at once")??;
                 thread::spawn(move || lines.for_each(drop));
