@@ -120,17 +120,19 @@ const LEAST = 1 << 16;
 const GAP = 1 << 18;
 /** The most that is read at once. */
 const MOST = 16 << 20;
-/** The most ranges of a file in one `Blob`: each costs as much as a quarter of a megabyte copied. */
-const MOST_SLICES = 48;
+/** The most pieces of one `Blob`: each range of a file costs as much as a quarter of a megabyte copied. */
+const MOST_PIECES = 48;
 
 /** Reads the index of `file`, and plans it. */
 export async function plan(file: Blob | Source, { target, wasm, patience, signal }: EngineOptions): Promise<Engine> {
   const window = new Window(file, patience);
   const ranges: [number, number][] = [];
   let planned: CorePlan;
+  let head: Uint8Array;
   try {
     // While the core comes what it asks for first is read.
-    const [Opener] = await Promise.all([core(wasm), window.with(0, Math.min(file.size, LEAST), () => undefined)]);
+    const [Opener, read] = await Promise.all([core(wasm), window.with(0, Math.min(file.size, LEAST), (bytes) => bytes.slice())]);
+    head = read;
     const opener = new Opener(file.size);
     for (let range; (range = opener.required()) !== undefined; ) {
       signal?.throwIfAborted();
@@ -144,7 +146,7 @@ export async function plan(file: Blob | Source, { target, wasm, patience, signal
     window.close();
     throw thrown(error);
   }
-  return new Local(file, window, planned, ranges, target);
+  return new Local(file, window, planned, ranges, head, target);
 }
 
 class Local implements Engine {
@@ -158,6 +160,8 @@ class Local implements Engine {
     private readonly window: Window,
     private readonly plan: CorePlan,
     private readonly ranges: [number, number][],
+    /** The first bytes of the file. */
+    private readonly head: Uint8Array,
     target: number,
   ) {
     const told = JSON.parse(plan.describe()) as { duration: number; tracks: TrackFacts[]; problems: Problem[] };
@@ -175,9 +179,8 @@ class Local implements Engine {
 
   async segment(track: string, number: number, form?: Form, into?: ArrayBuffer): Promise<Blob | Uint8Array> {
     const pieces = this.pieces(track, number);
-    const ranges = pieces.filter((piece): piece is Range => "start" in piece);
-    if (this.file instanceof Blob && (form === "blob" || (form === undefined && ranges.length <= MOST_SLICES))) {
-      const { file } = this;
+    const { file } = this;
+    if (file instanceof Blob && (form === "blob" || (form === undefined && pieces.length <= MOST_PIECES))) {
       return new Blob(pieces.map((piece) => ("start" in piece ? file.slice(piece.start, piece.end) : (piece as Uint8Array<ArrayBuffer>))));
     }
     const bytes = await this.gather(pieces, into);
@@ -267,7 +270,11 @@ class Local implements Engine {
 
   async index(): Promise<IndexRange[]> {
     const index: IndexRange[] = [];
-    for (const [at, end] of joined(this.ranges)) index.push({ at, bytes: await this.window.with(at, end, (bytes) => bytes.slice()) });
+    // From the last on, which is in the window still where the file was just opened.
+    for (const [at, end] of joined(this.ranges).reverse()) {
+      const bytes = end > this.head.length ? await this.window.with(at, end, (bytes) => bytes.slice()) : this.head.slice(at, end);
+      index.unshift({ at, bytes });
+    }
     return index;
   }
 
@@ -288,7 +295,7 @@ class Local implements Engine {
 /** Ranges by their places; those that touch or overlap are one. */
 function joined(ranges: [number, number][]): [number, number][] {
   const out: [number, number][] = [];
-  for (const [start, end] of [...ranges].sort(([a], [b]) => a - b)) {
+  for (const [start, end] of ranges.sort(([a], [b]) => a - b)) {
     const last = out.at(-1);
     if (last && start <= last[1]) last[1] = Math.max(last[1], end);
     else out.push([start, end]);

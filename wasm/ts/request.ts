@@ -5,7 +5,7 @@ export interface Reply {
   /** 0: there was none. */
   status: number;
   /** Seconds after which it wants to be asked again. */
-  after: number;
+  after?: number;
   /** What it tells, where that is an object of JSON. */
   told?: Told;
 }
@@ -26,7 +26,7 @@ export async function request(url: string, init: RequestInit): Promise<Reply> {
     return { status: response.status, after: Number(response.headers.get("retry-after")), told: text.startsWith("{") ? JSON.parse(text) : {} };
   } catch {
     init.signal?.throwIfAborted();
-    return { status: 0, after: 0 };
+    return { status: 0 };
   }
 }
 

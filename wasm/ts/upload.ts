@@ -132,7 +132,7 @@ class Sending {
     const { id, token } = this.state;
     const once = () => fetch(this.url(`/upload/${id}`), { method: "DELETE", headers: { authorization: `Bearer ${token}` } });
     // From this thread: the plan may be closed, and its worker gone.
-    await this.ask("the end", () => once().then(({ status }) => ({ status, after: 0 }), () => ({ status: 0, after: 0 })));
+    await this.ask("the end", (): Promise<Reply> => once().catch(() => ({ status: 0 })));
   }
 
   async run(): Promise<{ id: string; hls: string; dash: string }> {
@@ -205,7 +205,7 @@ class Sending {
     const to = this.to("/api/v1/uploads", authorization && { authorization });
     const { status, told } = await this.ask("the plan", () => this.plan.engine.announce(name, to, signal), signal);
     if (told?.have) return told as State;
-    const message = `${to.url} answers ${status} like no server of Reelway: check \`server\` and what stands between`;
+    const message = `${to.url} answers ${status} like no server of Reelway: check \`server\``;
     throw new UploadError({ kind: "upload", message, status });
   }
 
