@@ -217,6 +217,24 @@ async fn what_was_answered_before_draining_arrives_whole() {
     server.ended().await;
 }
 
+/// RFC 9112 section 9.6: the answer to what is not read to its end arrives, although the client still sends.
+#[tokio::test]
+async fn an_answer_that_ends_a_connection_arrives() {
+    let server = Server::start(Settings::default());
+    for _ in 0..20 {
+        let mut client = TcpStream::connect(server.plain).await.unwrap();
+        client.write_all(b"GET /small HTTP/1.1\r\nHost: localhost\r\nX-Large: ").await.unwrap();
+        for _ in 0..8 {
+            client.write_all(&vec![b'x'; 50_000]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut answer = String::new();
+        soon(client.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+    server.ended().await;
+}
+
 #[tokio::test]
 async fn a_port_that_is_taken_is_named_before_anything_starts() {
     let identity = identity().into();

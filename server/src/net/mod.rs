@@ -25,7 +25,7 @@
 //! | `gate`, `pace`, `budget` | how many may come in; clients that do not keep up; what is too much of a thing |
 //! | `priority`, `wish`, `order` | what is said of the urgency of a response, at first and later; whose turn it is |
 //! | `activity`, `drain` | closing what is idle; stopping |
-//! | `tcp`, `gathered` | connections over TCP, HTTP/1.1 by hyper; TLS in few calls |
+//! | `tcp`, `gathered`, `linger` | connections over TCP, HTTP/1.1 by hyper; TLS in few calls; how one ends |
 //! | `http2` | HTTP/2 by h2, and what h2 does not tell |
 //! | `quic` | HTTP/3, from frames up to one exchange |
 //! | `client` | the other side: requests over each of the three |
@@ -45,6 +45,7 @@ mod fields;
 mod gate;
 mod gathered;
 mod http2;
+mod linger;
 mod listeners;
 mod measured;
 mod order;

@@ -32,6 +32,7 @@ use super::{
     gate::{Gate, Place},
     gathered::{Gathered, Outflow},
     http2::{self, Http2},
+    linger::linger,
     measured::Measured,
     order::Order,
     pace::Pace,
@@ -224,7 +225,7 @@ impl<S: Service> Shared<S> {
     }
 
     /// Serves `io`, of which `outflow` is what has to be sent.
-    async fn http<I>(&self, http2: bool, io: I, outflow: Option<Outflow>, peer: Peer, drain: Drain)
+    async fn http<I>(&self, http2: bool, io: I, outflow: Option<Outflow>, peer: Peer, mut drain: Drain)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -235,7 +236,7 @@ impl<S: Service> Shared<S> {
             order: connected.order.clone(),
             activity: connected.activity.clone(),
             peer,
-            drain,
+            drain: drain.clone(),
         };
         let pace = Pace::default();
         if http2 {
@@ -246,8 +247,10 @@ impl<S: Service> Shared<S> {
                 let (origin, asked) = (Arc::clone(&self.origin), connected.asks(None, pace.clone()));
                 async move { Ok::<_, Infallible>(origin.answer(request, asked).await) }
             });
-            let connection = self.http1.serve_connection(TokioIo::new(io), service);
-            life.live(pin!(connection), http1::Connection::graceful_shutdown, &pace).await;
+            let mut connection = self.http1.serve_connection(TokioIo::new(io), service);
+            if life.live(Pin::new(&mut connection), http1::Connection::graceful_shutdown, &pace).await {
+                linger(connection.into_parts().io.into_inner(), &mut drain).await;
+            }
         }
     }
 }
@@ -264,7 +267,8 @@ struct Life<'a> {
 
 impl Life<'_> {
     /// Polls `connection`, which can be told to `retire`: to end after what is under way. Its client takes responses at this `pace`.
-    async fn live<C, E>(mut self, mut connection: Pin<&mut C>, retire: impl Fn(Pin<&mut C>), pace: &Pace)
+    /// Whether it came to its end without being told.
+    async fn live<C, E>(mut self, mut connection: Pin<&mut C>, retire: impl Fn(Pin<&mut C>), pace: &Pace) -> bool
     where
         C: Future<Output = Result<(), E>>,
         E: Display,
@@ -286,10 +290,11 @@ impl Life<'_> {
                     if let Err(error) = result {
                         tracing::debug!(peer = %self.peer.address, %error, "a TCP connection failed");
                     }
-                    return;
+                    return ending.is_none();
                 }
                 () = pace.stalled(self.settings.write_timeout) => {
-                    return tracing::debug!(peer = %self.peer.address, "a TCP connection is cut: the client does not take a response");
+                    tracing::debug!(peer = %self.peer.address, "a TCP connection is cut: the client does not take a response");
+                    return false;
                 }
                 () = self.activity.idle_for(self.settings.idle_timeout), if ending.is_none() => {
                     retire(connection.as_mut());
@@ -301,7 +306,7 @@ impl Life<'_> {
                 }
                 () = sleep_until(cut), if ending.is_some() => match ending {
                     Some((_, true)) if !self.activity.is_idle() => ending = Some((Instant::now() + FAREWELL, true)),
-                    _ => return,
+                    _ => return false,
                 }
             }
         }
