@@ -217,6 +217,23 @@ async fn what_was_answered_before_draining_arrives_whole() {
     server.ended().await;
 }
 
+/// RFC 9000 section 9.3: a client whose address changes. The system gives its packets to any of the sockets of the port then.
+#[tokio::test]
+async fn a_client_over_quic_may_move() {
+    let server = Server::start(Settings::default());
+    let endpoint = server.client();
+    let connection = soon(endpoint.connect(server.secure, "localhost").unwrap()).await.unwrap();
+    let mut client = H3::new(connection).await;
+    let mut big = client.get("/big").await.unwrap();
+    soon(big.recv_response()).await.unwrap();
+    for _ in 0..16 {
+        endpoint.rebind(UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+        assert_eq!(receive(&mut client.get("/small").await.unwrap()).await.unwrap().0.status, 200);
+    }
+    assert!(content(&mut big).await.unwrap() == *BIG);
+    server.ended().await;
+}
+
 /// RFC 9112 section 9.6: the answer to what is not read to its end arrives, although the client still sends.
 #[tokio::test]
 async fn an_answer_that_ends_a_connection_arrives() {

@@ -24,8 +24,17 @@ const PORT_TRIES: usize = 32;
 #[derive(Debug)]
 pub(super) struct Sockets {
     pub tcp: Vec<TcpListener>,
-    /// Empty for a plain address.
-    pub udp: Vec<UdpSocket>,
+    /// Those that share the port of an IP address, for each of these; empty for a plain address.
+    pub udp: Vec<Vec<UdpSocket>>,
+}
+
+/// How UDP is taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Udp {
+    /// Sockets that share the port.
+    pub sockets: usize,
+    /// Bytes that the system keeps for each, in either direction.
+    pub buffer: usize,
 }
 
 /// A transport protocol, for messages.
@@ -46,29 +55,29 @@ impl fmt::Display for Transport {
     }
 }
 
-/// Takes TCP, and UDP with buffers of `udp_buffer` bytes when that is given, on one port of the address and its companion.
-pub(super) fn bind(address: Address, udp_buffer: Option<usize>) -> Result<Sockets, Error> {
+/// Takes TCP, and UDP where it is asked for, on one port of the address and its companion.
+pub(super) fn bind(address: Address, udp: Option<Udp>) -> Result<Sockets, Error> {
     let chosen_by_system = address.primary().port() == 0;
     let mut tries = if chosen_by_system { PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
-        match try_bind(address, udp_buffer) {
+        match try_bind(address, udp) {
             Err(Error::Bind { source, .. }) if tries > 0 && source.kind() == io::ErrorKind::AddrInUse => {}
             result => return result,
         }
     }
 }
 
-fn try_bind(address: Address, udp_buffer: Option<usize>) -> Result<Sockets, Error> {
+fn try_bind(address: Address, with_udp: Option<Udp>) -> Result<Sockets, Error> {
     let first = tcp(address.primary())?;
     let port = first.local_addr().map_err(|source| Error::bind(address.primary(), Transport::Tcp, source))?.port();
     let mut sockets = Sockets { tcp: vec![first], udp: Vec::new() };
-    if let Some(size) = udp_buffer {
-        sockets.udp.push(udp(SocketAddr::new(address.primary().ip(), port), size)?);
+    if let Some(how) = with_udp {
+        sockets.udp.push(udp(SocketAddr::new(address.primary().ip(), port), how)?);
     }
     if let Some(ip) = address.companion() {
         // Both or none: half an address on ::1 would send browsers to a place where HTTP/3 is missing.
-        match companion(ip, port, udp_buffer) {
+        match companion(ip, port, with_udp) {
             Ok((tcp, udp)) => {
                 sockets.tcp.push(tcp);
                 sockets.udp.extend(udp);
@@ -80,9 +89,9 @@ fn try_bind(address: Address, udp_buffer: Option<usize>) -> Result<Sockets, Erro
     Ok(sockets)
 }
 
-fn companion(ip: IpAddr, port: u16, udp_buffer: Option<usize>) -> Result<(TcpListener, Option<UdpSocket>), Error> {
+fn companion(ip: IpAddr, port: u16, with_udp: Option<Udp>) -> Result<(TcpListener, Option<Vec<UdpSocket>>), Error> {
     let address = SocketAddr::new(ip, port);
-    Ok((tcp(address)?, udp_buffer.map(|size| udp(address, size)).transpose()?))
+    Ok((tcp(address)?, with_udp.map(|how| udp(address, how)).transpose()?))
 }
 
 /// The machine has no IPv6, or none on its loopback interface.
@@ -108,16 +117,20 @@ fn tcp(address: SocketAddr) -> Result<TcpListener, Error> {
     open().map_err(|source| Error::bind(address, Transport::Tcp, source))
 }
 
-pub(super) fn udp(address: SocketAddr, buffer: usize) -> Result<UdpSocket, Error> {
+/// Takes a port for UDP.
+pub(super) fn udp(address: SocketAddr, how: Udp) -> Result<Vec<UdpSocket>, Error> {
     let open = || -> io::Result<UdpSocket> {
         let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
         // Best effort: the default of 208 KiB overflows when a thousand handshakes come at once, but it is no reason to refuse.
-        let _ = socket.set_recv_buffer_size(buffer);
-        let _ = socket.set_send_buffer_size(buffer);
+        let _ = socket.set_recv_buffer_size(how.buffer);
+        let _ = socket.set_send_buffer_size(how.buffer);
+        // The system gives what comes to one of them, by the addresses of both sides. TCP tells whether another server has the port.
+        #[cfg(target_os = "linux")]
+        socket.set_reuse_port(how.sockets > 1)?;
         socket.bind(&address.into())?;
         Ok(socket.into())
     };
-    open().map_err(|source| Error::bind(address, Transport::Udp, source))
+    (0..how.sockets).map(|_| open().map_err(|source| Error::bind(address, Transport::Udp, source))).collect()
 }
 
 fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {

@@ -20,6 +20,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The system gives none of what every server needs.
+    #[error("the system gives no {what}: {source}")]
+    System {
+        /// Of what.
+        what: &'static str,
+        /// What it said.
+        source: io::Error,
+    },
     /// A file of the certificate cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {

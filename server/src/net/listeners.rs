@@ -2,21 +2,22 @@
 
 use std::{
     future::Future,
+    io,
     net::{SocketAddr, UdpSocket},
     sync::Arc,
     time::Duration,
 };
 
 use http::HeaderValue;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, runtime::Handle, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
     Address, Certificates, Error, Service, Settings, Transport,
-    bind::{self, Sockets},
+    bind::{self, Sockets, Udp},
     drain::Stop,
     gate::Gate,
-    quic, tcp,
+    quic, tcp, threads,
 };
 use crate::metrics::Metrics;
 
@@ -24,10 +25,12 @@ use crate::metrics::Metrics;
 pub struct Listeners {
     secure: Vec<TcpListener>,
     tls: Option<TlsAcceptor>,
-    quic: Vec<quinn::Endpoint>,
+    /// Each with the thread that it runs on.
+    quic: Vec<(Handle, quinn::Endpoint)>,
     plain: Vec<TcpListener>,
     settings: Arc<Settings>,
     gate: Arc<Gate>,
+    threads: Vec<Handle>,
 }
 
 impl Listeners {
@@ -40,7 +43,9 @@ impl Listeners {
     /// The first port that cannot be had, or a certificate that TLS refuses. Nothing stays bound then.
     pub fn bind(secure: Option<(Address, &Certificates)>, plain: Option<Address>, settings: Settings) -> Result<Self, Error> {
         // All ports first: a QUIC endpoint gives its socket back only some time after it is dropped.
-        let secure_sockets = secure.map(|(address, _)| bind::bind(address, Some(settings.udp_buffer_bytes))).transpose()?;
+        let threads = threads::all().map_err(|source| Error::System { what: "threads", source })?;
+        let udp = Udp { sockets: threads.len(), buffer: settings.udp_buffer_bytes };
+        let secure_sockets = secure.map(|(address, _)| bind::bind(address, Some(udp))).transpose()?;
         let plain_sockets = plain.map(|address| bind::bind(address, None)).transpose()?;
         let mut listeners = Self {
             secure: Vec::new(),
@@ -49,13 +54,14 @@ impl Listeners {
             plain: Vec::new(),
             gate: Arc::new(Gate::new(&settings, Arc::default())),
             settings: Arc::new(settings),
+            threads,
         };
         if let (Some((_, certificates)), Some(Sockets { tcp, udp })) = (secure, secure_sockets) {
             let crypto = certificates.quic()?;
             listeners.tls = Some(TlsAcceptor::from(certificates.tcp()?));
             listeners.secure = accepting(tcp)?;
-            for socket in udp {
-                listeners.quic.push(quic::endpoint(socket, Arc::clone(&crypto), &listeners.settings)?);
+            for sockets in udp {
+                listeners.quic.extend(quic::endpoints(sockets, &listeners.threads, Arc::clone(&crypto), &listeners.settings)?);
             }
         }
         if let Some(Sockets { tcp, .. }) = plain_sockets {
@@ -96,7 +102,7 @@ impl Listeners {
     /// The same, where `shutdown` says how long running requests may go on.
     pub async fn serve_until<S: Service>(self, service: Arc<S>, shutdown: impl Future<Output = Duration> + Send) {
         let (stop, drain) = Stop::new();
-        let Self { secure, tls, quic, plain, settings, gate } = self;
+        let Self { secure, tls, quic, plain, settings, gate, threads } = self;
         let mut running = JoinSet::new();
 
         let port = |listener, tls, alt_svc| tcp::Port {
@@ -107,6 +113,7 @@ impl Listeners {
             settings: Arc::clone(&settings),
             gate: Arc::clone(&gate),
             drain: drain.clone(),
+            threads: threads.clone(),
         };
         for listener in secure {
             let alt_svc = if quic.is_empty() { None } else { alt_svc(&listener, &settings) };
@@ -121,8 +128,8 @@ impl Listeners {
             sending: Arc::new(quic::SendPool::new(settings.send_total)),
             settings: Arc::clone(&settings),
         });
-        for endpoint in quic {
-            running.spawn(quic::run(endpoint, Arc::clone(&host), drain.clone()));
+        for (thread, endpoint) in quic {
+            running.spawn_on(quic::run(endpoint, Arc::clone(&host), drain.clone()), &thread);
         }
 
         stop.begin(shutdown.await);
@@ -153,7 +160,9 @@ pub fn listen(address: Address) -> Result<Vec<TcpListener>, Error> {
 /// # Errors
 /// The port cannot be had.
 pub fn listen_udp(address: Address) -> Result<UdpSocket, Error> {
-    bind::udp(address.primary(), Settings::default().udp_buffer_bytes)
+    let how = Udp { sockets: 1, buffer: Settings::default().udp_buffer_bytes };
+    let mut sockets = bind::udp(address.primary(), how)?;
+    sockets.pop().ok_or_else(|| Error::bind(address.primary(), Transport::Udp, io::ErrorKind::NotFound.into()))
 }
 
 fn accepting(sockets: Vec<std::net::TcpListener>) -> Result<Vec<TcpListener>, Error> {

@@ -27,6 +27,7 @@
 //! | `activity`, `drain` | closing what is idle; stopping |
 //! | `tcp`, `gathered`, `linger` | connections over TCP, HTTP/1.1 by hyper; TLS in few calls; how one ends |
 //! | `http2` | HTTP/2 by h2, and what h2 does not tell |
+//! | `threads` | the thread that a connection runs on |
 //! | `quic` | HTTP/3, from frames up to one exchange |
 //! | `client` | the other side: requests over each of the three |
 
@@ -54,6 +55,7 @@ mod priority;
 mod quic;
 mod settings;
 mod tcp;
+mod threads;
 mod tls;
 mod wish;
 

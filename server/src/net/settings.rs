@@ -21,7 +21,8 @@ use super::ResetKey;
 /// | written over HTTP/2 and not yet taken | 128 KiB a stream | with the piece of each response, below |
 /// | the piece that each response waits with | 128 KiB a request, where the handler made it | 128 KiB x [`max_requests`](Self::max_requests), reached only by so many requests for different files that all stall within [`write_timeout`](Self::write_timeout) |
 /// | memory for blocks of files that waits to be used again | | 4 MiB |
-/// | bursts of QUIC packets that are gathered | | 1 MiB a UDP socket |
+/// | bursts of QUIC packets that are gathered | | 1 MiB a UDP socket, of which each address has one for each processor |
+/// | packets that came to another of these than their connection runs on | | 6 MiB a UDP socket |
 /// | received and not yet read ([`receive_window`](Self::receive_window)) | 1 MiB | |
 /// | header sections on the way ([`max_header_bytes`](Self::max_header_bytes) x [`max_streams`](Self::max_streams)) | within `receive_window` | for [`header_timeout`](Self::header_timeout) |
 /// | handshakes ([`max_handshakes`](Self::max_handshakes)) | some 50 KiB | 50 MiB, and 8 MiB for those not yet looked at |

@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, join},
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -57,6 +58,8 @@ pub(super) struct Port<S> {
     pub settings: Arc<Settings>,
     pub gate: Arc<Gate>,
     pub drain: Drain,
+    /// Connections are spread over these.
+    pub threads: Vec<Handle>,
 }
 
 impl<S: Service> Port<S> {
@@ -74,6 +77,7 @@ impl<S: Service> Port<S> {
         });
         let mut drain = self.drain.clone();
         let mut connections = JoinSet::new();
+        let mut threads = self.threads.iter().cycle();
         let end = loop {
             tokio::select! {
                 biased;
@@ -85,10 +89,16 @@ impl<S: Service> Port<S> {
                 }
                 (place, stream, address) = next(&self.listener, &self.gate) => {
                     let (port, drain) = (Arc::clone(&port), self.drain.clone());
-                    connections.spawn(async move {
-                        port.connection(stream, address, drain).await;
+                    // What the thread that accepted knows of the socket, the other has to learn.
+                    let (Some(thread), Ok(stream)) = (threads.next(), stream.into_std()) else { continue };
+                    let serve = async move {
+                        match TcpStream::from_std(stream) {
+                            Ok(stream) => port.connection(stream, address, drain).await,
+                            Err(error) => tracing::warn!(peer = %address, %error, "a TCP connection cannot be served"),
+                        }
                         drop(place);
-                    });
+                    };
+                    connections.spawn_on(serve, thread);
                 }
             }
         };

@@ -1,6 +1,6 @@
 //! A UDP socket and who may connect to it.
 
-use std::{future::IntoFuture, net::UdpSocket, sync::Arc, time::Duration};
+use std::{future::IntoFuture, io, net::UdpSocket, sync::Arc, time::Duration};
 
 use h3::error::Code;
 use quinn::{
@@ -8,6 +8,7 @@ use quinn::{
     crypto::rustls::QuicServerConfig,
 };
 use tokio::{
+    runtime::Handle,
     task::{JoinSet, yield_now},
     time::{Instant, timeout, timeout_at},
 };
@@ -19,6 +20,7 @@ use super::{
     reset,
     send_window::{self, SendPool},
     socket::BatchingSocket,
+    steer::{Siblings, SteeredSocket},
 };
 use crate::{
     metrics::Link,
@@ -40,24 +42,47 @@ const UNI_STREAMS: u32 = 8;
 /// Time for the last packets to go out.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Takes a bound socket.
-pub(in crate::net) fn endpoint(socket: UdpSocket, crypto: Arc<QuicServerConfig>, settings: &Settings) -> Result<Endpoint, Error> {
-    let address = socket.local_addr();
+/// Takes the bound sockets of one address, the endpoint of each running on its thread.
+pub(in crate::net) fn endpoints(
+    sockets: Vec<UdpSocket>,
+    threads: &[Handle],
+    crypto: Arc<QuicServerConfig>,
+    settings: &Settings,
+) -> Result<Vec<(Handle, Endpoint)>, Error> {
+    let address = match sockets.first().map(UdpSocket::local_addr) {
+        Some(Ok(address)) => address,
+        Some(Err(source)) => return Err(Error::bind(([0, 0, 0, 0], 0).into(), Transport::Udp, source)),
+        None => return Ok(Vec::new()),
+    };
+    let open = || -> io::Result<Vec<(Handle, Endpoint)>> {
+        let identity = reset::Identity::new(settings.reset_key.as_ref(), address)?;
+        let marks: Vec<u64> = (0..sockets.len()).map(|index| identity.mark(index)).collect();
+        let (siblings, from_others) = Siblings::new(&marks);
+        // One for all of them: a client proves its address to one and may come to another.
+        let config = server_config(crypto, settings, sockets.len());
+        let mut endpoints = Vec::new();
+        for (index, (((socket, thread), mark), from_others)) in sockets.into_iter().zip(threads).zip(marks).zip(from_others).enumerate() {
+            let _on = thread.enter();
+            let socket = TokioRuntime.wrap_udp_socket(socket)?;
+            let socket = Arc::new(BatchingSocket::new(Arc::new(SteeredSocket::new(socket, Arc::clone(&siblings), index, from_others))));
+            let endpoint =
+                Endpoint::new_with_abstract_socket(identity.endpoint(mark), Some(config.clone()), socket, Arc::new(TokioRuntime))?;
+            endpoints.push((thread.clone(), endpoint));
+        }
+        Ok(endpoints)
+    };
+    open().map_err(|source| Error::bind(address, Transport::Udp, source))
+}
+
+/// For one of so many endpoints.
+fn server_config(crypto: Arc<QuicServerConfig>, settings: &Settings, endpoints: usize) -> ServerConfig {
     let mut config = ServerConfig::with_crypto(crypto);
     config
         .transport_config(Arc::new(transport(settings)))
-        .max_incoming(MAX_INCOMING)
+        .max_incoming(MAX_INCOMING.div_ceil(endpoints))
         .incoming_buffer_size(INCOMING_BYTES)
-        .incoming_buffer_size_total(ALL_INCOMING_BYTES);
-    let open = || {
-        let identity = reset::identity(settings.reset_key.as_ref(), socket.local_addr()?);
-        let socket = Arc::new(BatchingSocket::new(TokioRuntime.wrap_udp_socket(socket)?));
-        Endpoint::new_with_abstract_socket(identity, Some(config), socket, Arc::new(TokioRuntime))
-    };
-    match address {
-        Ok(address) => open().map_err(|source| Error::bind(address, Transport::Udp, source)),
-        Err(source) => Err(Error::bind(([0, 0, 0, 0], 0).into(), Transport::Udp, source)),
-    }
+        .incoming_buffer_size_total(ALL_INCOMING_BYTES.div_ceil(endpoints as u64));
+    config
 }
 
 /// What differs from quinn's defaults. Left as they are: segmentation offload on (without it sending costs three times the CPU),

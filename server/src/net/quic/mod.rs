@@ -17,7 +17,8 @@
 //!
 //! `connection` holds the exchanges of one connection and ends them with it; `frame` is the layout of frames, `request_frames` and
 //! `uni_frames` what may come in which order; `fault` what goes wrong; `send_window` what is held for a client; `bbr` how fast
-//! packets go; `endpoint` who may connect; `reset` what ends connections of a server that is gone; `socket` how packets leave.
+//! packets go; `endpoint` who may connect; `reset` what ends connections of a server that is gone; `socket` how packets leave; `steer`
+//! which of the sockets of a port they come to.
 
 mod bbr;
 mod connection;
@@ -32,12 +33,13 @@ mod reset;
 mod response_writer;
 mod send_window;
 mod socket;
+mod steer;
 mod streams;
 mod transport;
 mod uni_frames;
 mod uni_reader;
 
-pub(super) use endpoint::{Host, endpoint, run};
+pub(super) use endpoint::{Host, endpoints, run};
 pub use fault::Breach;
 pub use request_frames::RequestFrames;
 pub use reset::ResetKey;
