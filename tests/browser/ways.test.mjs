@@ -53,6 +53,23 @@ describe("ways of playing", () => {
     });
   });
 
+  test("what an engine loads anew plays on, and stays paused where it was", { timeout: PATIENCE }, async () => {
+    await site.inPage(async (page) => {
+      await watch(page, site.secure(), CLIP, "file");
+      const video = page.locator("video");
+      await page.waitForFunction(() => (document.querySelector("video")?.currentTime ?? 0) > 0.5);
+      for (const paused of [false, true]) {
+        if (paused) await video.evaluate((/** @type {HTMLVideoElement} */ video) => video.pause());
+        // It pauses the element, without an event.
+        await video.evaluate((/** @type {HTMLVideoElement} */ video) => video.load());
+        await page.waitForFunction((paused) => {
+          const video = document.querySelector("video");
+          return video?.readyState === 4 && (paused ? video.paused : video.currentTime > 0.5);
+        }, paused);
+      }
+    });
+  });
+
   for (const other of /** @type {const} */ (["hls", "file"])) {
     test(`dash.js, left for ${other} before it has begun, is gone for good`, { timeout: PATIENCE }, async () => {
       await site.inPage(async (page) => {

@@ -37,6 +37,8 @@ interface Session {
   engine?: Engine;
   /** Metadata is there, so the element's own time and paused state count. */
   ready: boolean;
+  /** It is to play when its media is there, or there again: to load it anew pauses the element, of which nobody is told. */
+  plays: boolean;
   canPlayAfter?: number;
   startupMs?: number;
   /** How often it had to wait for more once it played. */
@@ -92,6 +94,7 @@ export class Player {
       // The renditions lie beside the manifest.
       protocol: new ProtocolWatch(way === "file" ? url : url.slice(0, url.lastIndexOf("/") + 1)),
       ready: false,
+      plays: this.wantsToPlay,
       stalls: 0,
       restored: new Set(),
     };
@@ -293,14 +296,17 @@ export class Player {
     const { signal } = session.ending;
     const once = { once: true, signal };
     const since = (): number => Math.round(performance.now() - session.openedAt);
+    // Again where an engine sets up its decoder afresh.
     this.video.addEventListener(
       "loadedmetadata",
       () => {
         session.ready = true;
-        if (this.wantsToPlay) void this.autoplay(session);
+        if (session.plays) void this.autoplay(session);
       },
-      once,
+      { signal },
     );
+    this.video.addEventListener("play", () => (session.plays = true), { signal });
+    this.video.addEventListener("pause", () => (session.plays = false), { signal });
     this.video.addEventListener(
       "canplay",
       () => {
