@@ -23,6 +23,7 @@ use super::ResetKey;
 /// | memory for blocks of files that waits to be used again | | 4 MiB |
 /// | bursts of QUIC packets that are gathered | | 1 MiB a UDP socket, of which each address has one for each processor |
 /// | packets that came to another of these than their connection runs on | | 6 MiB a UDP socket |
+/// | packets that are received at once | | 3 MiB a UDP socket |
 /// | received and not yet read ([`receive_window`](Self::receive_window)) | 1 MiB | |
 /// | header sections on the way ([`max_header_bytes`](Self::max_header_bytes) x [`max_streams`](Self::max_streams)) | within `receive_window` | for [`header_timeout`](Self::header_timeout) |
 /// | handshakes ([`max_handshakes`](Self::max_handshakes)) | some 50 KiB | 50 MiB, and 8 MiB for those not yet looked at |
