@@ -68,16 +68,16 @@ pub(super) fn bind(address: Address, udp: Option<Udp>) -> Result<Sockets, Error>
     }
 }
 
-fn try_bind(address: Address, with_udp: Option<Udp>) -> Result<Sockets, Error> {
+fn try_bind(address: Address, udp: Option<Udp>) -> Result<Sockets, Error> {
     let first = tcp(address.primary())?;
     let port = first.local_addr().map_err(|source| Error::bind(address.primary(), Transport::Tcp, source))?.port();
     let mut sockets = Sockets { tcp: vec![first], udp: Vec::new() };
-    if let Some(how) = with_udp {
-        sockets.udp.push(udp(SocketAddr::new(address.primary().ip(), port), how)?);
+    if let Some(how) = udp {
+        sockets.udp.push(sharing(SocketAddr::new(address.primary().ip(), port), how)?);
     }
     if let Some(ip) = address.companion() {
         // Both or none: half an address on ::1 would send browsers to a place where HTTP/3 is missing.
-        match companion(ip, port, with_udp) {
+        match companion(ip, port, udp) {
             Ok((tcp, udp)) => {
                 sockets.tcp.push(tcp);
                 sockets.udp.extend(udp);
@@ -89,9 +89,9 @@ fn try_bind(address: Address, with_udp: Option<Udp>) -> Result<Sockets, Error> {
     Ok(sockets)
 }
 
-fn companion(ip: IpAddr, port: u16, with_udp: Option<Udp>) -> Result<(TcpListener, Option<Vec<UdpSocket>>), Error> {
+fn companion(ip: IpAddr, port: u16, udp: Option<Udp>) -> Result<(TcpListener, Option<Vec<UdpSocket>>), Error> {
     let address = SocketAddr::new(ip, port);
-    Ok((tcp(address)?, with_udp.map(|how| udp(address, how)).transpose()?))
+    Ok((tcp(address)?, udp.map(|how| sharing(address, how)).transpose()?))
 }
 
 /// The machine has no IPv6, or none on its loopback interface.
@@ -117,8 +117,13 @@ fn tcp(address: SocketAddr) -> Result<TcpListener, Error> {
     open().map_err(|source| Error::bind(address, Transport::Tcp, source))
 }
 
-/// Takes a port for UDP.
-pub(super) fn udp(address: SocketAddr, how: Udp) -> Result<Vec<UdpSocket>, Error> {
+/// Takes a port for UDP with all the sockets that share it.
+fn sharing(address: SocketAddr, how: Udp) -> Result<Vec<UdpSocket>, Error> {
+    (0..how.sockets).map(|_| udp(address, how)).collect()
+}
+
+/// Takes a port for UDP with one of the sockets that share it.
+pub(super) fn udp(address: SocketAddr, how: Udp) -> Result<UdpSocket, Error> {
     let open = || -> io::Result<UdpSocket> {
         let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
         // Best effort: the default of 208 KiB overflows when a thousand handshakes come at once, but it is no reason to refuse.
@@ -130,7 +135,7 @@ pub(super) fn udp(address: SocketAddr, how: Udp) -> Result<Vec<UdpSocket>, Error
         socket.bind(&address.into())?;
         Ok(socket.into())
     };
-    (0..how.sockets).map(|_| open().map_err(|source| Error::bind(address, Transport::Udp, source))).collect()
+    open().map_err(|source| Error::bind(address, Transport::Udp, source))
 }
 
 fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {

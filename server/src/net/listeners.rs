@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    io,
     net::{SocketAddr, UdpSocket},
     sync::Arc,
     time::Duration,
@@ -42,9 +41,9 @@ impl Listeners {
     /// # Errors
     /// The first port that cannot be had, or a certificate that TLS refuses. Nothing stays bound then.
     pub fn bind(secure: Option<(Address, &Certificates)>, plain: Option<Address>, settings: Settings) -> Result<Self, Error> {
-        // All ports first: a QUIC endpoint gives its socket back only some time after it is dropped.
         let threads = threads::all().map_err(|source| Error::System { what: "threads", source })?;
         let udp = Udp { sockets: threads.len(), buffer: settings.udp_buffer_bytes };
+        // All ports first: a QUIC endpoint gives its socket back only some time after it is dropped.
         let secure_sockets = secure.map(|(address, _)| bind::bind(address, Some(udp))).transpose()?;
         let plain_sockets = plain.map(|address| bind::bind(address, None)).transpose()?;
         let mut listeners = Self {
@@ -160,9 +159,7 @@ pub fn listen(address: Address) -> Result<Vec<TcpListener>, Error> {
 /// # Errors
 /// The port cannot be had.
 pub fn listen_udp(address: Address) -> Result<UdpSocket, Error> {
-    let how = Udp { sockets: 1, buffer: Settings::default().udp_buffer_bytes };
-    let mut sockets = bind::udp(address.primary(), how)?;
-    sockets.pop().ok_or_else(|| Error::bind(address.primary(), Transport::Udp, io::ErrorKind::NotFound.into()))
+    bind::udp(address.primary(), Udp { sockets: 1, buffer: Settings::default().udp_buffer_bytes })
 }
 
 fn accepting(sockets: Vec<std::net::TcpListener>) -> Result<Vec<TcpListener>, Error> {

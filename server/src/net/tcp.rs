@@ -90,9 +90,10 @@ impl<S: Service> Port<S> {
                 (place, stream, address) = next(&self.listener, &self.gate) => {
                     let (port, drain) = (Arc::clone(&port), self.drain.clone());
                     // What the thread that accepted knows of the socket, the other has to learn.
-                    let (Some(thread), Ok(stream)) = (threads.next(), stream.into_std()) else { continue };
+                    let Some(thread) = threads.next() else { continue };
+                    let stream = stream.into_std();
                     let serve = async move {
-                        match TcpStream::from_std(stream) {
+                        match stream.and_then(TcpStream::from_std) {
                             Ok(stream) => port.connection(stream, address, drain).await,
                             Err(error) => tracing::warn!(peer = %address, %error, "a TCP connection cannot be served"),
                         }

@@ -1,4 +1,4 @@
-//! A UDP socket and who may connect to it.
+//! The UDP sockets of an address and who may connect to them.
 
 use std::{future::IntoFuture, io, net::UdpSocket, sync::Arc, time::Duration};
 
